@@ -1,0 +1,105 @@
+# Every verb works from a fresh clone: it sets up what it needs first, and says nothing when all is in place.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+PY := .venv/bin/python
+UV := .venv-bootstrap/bin/uv
+CODE := $(wildcard services tests infra loadtests)
+
+# A stamp's name carries the hash of what it was made from: a changed lock asks for a new stamp, a touched file does not.
+hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
+CONTRACT_FILES := $(wildcard contracts/package-lock.json contracts/*.toml contracts/*.yaml contracts/scripts/setup.sh) \
+                  $(shell find contracts/src contracts/scripts -type f ! -name '*.pyc' 2>/dev/null | LC_ALL=C sort)
+BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.lock)
+PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
+CONTRACTS_READY := .venv-contracts/.ready-$(call hash,requirements/contracts.lock $(CONTRACT_FILES))
+
+# Settings of the demo's second rental, all optional.
+export TRACE COLUMN SPEED
+
+.PHONY: help
+help: ## Show these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(PLATFORM_READY) $(CONTRACTS_READY) ## Set up the platform and the contracts, nothing else
+
+.PHONY: demo
+demo: setup ## Rent this computer and a replayed machine, for real (TRACE=file.csv COLUMN="Active (W)" SPEED=60)
+	@$(PY) -m services.embedded demo
+
+.PHONY: up
+up: setup ## Run the whole platform here, with a live page, until Ctrl-C
+	@exec $(PY) -m services.embedded up
+
+.PHONY: down
+down: setup ## Stop a platform started by `make up`
+	@$(PY) -m services.embedded down
+
+.PHONY: check
+check: $(PLATFORM_READY) ## Lint, format, types and the map of imports, in seconds
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check . || { echo "make fix formats the files above" >&2; exit 1; }
+	@.venv/bin/mypy --no-error-summary $(CODE)
+	@.venv/bin/lint-imports --no-logo >.lint-imports.txt || { cat .lint-imports.txt; rm .lint-imports.txt; exit 1; }
+	@tail -n 2 .lint-imports.txt | sed '/^$$/d'; rm .lint-imports.txt
+
+.PHONY: fix
+fix: $(PLATFORM_READY) ## Mend what the linter can mend, and format
+	@.venv/bin/ruff check --quiet --fix . || true
+	@.venv/bin/ruff format .
+
+.PHONY: test
+test: setup ## Every test that needs no system package, contracts included
+	@infra/run_tests.sh
+
+.PHONY: test-contracts
+test-contracts: setup ## The contracts' tests alone, and the drift check of their exported ABIs
+	@infra/run_tests.sh contracts
+
+.PHONY: test-stack
+test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
+	@$(PY) infra/stack.py run -- $(PY) -m pytest -m stack
+
+.PHONY: lock
+lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
+	@for name in bootstrap run dev contracts; do \
+	  echo "locking $$name"; \
+	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    requirements/$$name.in -o requirements/$$name.lock; \
+	done
+
+.PHONY: clean
+clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills), caches, and setup's stamps
+	@if [ -d .hireling ] && [ -x $(PY) ]; then $(PY) -m services.embedded down \
+	  || { echo "the platform could not be stopped; if none runs, delete .hireling by hand" >&2; exit 1; }; fi
+	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
+	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
+	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -f .venv/.ready-* .venv-contracts/.ready-* .venv-bootstrap/.ready-*
+	@find services tests infra -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BOOTSTRAP_READY):
+	@python=$$(infra/find_python.sh); \
+	 echo "setup: Python $$($$python -c 'import platform; print(platform.python_version())'), installer uv"; \
+	 rm -rf .venv-bootstrap; \
+	 $$python -m venv .venv-bootstrap; \
+	 .venv-bootstrap/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock; \
+	 touch $@
+
+$(PLATFORM_READY): | $(BOOTSTRAP_READY)
+	@echo "setup: the platform's environment (.venv)"; \
+	 [ -x $(PY) ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv; \
+	 rm -f .venv/.ready-*; \
+	 $(UV) pip sync --quiet --python $(PY) --require-hashes requirements/dev.lock; \
+	 $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e services/agent; \
+	 touch $@
+
+$(CONTRACTS_READY): | $(BOOTSTRAP_READY) $(PLATFORM_READY)
+	@echo "setup: the contracts' environment (.venv-contracts), the local chain, the compiler"; \
+	 rm -f .venv-contracts/.ready-*; \
+	 UV="$(CURDIR)/$(UV)" contracts/scripts/setup.sh; \
+	 touch $@

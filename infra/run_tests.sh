@@ -1,0 +1,40 @@
+#!/bin/bash
+# Run the tests that need no system package. With two cores the contracts' tests run beside the platform's.
+#   run_tests.sh             the platform's and the contracts'
+#   run_tests.sh contracts   the contracts' alone
+# Output is kept apart in build/test/ and shown one after the other, pytest's closing lines last.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p build/test
+
+contracts() {
+  .venv/bin/python contracts/scripts/export_abi.py --check && contracts/scripts/test.sh
+}
+
+if [ "${1:-}" = contracts ]; then
+  contracts
+  exit
+fi
+
+platform() {
+  .venv/bin/python -m pytest -m "not stack and not browser"
+}
+
+contracts_status=0
+platform_status=0
+if [ "$(nproc)" -ge 2 ]; then
+  contracts >build/test/contracts.log 2>&1 &
+  contracts_pid=$!
+  trap 'kill "$contracts_pid" 2>/dev/null; wait' INT TERM
+  platform 2>&1 | tee build/test/platform.log || platform_status=$?
+  echo "waiting for the contracts' tests"
+  wait "$contracts_pid" || contracts_status=$?
+  cat build/test/contracts.log
+else
+  platform 2>&1 | tee build/test/platform.log || platform_status=$?
+  contracts 2>&1 | tee build/test/contracts.log || contracts_status=$?
+fi
+
+echo "contracts: $(grep -E '^=+ .*(passed|failed|error|no tests)' build/test/contracts.log | tail -n 1)"
+echo "platform:  $(tail -n 1 build/test/platform.log)"
+[ "$contracts_status" -eq 0 ] && [ "$platform_status" -eq 0 ]

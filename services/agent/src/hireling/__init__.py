@@ -1,0 +1,1 @@
+"""Machines that hire themselves out: the rental protocol, and the agents of the machine and of its renter."""

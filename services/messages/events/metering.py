@@ -1,0 +1,35 @@
+"""Events of the metering service."""
+
+from typing import ClassVar
+
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.reading import SignedReading
+from hireling.rental.typed_data import Bytes32
+from services.messages.event import Event
+
+
+class UsageAccepted(Event):
+    """A run of readings (1 to 100, contiguous, ascending) became durable. Counted and chained, not yet priced."""
+
+    source: ClassVar[str] = "metering"
+    type: ClassVar[str] = "usage_accepted"
+
+    rental_id: Bytes32
+    readings: tuple[SignedReading, ...]
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}:{self.readings[-1].reading.seq}"
+
+
+class CeilingAccepted(Event):
+    """The renter's session key raised what may be claimed."""
+
+    source: ClassVar[str] = "metering"
+    type: ClassVar[str] = "ceiling_accepted"
+
+    rental_id: Bytes32
+    ceiling: SignedCeiling
+
+    def key(self) -> str:
+        ceiling = self.ceiling.ceiling
+        return f"0x{self.rental_id.hex()}:{ceiling.max_claimable}:{ceiling.ack_amount}:0x{ceiling.ack_reading.hex()}"

@@ -1,0 +1,48 @@
+"""Events of the negotiation service."""
+
+from typing import ClassVar
+
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.typed_data import Bytes32
+from services.messages.event import Event
+
+
+class QuoteRequested(Event):
+    """A renter asks a device for its price; it is the owner's turn."""
+
+    source: ClassVar[str] = "negotiation"
+    type: ClassVar[str] = "quote_requested"
+
+    quote_id: str
+    device: Bytes32
+
+    def key(self) -> str:
+        return self.quote_id
+
+
+class OfferMade(Event):
+    """One side put an offer on the table; it is the other side's turn."""
+
+    source: ClassVar[str] = "negotiation"
+    type: ClassVar[str] = "offer_made"
+
+    quote_id: str
+    device: Bytes32
+    round: int
+
+    def key(self) -> str:
+        return f"{self.quote_id}:{self.round}"
+
+
+class Agreed(Event):
+    """Both sides signed one agreement: a rental exists."""
+
+    source: ClassVar[str] = "negotiation"
+    type: ClassVar[str] = "agreed"
+
+    quote_id: str
+    rental_id: Bytes32
+    signed: SignedAgreement
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}"

@@ -1,0 +1,64 @@
+"""Events of the settlement service."""
+
+from typing import ClassVar
+
+from hireling.rental.states import State
+from hireling.rental.typed_data import Bytes32, Uint96
+from services.messages.event import Event
+
+
+class DeviceRegistered(Event):
+    """The registry holds the device's token, confirmed."""
+
+    source: ClassVar[str] = "settlement"
+    type: ClassVar[str] = "device_registered"
+
+    device: Bytes32
+    tx_hash: Bytes32
+
+    def key(self) -> str:
+        return f"0x{self.device.hex()}"
+
+
+class RentalChanged(Event):
+    """A rental entered a state. ``version`` counts the rental's changes, so listeners can ignore an older one."""
+
+    source: ClassVar[str] = "settlement"
+    type: ClassVar[str] = "rental_changed"
+
+    rental_id: Bytes32
+    device: Bytes32
+    state: State
+    version: int
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}:{self.version}"
+
+
+class Claimed(Event):
+    """The escrow paid on a claim, confirmed: cumulative amounts in the token's base units."""
+
+    source: ClassVar[str] = "settlement"
+    type: ClassVar[str] = "claimed"
+
+    rental_id: Bytes32
+    paid: Uint96
+    fee: Uint96
+    tx_hash: Bytes32
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}:{self.paid}"
+
+
+class BillIssued(Event):
+    """A settled rental's bill was built and signed."""
+
+    source: ClassVar[str] = "settlement"
+    type: ClassVar[str] = "bill_issued"
+
+    rental_id: Bytes32
+    device: Bytes32
+    total: Uint96
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}"

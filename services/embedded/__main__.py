@@ -1,0 +1,61 @@
+"""``python -m services.embedded demo|up|down``: run the marketplace on this machine."""
+
+import argparse
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from services.embedded.demo import run_demo
+from services.embedded.errors import EmbeddedError
+from services.embedded.marketplace import Marketplace
+from services.embedded.settings import EmbeddedSettings
+from services.embedded.supervisor import Supervisor, stop_running
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("demo", help="start the marketplace, rent two machines, show the money, stop")
+    verbs.add_parser("up", help="run the marketplace until Ctrl-C, continuing from the state on disk")
+    verbs.add_parser("down", help="stop a marketplace that `up` started")
+    return parser
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Run the verb; return the exit code."""
+    arguments = _parser().parse_args()
+    # SIGTERM (`down`, a service manager) stops the children exactly as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        settings = EmbeddedSettings()
+        if arguments.verb == "down":
+            console.print(stop_running(settings))
+            return 0
+        market = Marketplace(settings, say=console.print)
+        if arguments.verb == "demo":
+            return run_demo(market, console)
+        return Supervisor(market, console).run()
+    except ValidationError as error:
+        for problem in error.errors():
+            console.print(f"error: {'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", style="red")
+        return 2
+    except EmbeddedError as error:
+        console.print(f"error: {error}", style="red")
+        return 1
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -41,7 +41,7 @@ down: setup ## Stop a platform started by `make up`
 
 .PHONY: check
 check: $(PLATFORM_READY) ## Lint, format, types and the map of imports, in seconds
-	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff check --quiet --output-format concise .
 	@.venv/bin/ruff format --quiet --check . || { echo "make fix formats the files above" >&2; exit 1; }
 	@.venv/bin/mypy --no-error-summary $(CODE)
 	@.venv/bin/lint-imports --no-logo >.lint-imports.txt || { cat .lint-imports.txt; rm .lint-imports.txt; exit 1; }

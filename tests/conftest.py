@@ -1,4 +1,4 @@
-"""What holds for every test: unit tests open no network socket; the Unix pairs of event loops stay allowed."""
+"""What holds for every test: unit tests open no network socket; the Unix pairs of event loops stay."""
 
 from pathlib import Path
 

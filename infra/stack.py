@@ -1,0 +1,257 @@
+"""Private RabbitMQ, PostgreSQL and Mosquitto on free ports, for the life of one command.
+
+    python infra/stack.py run -- COMMAND ...   start all, run COMMAND with their addresses, stop all
+    python infra/stack.py kill SERVER          kill -9 rabbitmq, postgres or mosquitto
+    python infra/stack.py start SERVER         start it again on its data and port, return when it answers
+
+COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL, and STACK_CONTROL: the file by
+which `kill` and `start` find the servers of their run. Logs stay in build/test/stack/. Data lives in a
+temporary directory, because the users the servers run as may not enter this tree.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+
+from servers import (
+    INFRA,
+    Server,
+    StackError,
+    answers,
+    free_ports,
+    mosquitto,
+    postgres,
+    rabbitmq,
+    require_servers,
+)
+
+LOGS = INFRA.parent / "build" / "test" / "stack"
+KILLABLE = ("rabbitmq", "postgres", "mosquitto")
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Return True as soon as the condition holds, False at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def launch(server: Server) -> Server:
+    """Start the server and return it with its process, once it answers.
+
+    Raises StackError with the end of its log when it ends or stays silent.
+    """
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log_path = LOGS / f"{server.name}.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            server.command,
+            env=server.environment,
+            user=server.user,
+            group=pwd.getpwnam(server.user).pw_gid if server.user else None,
+            extra_groups=[] if server.user else None,
+            cwd=server.environment["HOME"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    up = wait_until(lambda: process.poll() is not None or answers(server), seconds=START_SECONDS)
+    if not up or process.poll() is not None:
+        terminate([replace(server, pid=process.pid)], with_signal=signal.SIGKILL)
+        raise StackError(f"{server.name} did not start:\n{log_path.read_text()[-2000:]}")
+    return replace(server, pid=process.pid)
+
+
+def family(pid: int) -> list[int]:
+    """Return the process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended while we looked
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found.extend(children.get(each, []))
+    return [each for each in found if Path(f"/proc/{each}").exists()]
+
+
+def reap() -> None:
+    """Collect children that have ended, so that their numbers disappear."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def terminate(servers: list[Server], *, with_signal: int | None = None) -> None:
+    """Stop servers and all their processes; what outlives its time is killed. Returns when none is left."""
+    pids = [pid for server in servers if server.pid for pid in family(server.pid)]
+
+    def gone() -> bool:
+        reap()
+        return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+    if with_signal is None:
+        for server in servers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(server.pid, server.stop_signal)
+    if with_signal is not None or not wait_until(gone, seconds=STOP_SECONDS):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    if not wait_until(gone, seconds=STOP_SECONDS):
+        raise StackError(f"still there after kill -9: {pids}")
+
+
+def save(control: Path, servers: list[Server]) -> None:
+    """Write the control file whole or not at all."""
+    draft = control.with_suffix(".new")
+    draft.write_text(json.dumps({server.name: asdict(server) for server in servers}, indent=2))
+    draft.replace(control)
+
+
+def load(control: Path) -> list[Server]:
+    """Read the servers of a run."""
+    return [Server(**fields) for fields in json.loads(control.read_text()).values()]
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every orphan below us: a server that a test restarted is then ours to collect."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[dict[str, str]]:
+    """Start every server, yield the variables that name them, stop every server and delete its data."""
+    amqp, cluster, epmd, sql, mqtt = free_ports(5)
+    password = secrets.token_hex(16)
+    shutil.rmtree(LOGS, ignore_errors=True)
+    root = Path(tempfile.mkdtemp(prefix="hireling-stack-"))
+    root.chmod(0o755)
+    control = root / "control.json"
+    servers = rabbitmq(root, port=amqp, cluster_port=cluster, epmd_port=epmd)
+    servers += [postgres(root, port=sql, password=password), mosquitto(root, port=mqtt)]
+    save(control, servers)
+    try:
+        for server in servers:
+            started = time.monotonic()
+            replace_in(control, launch(server))
+            print(
+                f"stack: {server.name} on port {server.port} after {time.monotonic() - started:.1f} s",
+                flush=True,
+            )
+        yield {
+            "STACK_AMQP_URI": f"amqp://guest:guest@127.0.0.1:{amqp}//",
+            "STACK_POSTGRES_URL": f"postgresql+psycopg://postgres:{password}@127.0.0.1:{sql}/postgres",
+            "STACK_MQTT_URL": f"mqtt://127.0.0.1:{mqtt}",
+            "STACK_CONTROL": str(control),
+        }
+    finally:
+        terminate(list(reversed(load(control))))
+        shutil.rmtree(root)
+
+
+def replace_in(control: Path, server: Server) -> None:
+    """Record a server's new process."""
+    save(control, [server if each.name == server.name else each for each in load(control)])
+
+
+def run(command: list[str]) -> int:
+    """Run the command on a fresh stack; return its exit status."""
+    require_servers()
+    adopt_orphans()
+    with running() as variables:
+        process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: TID251 (handed on, not read)
+        try:
+            while True:
+                pid, status = os.waitpid(-1, 0)  # killed servers too: a zombie's number would look alive
+                if pid == process.pid:
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    return process.returncode
+        finally:
+            if process.returncode is None:
+                terminate(
+                    [Server(name="command", command=[], environment={}, user=None, port=0, pid=process.pid)]
+                )
+
+
+def terminate_command(pid: int) -> None:
+    """Stop the command as a server is stopped, when we are told to leave before it ends."""
+    terminate([Server(name="command", command=[], environment={}, user=None, port=0, pid=pid)])
+
+
+def named(name: str) -> tuple[Path, Server]:
+    """Return the control file of the current run and one of its servers."""
+    path = os.environ.get("STACK_CONTROL")  # noqa: TID251 (how `run` tells its command's children)
+    if not path:
+        raise StackError("STACK_CONTROL is not set: use this inside `stack.py run -- ...`")
+    for server in load(Path(path)):
+        if server.name == name and name in KILLABLE:
+            return Path(path), server
+    raise StackError(f"no server {name}; there are {', '.join(KILLABLE)}")
+
+
+def kill(name: str) -> None:
+    """Kill -9 the server and all its processes; return when they are gone."""
+    control, server = named(name)
+    terminate([server], with_signal=signal.SIGKILL)
+    replace_in(control, replace(server, pid=0))
+
+
+def start(name: str) -> None:
+    """Start a killed server on its data and port; return when it answers."""
+    control, server = named(name)
+    if server.pid:
+        raise StackError(f"{name} runs as {server.pid}")
+    replace_in(control, launch(server))
+
+
+def stop_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
+    """Leave by the same way as Ctrl-C, so that servers are stopped."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; return the exit status."""
+    signal.signal(signal.SIGTERM, stop_on_sigterm)
+    try:
+        match arguments:
+            case ["run", "--", *command] if command:
+                return run(command)
+            case ["kill", name]:
+                kill(name)
+            case ["start", name]:
+                start(name)
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 64
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -17,9 +17,6 @@ BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.loc
 PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
 CONTRACTS_READY := .venv-contracts/.ready-$(call hash,requirements/contracts.lock $(CONTRACT_FILES))
 
-# Settings of the demo's second rental, all optional.
-export TRACE COLUMN SPEED
-
 .PHONY: help
 help: ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +25,7 @@ help: ## Show these verbs
 setup: $(PLATFORM_READY) $(CONTRACTS_READY) ## Set up the platform and the contracts, nothing else
 
 .PHONY: demo
+# TRACE, COLUMN and SPEED reach it as they reach make: from its command line or the environment.
 demo: setup ## Rent this computer and a replayed machine, for real (TRACE=file.csv COLUMN="Active (W)" SPEED=60)
 	@$(PY) -m services.embedded demo
 
@@ -62,7 +60,7 @@ test-contracts: setup ## The contracts' tests alone, and the drift check of thei
 
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
-	@$(PY) infra/stack.py run -- $(PY) -m pytest -m stack
+	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log
 
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes

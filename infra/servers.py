@@ -151,6 +151,7 @@ def rabbitmq(root: Path, *, port: int, cluster_port: int, epmd_port: int) -> lis
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
         "RABBITMQ_PID_FILE": str(folder / "pid"),
         "RABBITMQ_LOGS": "-",
+        "RABBITMQ_LOG_BASE": str(folder / "log"),  # for the crash dump
         # Two schedulers are plenty, and leave the cores to what is tested.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none "
         "-kernel inet_dist_use_interface {127,0,0,1}",

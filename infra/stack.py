@@ -105,14 +105,15 @@ def reap() -> None:
 
 def terminate(servers: list[Server], *, with_signal: int | None = None) -> None:
     """Stop servers and all their processes; what outlives its time is killed. Returns when none is left."""
-    pids = [pid for server in servers if server.pid for pid in family(server.pid)]
+    alive = [server for server in servers if server.pid]  # number 0 would mean our own group
+    pids = [pid for server in alive for pid in family(server.pid)]
 
     def gone() -> bool:
         reap()
         return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
     if with_signal is None:
-        for server in servers:
+        for server in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(server.pid, server.stop_signal)
     if with_signal is not None or not wait_until(gone, seconds=STOP_SECONDS):

@@ -35,6 +35,7 @@ else
   contracts 2>&1 | tee build/test/contracts.log || contracts_status=$?
 fi
 
-echo "contracts: $(grep -E '^=+ .*(passed|failed|error|no tests)' build/test/contracts.log | tail -n 1)"
-echo "platform:  $(tail -n 1 build/test/platform.log)"
+closing='(passed|failed|error).* in [0-9]'
+echo "contracts: $(grep -E "$closing" build/test/contracts.log | tail -n 1)"
+echo "platform:  $(grep -E "$closing" build/test/platform.log | tail -n 1)"
 [ "$contracts_status" -eq 0 ] && [ "$platform_status" -eq 0 ]

@@ -11,18 +11,15 @@ CODE := $(wildcard services tests infra loadtests)
 
 # A stamp's name carries the hash of what it was made from: a changed lock asks for a new stamp, a touched file does not.
 hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
-CONTRACT_FILES := $(wildcard contracts/package-lock.json contracts/*.toml contracts/*.yaml contracts/scripts/setup.sh) \
-                  $(shell find contracts/src contracts/scripts -type f ! -name '*.pyc' 2>/dev/null | LC_ALL=C sort)
 BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.lock)
 PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
-CONTRACTS_READY := .venv-contracts/.ready-$(call hash,requirements/contracts.lock $(CONTRACT_FILES))
 
 .PHONY: help
 help: ## Show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(PLATFORM_READY) $(CONTRACTS_READY) ## Set up the platform and the contracts, nothing else
+setup: $(PLATFORM_READY) contracts-ready ## Set up the platform and the contracts, nothing else
 
 .PHONY: demo
 # TRACE, COLUMN and SPEED reach it as they reach make: from its command line or the environment.
@@ -77,7 +74,8 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.ready-* .venv-bootstrap/.ready-*
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-bootstrap/.ready-* contracts/node_modules/.stamp
+	@rm -rf contracts/build
 	@find services tests infra -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BOOTSTRAP_READY):
@@ -96,8 +94,8 @@ $(PLATFORM_READY): | $(BOOTSTRAP_READY)
 	 $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e services/agent; \
 	 touch $@
 
-$(CONTRACTS_READY): | $(BOOTSTRAP_READY) $(PLATFORM_READY)
-	@echo "setup: the contracts' environment (.venv-contracts), the local chain, the compiler"; \
-	 rm -f .venv-contracts/.ready-*; \
-	 UV="$(CURDIR)/$(UV)" contracts/scripts/setup.sh; \
-	 touch $@
+# The contracts keep stamps of their own (environment, node_modules, build), which their setup checks in no time.
+.PHONY: contracts-ready
+contracts-ready: | $(BOOTSTRAP_READY)
+	@[ -f .venv-contracts/.stamp ] || echo "setup: the contracts' environment (.venv-contracts), local chain and compiler"; \
+	 UV="$(CURDIR)/$(UV)" contracts/scripts/setup.sh

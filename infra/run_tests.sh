@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build/test
 
 contracts() {
-  .venv/bin/python contracts/scripts/export_abi.py --check && contracts/scripts/test.sh
+  contracts/scripts/export_abi.sh --check && contracts/scripts/test.sh
 }
 
 if [ "${1:-}" = contracts ]; then

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.34;
+
+import {IRentalEndings} from "../interfaces/IRentalEndings.sol";
+import {Accrual} from "../libraries/Accrual.sol";
+import {SignedTypes} from "../libraries/SignedTypes.sol";
+import {Closing, Payees, Rental, Rules, Status, Terms} from "../types/RentalTypes.sol";
+import {Ledger} from "./Ledger.sol";
+
+/// @notice The ways out of a rental.
+abstract contract Endings is Ledger, IRentalEndings {
+    uint256 internal constant EVIDENCE_TIME = 48 hours;
+    uint256 internal constant RULING_TIME = 7 days;
+
+    /// @inheritdoc IRentalEndings
+    function exit(Terms calldata terms, bytes calldata signature) external override {
+        bytes32 rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(rentalId);
+        _requireParty(terms, SignedTypes.hashExit(rentalId), signature);
+
+        uint256 claimBy = block.timestamp + terms.rules.notice + terms.pay.claim_window;
+        if (claimBy >= rental.claim_by) revert RentalEscrow_WouldNotEndSooner(claimBy, rental.claim_by);
+        rentals[rentalId].claim_by = uint40(claimBy);
+        emit Exited(rentalId, uint40(claimBy));
+    }
+
+    /// @inheritdoc IRentalEndings
+    function close(
+        Terms calldata terms,
+        Closing calldata closing,
+        bytes calldata ownerSignature,
+        bytes calldata renterSignature,
+        Payees calldata payees
+    ) external override nonReentrant {
+        bytes32 rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(rentalId);
+        _requireSoundClosing(terms, closing, rental);
+        bytes32 structHash = SignedTypes.hashClose(rentalId, closing);
+        _requireOwnerSide(terms, structHash, ownerSignature);
+        _requireRenterSide(terms, closing, rental, structHash, renterSignature);
+
+        uint256 due = uint256(closing.use) - rental.paid + closing.damage;
+        uint256 toRenter = Accrual.pot(terms.pay, terms.rules.deposit, rental) - due;
+        uint256 fee = _takeFee(terms.pay, rental.paid, closing.use);
+        uint256 toOwner = due - fee + _ownerBond(terms, rental);
+        _finish(rentalId, terms.rules.fund_by, closing.use);
+        emit Closed(rentalId, closing.use, closing.damage, toOwner, fee, toRenter);
+        _payBoth(terms, payees, toOwner, toRenter);
+    }
+
+    /// @inheritdoc IRentalEndings
+    function settle(Terms calldata terms, Payees calldata payees) external override nonReentrant {
+        bytes32 rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(rentalId);
+        if (block.timestamp <= rental.claim_by) revert RentalEscrow_TooEarly(block.timestamp, rental.claim_by);
+
+        uint256 finalAfter = _finalAfter(terms.rules, rental);
+        if (block.timestamp > finalAfter) {
+            _settleWhole(terms, payees, rentalId, rental);
+        } else if (rental.status & Status.SPLIT == 0) {
+            _settleUncontestedPart(terms, payees, rentalId, rental);
+        } else {
+            revert RentalEscrow_TooEarly(block.timestamp, finalAfter);
+        }
+    }
+
+    /// @inheritdoc IRentalEndings
+    function damage(
+        Terms calldata terms,
+        uint96 amount,
+        bytes32 evidence,
+        bytes calldata signature
+    ) external override {
+        bytes32 rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(rentalId);
+        if (rental.status & Status.DAMAGE != 0) revert RentalEscrow_NotOpen(rentalId, rental.status);
+        if (block.timestamp > rental.claim_by) revert RentalEscrow_Expired(block.timestamp, rental.claim_by);
+        if (amount == 0 || amount > terms.rules.deposit) {
+            revert RentalEscrow_AmountOutOfRange(amount, 1, terms.rules.deposit);
+        }
+        _requireOwnerSide(terms, SignedTypes.hashDamage(rentalId, amount, evidence), signature);
+
+        rentals[rentalId].status = rental.status | Status.DAMAGE;
+        _debit(terms.pay.token, terms.pay.owner, Accrual.bond(terms.rules.deposit));
+        emit DamageClaimed(rentalId, amount, evidence);
+    }
+
+    /// @inheritdoc IRentalEndings
+    function dispute(Terms calldata terms, bytes calldata signature) external override {
+        bytes32 rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(rentalId);
+        if (rental.tail == 0 || rental.status & (Status.DISPUTE | Status.VOID) != 0) {
+            revert RentalEscrow_NothingToDispute(rentalId, rental.status);
+        }
+        if (block.timestamp <= rental.claim_by) revert RentalEscrow_TooEarly(block.timestamp, rental.claim_by);
+        uint256 disputeBy = _disputeBy(terms.rules, rental);
+        if (block.timestamp > disputeBy) revert RentalEscrow_Expired(block.timestamp, disputeBy);
+        (bytes32 account, , ) = _signer(SignedTypes.hashDispute(rentalId), signature);
+        if (account != terms.rules.renter) revert RentalEscrow_Unauthorized(account);
+
+        rentals[rentalId].status = rental.status | Status.DISPUTE;
+        emit Disputed(rentalId, rental.tail);
+    }
+
+    /// @inheritdoc IRentalEndings
+    function rule(
+        Terms calldata terms,
+        uint96 tailToOwner,
+        uint96 depositToOwner,
+        Payees calldata payees
+    ) external override nonReentrant {
+        bytes32 rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(rentalId);
+        bool disputed = _isDisputed(rental);
+        _requireRuling(terms, rentalId, rental, tailToOwner, depositToOwner, disputed);
+
+        uint256 bond = Accrual.bond(terms.rules.deposit);
+        uint256 fromPot = uint256(tailToOwner) + depositToOwner;
+        if (disputed && tailToOwner == rental.tail) fromPot += bond;
+        uint256 toRenter = Accrual.pot(terms.pay, terms.rules.deposit, rental) - fromPot;
+        uint96 paid = rental.paid + tailToOwner;
+        uint256 fee = _takeFee(terms.pay, rental.paid, paid);
+        uint256 toOwner = fromPot - fee;
+        if (depositToOwner != 0) toOwner += bond;
+        else toRenter += _ownerBond(terms, rental);
+        _finish(rentalId, terms.rules.fund_by, paid);
+        emit Ruled(rentalId, tailToOwner, depositToOwner, toOwner, fee, toRenter);
+        _payBoth(terms, payees, toOwner, toRenter);
+    }
+
+    function _settleWhole(
+        Terms calldata terms,
+        Payees calldata payees,
+        bytes32 rentalId,
+        Rental memory rental
+    ) private {
+        uint96 tail = _tailThatCounts(rental);
+        uint96 paid = rental.paid + tail;
+        uint256 toRenter = Accrual.pot(terms.pay, terms.rules.deposit, rental) - tail;
+        uint256 fee = _takeFee(terms.pay, rental.paid, paid);
+        uint256 toOwner = tail - fee + _ownerBond(terms, rental);
+        _finish(rentalId, terms.rules.fund_by, paid);
+        emit Settled(rentalId, paid, toOwner, fee, toRenter);
+        _payBoth(terms, payees, toOwner, toRenter);
+    }
+
+    function _settleUncontestedPart(
+        Terms calldata terms,
+        Payees calldata payees,
+        bytes32 rentalId,
+        Rental memory rental
+    ) private {
+        uint256 kept = rental.tail + Accrual.reserve(terms.rules.deposit, rental.status);
+        uint256 refund = Accrual.pot(terms.pay, terms.rules.deposit, rental) - kept;
+        rentals[rentalId].status = rental.status | Status.SPLIT;
+        emit Split(rentalId, refund);
+        _payOut(terms.pay.token, terms.rules.renter, payees.renter, refund);
+    }
+
+    /// @dev Time after which nothing more can be said about the rental.
+    function _finalAfter(Rules calldata rules, Rental memory rental) private pure returns (uint256) {
+        bool contested = rental.status & Status.DAMAGE != 0 || _isDisputed(rental);
+        if (contested) return _disputeBy(rules, rental) + EVIDENCE_TIME + RULING_TIME;
+        return _tailThatCounts(rental) == 0 ? rental.claim_by : _disputeBy(rules, rental);
+    }
+
+    function _disputeBy(Rules calldata rules, Rental memory rental) private pure returns (uint256) {
+        return uint256(rental.claim_by) + rules.challenge_window;
+    }
+
+    function _isDisputed(Rental memory rental) private pure returns (bool) {
+        return rental.status & (Status.DISPUTE | Status.VOID) == Status.DISPUTE;
+    }
+
+    function _tailThatCounts(Rental memory rental) private pure returns (uint96) {
+        return rental.status & Status.VOID != 0 ? 0 : rental.tail;
+    }
+
+    function _ownerBond(Terms calldata terms, Rental memory rental) private pure returns (uint256) {
+        return rental.status & Status.DAMAGE != 0 ? Accrual.bond(terms.rules.deposit) : 0;
+    }
+
+    function _payBoth(Terms calldata terms, Payees calldata payees, uint256 toOwner, uint256 toRenter) private {
+        _payOut(terms.pay.token, terms.pay.owner, payees.owner, toOwner);
+        _payOut(terms.pay.token, terms.rules.renter, payees.renter, toRenter);
+    }
+
+    function _requireSoundClosing(
+        Terms calldata terms,
+        Closing calldata closing,
+        Rental memory rental
+    ) private view {
+        if (block.timestamp > closing.valid_until) {
+            revert RentalEscrow_Expired(block.timestamp, closing.valid_until);
+        }
+        uint96 prepaid = Accrual.prepaid(terms.pay.max_total, rental.funded_bps);
+        if (closing.use < rental.paid || closing.use > prepaid) {
+            revert RentalEscrow_AmountOutOfRange(closing.use, rental.paid, prepaid);
+        }
+        if (closing.damage > terms.rules.deposit) {
+            revert RentalEscrow_AmountOutOfRange(closing.damage, 0, terms.rules.deposit);
+        }
+        uint256 due = uint256(closing.use) - rental.paid + closing.damage;
+        uint256 pot = Accrual.pot(terms.pay, terms.rules.deposit, rental);
+        if (due > pot) revert RentalEscrow_AmountOutOfRange(due, 0, pot);
+    }
+
+    function _requireRuling(
+        Terms calldata terms,
+        bytes32 rentalId,
+        Rental memory rental,
+        uint96 tailToOwner,
+        uint96 depositToOwner,
+        bool disputed
+    ) private view {
+        if (msg.sender != terms.rules.arbiter) revert RentalEscrow_NotArbiter(msg.sender, terms.rules.arbiter);
+        bool damaged = rental.status & Status.DAMAGE != 0;
+        if (!damaged && !disputed) revert RentalEscrow_NothingContested(rentalId, rental.status);
+        uint256 ruleFrom = _disputeBy(terms.rules, rental) + EVIDENCE_TIME;
+        if (block.timestamp <= ruleFrom) revert RentalEscrow_TooEarly(block.timestamp, ruleFrom);
+        if (block.timestamp > ruleFrom + RULING_TIME) {
+            revert RentalEscrow_Expired(block.timestamp, ruleFrom + RULING_TIME);
+        }
+        uint96 tail = _tailThatCounts(rental);
+        if (tailToOwner > tail || (!disputed && tailToOwner != tail)) {
+            revert RentalEscrow_AmountOutOfRange(tailToOwner, disputed ? 0 : tail, tail);
+        }
+        uint256 most = damaged ? terms.rules.deposit - (disputed ? Accrual.bond(terms.rules.deposit) : 0) : 0;
+        if (depositToOwner > most) revert RentalEscrow_AmountOutOfRange(depositToOwner, 0, most);
+    }
+
+    function _requireParty(Terms calldata terms, bytes32 structHash, bytes calldata signature) private view {
+        (bytes32 account, , bool isStateless) = _signer(structHash, signature);
+        bool isParty = account == terms.rules.renter ||
+            account == terms.pay.owner ||
+            account == terms.rules.owner_agent ||
+            (isStateless && account == terms.pay.renter_agent);
+        if (!isParty) revert RentalEscrow_Unauthorized(account);
+    }
+
+    function _requireOwnerSide(Terms calldata terms, bytes32 structHash, bytes calldata signature) private view {
+        (bytes32 account, , ) = _signer(structHash, signature);
+        if (account != terms.pay.owner && account != terms.rules.owner_agent) {
+            revert RentalEscrow_Unauthorized(account);
+        }
+    }
+
+    /// @dev The session key closes only what it could have let the device claim: no damage, within the rate cap.
+    function _requireRenterSide(
+        Terms calldata terms,
+        Closing calldata closing,
+        Rental memory rental,
+        bytes32 structHash,
+        bytes calldata signature
+    ) private view {
+        (bytes32 account, , bool isStateless) = _signer(structHash, signature);
+        if (account == terms.rules.renter) return;
+        if (!isStateless || account != terms.pay.renter_agent) revert RentalEscrow_Unauthorized(account);
+        if (closing.damage != 0) revert RentalEscrow_AmountOutOfRange(closing.damage, 0, 0);
+        uint256 cap = Accrual.rateCap(terms.pay, rental.claim_by);
+        if (closing.use > cap) revert RentalEscrow_AmountOutOfRange(closing.use, rental.paid, cap);
+    }
+}

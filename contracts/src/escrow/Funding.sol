@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.34;
+
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+
+import {Accrual} from "../libraries/Accrual.sol";
+import {SignedTypes} from "../libraries/SignedTypes.sol";
+import {IRentalFunding} from "../interfaces/IRentalFunding.sol";
+import {Authorization, Pay, Permit, Rental, Rules, Status, Terms} from "../types/RentalTypes.sol";
+import {Ledger} from "./Ledger.sol";
+
+/// @notice Opens rentals and raises their funding.
+abstract contract Funding is Ledger, IRentalFunding {
+    uint16 internal constant MAX_FEE_BPS = 1_000;
+    uint256 internal constant MAX_DURATION = 366 days;
+    uint256 internal constant MAX_NOTICE = 30 days;
+    uint256 internal constant MIN_WINDOW = 1 hours;
+    uint256 internal constant MAX_WINDOW = 30 days;
+
+    /// @dev What a funding call has to pull, and from whom.
+    struct Due {
+        bytes32 rentalId;
+        bytes32 account;
+        address payer;
+        uint256 amount;
+    }
+
+    /// @inheritdoc IRentalFunding
+    function open(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature
+    ) external override nonReentrant returns (bytes32) {
+        Due memory due = _open(terms, fundedBps, signature);
+        _pullAllowance(terms.pay.token, due);
+        return due.rentalId;
+    }
+
+    /// @inheritdoc IRentalFunding
+    function openWithPermit(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Permit calldata permit
+    ) external override nonReentrant returns (bytes32) {
+        Due memory due = _open(terms, fundedBps, signature);
+        _usePermit(terms.pay.token, due.payer, permit);
+        _pullAllowance(terms.pay.token, due);
+        return due.rentalId;
+    }
+
+    /// @inheritdoc IRentalFunding
+    function openWithAuthorization(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Authorization calldata authorization
+    ) external override nonReentrant returns (bytes32) {
+        Due memory due = _open(terms, fundedBps, signature);
+        _pullFund(terms.pay.token, due, fundedBps, authorization);
+        return due.rentalId;
+    }
+
+    /// @inheritdoc IRentalFunding
+    function openFromBalance(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature
+    ) external override nonReentrant returns (bytes32) {
+        Due memory due = _open(terms, fundedBps, signature);
+        _debit(terms.pay.token, due.account, due.amount);
+        return due.rentalId;
+    }
+
+    /// @inheritdoc IRentalFunding
+    function topUp(Terms calldata terms, uint16 fundedBps, bytes calldata signature) external override nonReentrant {
+        Due memory due = _topUp(terms, fundedBps, signature);
+        _pullAllowance(terms.pay.token, due);
+    }
+
+    /// @inheritdoc IRentalFunding
+    function topUpWithPermit(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Permit calldata permit
+    ) external override nonReentrant {
+        Due memory due = _topUp(terms, fundedBps, signature);
+        _usePermit(terms.pay.token, due.payer, permit);
+        _pullAllowance(terms.pay.token, due);
+    }
+
+    /// @inheritdoc IRentalFunding
+    function topUpWithAuthorization(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Authorization calldata authorization
+    ) external override nonReentrant {
+        Due memory due = _topUp(terms, fundedBps, signature);
+        _pullFund(terms.pay.token, due, fundedBps, authorization);
+    }
+
+    /// @inheritdoc IRentalFunding
+    function topUpFromBalance(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature
+    ) external override nonReentrant {
+        Due memory due = _topUp(terms, fundedBps, signature);
+        _debit(terms.pay.token, due.account, due.amount);
+    }
+
+    function _open(Terms calldata terms, uint16 fundedBps, bytes calldata signature) private returns (Due memory due) {
+        _requireSoundTerms(terms);
+        if (fundedBps == 0 || fundedBps > Accrual.BPS) {
+            revert RentalEscrow_FundedBpsOutOfRange(fundedBps, 1, Accrual.BPS);
+        }
+        due.rentalId = _rentalId(terms);
+        Rental storage rental = rentals[due.rentalId];
+        if (rental.status != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
+        (due.account, due.payer) = _renterWhoFunds(terms.rules.renter, due.rentalId, fundedBps, signature);
+
+        uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
+        due.amount = uint256(prepaid) + terms.rules.deposit;
+        rentals[due.rentalId] = Rental({
+            paid: 0,
+            tail: 0,
+            claim_by: terms.rules.end_by + terms.pay.claim_window,
+            funded_bps: fundedBps,
+            status: Status.OPEN
+        });
+        emit Opened(due.rentalId, prepaid, terms.rules.deposit, fundedBps);
+    }
+
+    /// @dev The agreement's own signature says "all of it"; another share takes a Fund.
+    function _renterWhoFunds(
+        bytes32 renter,
+        bytes32 rentalId,
+        uint16 fundedBps,
+        bytes calldata signature
+    ) private view returns (bytes32 account, address payer) {
+        bytes32 digest = fundedBps == Accrual.BPS
+            ? rentalId
+            : _hashTypedDataV4(SignedTypes.hashFund(rentalId, fundedBps));
+        (account, payer, ) = _signerOfDigest(digest, signature);
+        if (account != renter) revert RentalEscrow_Unauthorized(account);
+    }
+
+    function _topUp(Terms calldata terms, uint16 fundedBps, bytes calldata signature) private returns (Due memory due) {
+        due.rentalId = _rentalId(terms);
+        Rental memory rental = _openRental(due.rentalId);
+        if (rental.status & Status.SPLIT != 0) revert RentalEscrow_NotOpen(due.rentalId, rental.status);
+        uint256 stopBy = rental.claim_by - terms.pay.claim_window;
+        if (block.timestamp > stopBy) revert RentalEscrow_Expired(block.timestamp, stopBy);
+        if (fundedBps <= rental.funded_bps || fundedBps > Accrual.BPS) {
+            revert RentalEscrow_FundedBpsOutOfRange(fundedBps, uint256(rental.funded_bps) + 1, Accrual.BPS);
+        }
+        (due.account, due.payer, ) = _signer(SignedTypes.hashFund(due.rentalId, fundedBps), signature);
+        if (signature.length != 0 && due.account != terms.rules.renter) revert RentalEscrow_Unauthorized(due.account);
+
+        uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
+        uint96 added = prepaid - Accrual.prepaid(terms.pay.max_total, rental.funded_bps);
+        due.amount = added;
+        rentals[due.rentalId].funded_bps = fundedBps;
+        emit ToppedUp(due.rentalId, prepaid, added, fundedBps);
+    }
+
+    function _requireSoundTerms(Terms calldata terms) private view {
+        Pay calldata pay = terms.pay;
+        Rules calldata rules = terms.rules;
+        if (pay.token == address(0)) revert RentalEscrow_ZeroAddress();
+        if (pay.fee_bps > MAX_FEE_BPS) revert RentalEscrow_FeeTooHigh(pay.fee_bps, MAX_FEE_BPS);
+        if (block.timestamp > rules.fund_by) revert RentalEscrow_Expired(block.timestamp, rules.fund_by);
+        if (rules.fund_by > rules.end_by || pay.start_at > rules.end_by) {
+            revert RentalEscrow_TimesOutOfOrder(pay.start_at, rules.fund_by, rules.end_by);
+        }
+        uint256 latestEnd = block.timestamp + MAX_DURATION;
+        if (rules.end_by > latestEnd) revert RentalEscrow_EndTooFar(rules.end_by, latestEnd);
+        _requireSoundWindow(pay.claim_window);
+        _requireSoundWindow(rules.challenge_window);
+        if (rules.notice > MAX_NOTICE) revert RentalEscrow_NoticeTooLong(rules.notice, MAX_NOTICE);
+        uint256 funds = uint256(pay.max_total) + rules.deposit;
+        if (funds > type(uint96).max) revert RentalEscrow_FundsTooLarge(funds, type(uint96).max);
+    }
+
+    function _requireSoundWindow(uint32 window) private pure {
+        if (window < MIN_WINDOW || window > MAX_WINDOW) {
+            revert RentalEscrow_WindowOutOfRange(window, MIN_WINDOW, MAX_WINDOW);
+        }
+    }
+
+    function _pullAllowance(address token, Due memory due) private {
+        _requirePayer(due);
+        _pull(token, due.payer, due.amount);
+    }
+
+    function _pullFund(
+        address token,
+        Due memory due,
+        uint16 fundedBps,
+        Authorization calldata authorization
+    ) private {
+        _requirePayer(due);
+        bytes32 nonce = SignedTypes.hashFund(due.rentalId, fundedBps);
+        _pullAuthorized(token, due.payer, due.amount, nonce, authorization);
+    }
+
+    function _requirePayer(Due memory due) private pure {
+        if (due.payer == address(0)) revert RentalEscrow_NoAddressToPayFrom(due.account);
+    }
+
+    /// @dev Anyone can use a permit they have seen. If someone did, the allowance is there all the same, and the transfer
+    /// that follows decides.
+    function _usePermit(address token, address payer, Permit calldata permit) private {
+        // solhint-disable-next-line no-empty-blocks
+        try IERC20Permit(token).permit(payer, address(this), permit.value, permit.deadline, permit.v, permit.r, permit.s) {
+        } catch {}
+    }
+}

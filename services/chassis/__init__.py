@@ -1,0 +1,1 @@
+"""Plumbing that every Nameko service bolts onto: bus, runner, database, outbox, inbox, RPC, settings, logging. It holds no business."""

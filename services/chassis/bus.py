@@ -1,0 +1,316 @@
+"""The in-process message bus: a kombu transport named ``hireling-memory`` with RabbitMQ's semantics as far as we use them.
+
+kombu's own ``memory://`` leaves out what Nameko needs: content_type among a message's properties, consumers woken instead of polling each
+second, NO_ROUTE for a mandatory message nobody hears, and a prefetch that does not stop nested calls (its virtual prefetch is per channel,
+so exactly max_workers calls that each wait for another one would never end). Here a message is requeued to the queue it came from
+when its consumer's channel closes, a queue's x-message-ttl with x-dead-letter-exchange moves a message on when it expires, and a
+message tagged with SETTLEMENT_HEADER reports when every consumer has acknowledged every copy: in one process that is the only moment
+from which a crash can no longer lose it.
+
+``hireling-memory://name`` is a bus of its own for every name. It belongs to one eventlet hub, thus to one thread.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import eventlet
+from eventlet.event import Event
+from kombu import Connection
+from kombu.exceptions import ChannelError, OperationalError
+from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.utils.uuid import uuid
+
+from services.chassis.settings import MEMORY_SCHEME, is_memory
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 30
+
+SETTLEMENT_HEADER = "hireling-settlement"
+
+RawMessage = dict[str, Any]
+
+
+@dataclass
+class MemoryQueue:
+    """A queue: its messages, its arguments, and whoever waits for a message."""
+
+    name: str
+    arguments: dict[str, Any]
+    exclusive_to: "MemoryChannel | None" = None
+    messages: deque[RawMessage] = field(default_factory=deque)
+    listeners: list["MemoryTransport"] = field(default_factory=list)
+
+
+class MemoryBroker:
+    """The queues of one bus, and what is still under way."""
+
+    def __init__(self) -> None:
+        self.state = virtual.BrokerState()
+        self.queues: dict[str, MemoryQueue] = {}
+        self._copies_under_way: dict[str, int] = {}
+        self._settled: dict[str, Callable[[], None]] = {}
+
+    def when_settled(self, tag: str, callback: Callable[[], None]) -> None:
+        """Call `callback` once no copy of the messages tagged with `tag` is queued or unacknowledged: now, if none is."""
+        if tag in self._copies_under_way:
+            self._settled[tag] = callback
+        else:
+            callback()
+
+    def declare(self, name: str, arguments: dict[str, Any] | None, exclusive_to: "MemoryChannel | None") -> None:
+        """Create the queue unless it is there."""
+        self.queues.setdefault(name, MemoryQueue(name, arguments or {}, exclusive_to))
+
+    def delete(self, name: str) -> None:
+        """Delete the queue with everything in it."""
+        queue = self.queues.pop(name, None)
+        for message in queue.messages if queue else ():
+            self.settle(message)
+
+    def put(self, queue: MemoryQueue, message: RawMessage) -> None:
+        """Append a copy of the message, and wake whoever consumes the queue."""
+        copy = {**message, "properties": {**message["properties"], "delivery_tag": uuid()}}
+        expiration = copy["properties"].get("expiration")
+        if expiration is not None:
+            copy["expires_at"] = monotonic() + int(expiration) / 1000
+        tag = copy["headers"].get(SETTLEMENT_HEADER)
+        if tag is not None:
+            self._copies_under_way[tag] = self._copies_under_way.get(tag, 0) + 1
+        queue.messages.append(copy)
+        self._wake(queue)
+        ttl = queue.arguments.get("x-message-ttl")
+        if ttl is not None:
+            eventlet.spawn_after(ttl / 1000, self._dead_letter, queue, copy)
+
+    def put_back(self, queue_name: str, message: RawMessage) -> None:
+        """Return an unacknowledged message to the head of its queue."""
+        queue = self.queues.get(queue_name)
+        if queue is None:
+            self.settle(message)
+            return
+        queue.messages.appendleft({**message, "redelivered": True})
+        self._wake(queue)
+
+    def get(self, queue_name: str) -> RawMessage:
+        """Take the next message that has not expired. Raises virtual.Empty without one."""
+        queue = self.queues.get(queue_name)
+        while queue is not None and queue.messages:
+            message = queue.messages.popleft()
+            if message.get("expires_at", math.inf) > monotonic():
+                return message
+            self.settle(message)
+        raise virtual.base.Empty
+
+    def settle(self, message: RawMessage) -> None:
+        """Count one copy less of a tagged message under way; the last one reports."""
+        tag = message["headers"].get(SETTLEMENT_HEADER)
+        if tag is None:
+            return
+        self._copies_under_way[tag] -= 1
+        if self._copies_under_way[tag] == 0:
+            del self._copies_under_way[tag]
+            callback = self._settled.pop(tag, None)
+            if callback is not None:
+                callback()
+
+    def route(self, exchange: str, routing_key: str, lookup: Callable[[str, str], list[str]]) -> list[MemoryQueue]:
+        """Return the existing queues that a message to this exchange reaches, each once."""
+        names = [routing_key] if not exchange else dict.fromkeys(lookup(exchange, routing_key))
+        return [self.queues[name] for name in names if name in self.queues]
+
+    def _dead_letter(self, queue: MemoryQueue, message: RawMessage) -> None:
+        position = next((place for place, queued in enumerate(queue.messages) if queued is message), None)
+        if position is None:
+            return
+        del queue.messages[position]
+        original_key = message["properties"]["delivery_info"]["routing_key"]
+        target = self.queues.get(queue.arguments.get("x-dead-letter-routing-key", original_key))
+        if target is not None:
+            self.put(target, message)
+        self.settle(message)
+
+    def _wake(self, queue: MemoryQueue) -> None:
+        for transport in queue.listeners:
+            transport.wake()
+
+
+_BROKERS: dict[str, MemoryBroker] = {}
+
+
+def memory_broker(amqp_uri: str) -> MemoryBroker:
+    """Return the broker behind a ``hireling-memory://name`` address, the same one every time."""
+    return _BROKERS.setdefault(amqp_uri.partition("://")[2].strip("/"), MemoryBroker())
+
+
+class MemoryChannel(virtual.Channel):
+    """A channel of the in-process bus."""
+
+    do_restore = False
+    body_encoding = None
+
+    def __init__(self, connection: "MemoryTransport", **options: Any) -> None:
+        super().__init__(connection, **options)
+        self.broker = connection.broker
+        self._unacknowledged: dict[str, tuple[str, RawMessage]] = {}
+
+    def prepare_message(
+        self, body: Any, priority: Any = None, content_type: str | None = None, *rest: Any, **options: Any
+    ) -> RawMessage:
+        """Prepare a message with its content type among the properties, where Nameko looks for it."""
+        message: RawMessage = super().prepare_message(body, priority, content_type, *rest, **options)
+        message["properties"]["content_type"] = content_type
+        return message
+
+    def basic_publish(
+        self, message: RawMessage, exchange: str, routing_key: str, mandatory: bool = False, **_: Any  # noqa: FBT001, FBT002 - kombu's signature
+    ) -> None:
+        """Publish to every queue that the exchange routes to. Raises ChannelError when mandatory and there is none."""
+        self._inplace_augment_message(message, exchange, routing_key)
+        queues = self.broker.route(exchange, routing_key, self._lookup)
+        if mandatory and not queues:
+            raise ChannelError(f"NO_ROUTE: no queue hears {routing_key!r} on {exchange!r}")
+        for queue in queues:
+            self.broker.put(queue, message)
+
+    def queue_declare(self, queue: str | None = None, passive: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
+        """Declare a queue; an exclusive one goes with this channel."""
+        self._exclusive = self if options.get("exclusive") else None
+        return super().queue_declare(queue, passive, **options)
+
+    def basic_qos(self, *_: Any, **__: Any) -> None:
+        """Ignore the prefetch: Nameko's worker pool bounds what runs at once."""
+
+    def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str, **_: Any) -> None:  # noqa: FBT001 - kombu's signature
+        """Consume, remembering what was delivered until it is acknowledged."""
+
+        def deliver(raw: RawMessage) -> Any:
+            message = self.Message(raw, channel=self)
+            if no_ack:
+                self.broker.settle(raw)
+            else:
+                self._unacknowledged[message.delivery_tag] = (queue, raw)
+            return callback(message)
+
+        self._tag_to_queue[consumer_tag] = queue
+        self._active_queues.append(queue)
+        self.connection._callbacks[queue] = deliver
+        self._consumers.add(consumer_tag)
+        self._reset_cycle()
+        self.broker.queues[queue].listeners.append(self.connection)
+        self.connection.wake()
+
+    def basic_cancel(self, consumer_tag: str) -> None:
+        """Stop consuming; what was delivered can still be acknowledged."""
+        queue = self.broker.queues.get(self._tag_to_queue.get(consumer_tag, ""))
+        if queue is not None and self.connection in queue.listeners:
+            queue.listeners.remove(self.connection)
+        super().basic_cancel(consumer_tag)
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Acknowledge one message."""
+        _, message = self._unacknowledged.pop(delivery_tag)
+        self.broker.settle(message)
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Return one message to its queue, or drop it."""
+        queue, message = self._unacknowledged.pop(delivery_tag)
+        if requeue:
+            self.broker.put_back(queue, message)
+        else:
+            self.broker.settle(message)
+
+    def close(self) -> None:
+        """Close: exclusive queues go, unacknowledged messages return to their queues in order."""
+        if not self.closed:
+            for queue, message in reversed(self._unacknowledged.values()):
+                self.broker.put_back(queue, message)
+            self._unacknowledged.clear()
+        super().close()
+        for name in [queue.name for queue in self.broker.queues.values() if queue.exclusive_to is self]:
+            self.broker.delete(name)
+
+    def _new_queue(self, queue: str, arguments: dict[str, Any] | None = None, **_: Any) -> None:
+        self.broker.declare(queue, arguments, self._exclusive)
+
+    def _has_queue(self, queue: str, **_: Any) -> bool:
+        return queue in self.broker.queues
+
+    def _get(self, queue: str, timeout: float | None = None) -> RawMessage:
+        return self.broker.get(queue)
+
+    def _size(self, queue: str) -> int:
+        found = self.broker.queues.get(queue)
+        return len(found.messages) if found else 0
+
+    def _purge(self, queue: str) -> int:
+        found = self.broker.queues.get(queue)
+        messages = list(found.messages) if found else []
+        if found:
+            found.messages.clear()
+        for message in messages:
+            self.broker.settle(message)
+        return len(messages)
+
+    def _delete(self, queue: str, *_: Any, **__: Any) -> None:
+        self.broker.delete(queue)
+
+
+class MemoryTransport(virtual.Transport):
+    """The connection of one client to an in-process bus."""
+
+    Channel = MemoryChannel
+    driver_type = "memory"
+    driver_name = MEMORY_SCHEME
+
+    def __init__(self, client: Any, **options: Any) -> None:
+        super().__init__(client, **options)
+        self.broker = _BROKERS.setdefault(client.hostname or "", MemoryBroker())
+        self.state = self.broker.state
+        self._woken = Event()
+
+    def wake(self) -> None:
+        """Make a waiting drain_events look again."""
+        if not self._woken.ready():
+            self._woken.send(True)
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Deliver one message, waiting for it at most `timeout` seconds. Raises socket.timeout without one."""
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            if self._woken.ready():
+                self._woken.reset()
+            try:
+                self.cycle.get(self._deliver)
+            except virtual.base.Empty:
+                left = None if deadline is None else deadline - monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError("no message in time") from None
+                self._woken.wait(left)
+            else:
+                return
+
+    def driver_version(self) -> str:
+        """Return the version that kombu asks every driver for."""
+        return "1"
+
+
+TRANSPORT_ALIASES[MEMORY_SCHEME] = f"{__name__}:{MemoryTransport.__name__}"
+
+
+def connect(amqp_uri: str) -> Connection:
+    """Return a new open connection to the bus, with publisher confirms. Raises OperationalError or OSError when it cannot be reached."""
+    connection = Connection(
+        amqp_uri,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        heartbeat=0 if is_memory(amqp_uri) else HEARTBEAT_SECONDS,
+        transport_options={"confirm_publish": True},
+    )
+    try:
+        connection.connect()
+    except connection.connection_errors as error:
+        raise OperationalError(str(error)) from error
+    return connection

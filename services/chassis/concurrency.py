@@ -1,0 +1,105 @@
+"""How to wait, by bus: greenlets on the in-process bus, whatever the standard library has become on a broker.
+
+Where the process is patched both are greenlets; an unpatched process (gunicorn's threads, pytest) needs real threads to talk to RabbitMQ,
+and greenlets to share one thread with the in-process bus.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import eventlet
+from eventlet.event import Event
+from eventlet.semaphore import Semaphore
+
+from services.chassis.settings import is_memory
+
+
+class Flag(Protocol):
+    """Something one side sets and another waits for."""
+
+    def set(self) -> None:
+        """Let everyone through."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds; return whether it was set."""
+        ...
+
+
+class Concurrency(Protocol):
+    """A way to run and to wait."""
+
+    def spawn(self, function: Callable[[], None]) -> None:
+        """Run the function beside the caller."""
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Return a new lock."""
+        ...
+
+    def flag(self) -> Flag:
+        """Return a new flag."""
+        ...
+
+
+class GreenFlag:
+    """A flag for greenlets, whether or not the process is patched."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+
+    def set(self) -> None:
+        """Let everyone through."""
+        if not self._event.ready():
+            self._event.send(True)
+
+    def clear(self) -> None:
+        """Hold back whoever waits from now on."""
+        if self._event.ready():
+            self._event.reset()
+
+    def is_set(self) -> bool:
+        """Return whether it was set."""
+        return bool(self._event.ready())
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds; return whether it was set."""
+        return bool(self._event.wait(timeout))
+
+
+class GreenConcurrency:
+    """Greenlets."""
+
+    def spawn(self, function: Callable[[], None]) -> None:
+        """Run the function in a greenlet."""
+        eventlet.spawn(function)
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Return a lock between greenlets."""
+        lock: AbstractContextManager[Any] = Semaphore(1)
+        return lock
+
+    def flag(self) -> Flag:
+        """Return a flag between greenlets."""
+        return GreenFlag()
+
+
+class ThreadConcurrency:
+    """Threads; greenlets in a patched process."""
+
+    def spawn(self, function: Callable[[], None]) -> None:
+        """Run the function in a thread that does not keep the process alive."""
+        threading.Thread(target=function, daemon=True).start()
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Return a lock between threads."""
+        return threading.Lock()
+
+    def flag(self) -> Flag:
+        """Return a flag between threads."""
+        return threading.Event()
+
+
+def concurrency_for(amqp_uri: str) -> Concurrency:
+    """Return how to wait for this bus."""
+    return GreenConcurrency() if is_memory(amqp_uri) else ThreadConcurrency()

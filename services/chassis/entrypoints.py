@@ -1,0 +1,77 @@
+"""How a service is entered: called (`rpc`), told (`on_event`, in inbox) or reminded (`timer`)."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from nameko.rpc import Rpc as NamekoRpc
+from nameko.timer import Timer as NamekoTimer
+from pydantic import ValidationError
+
+from services.chassis.inbox import on_event
+from services.chassis.logging import get_logger
+from services.messages.errors import CallerError, HirelingError, Invalid
+
+__all__ = ["on_event", "rpc", "timer"]
+
+_log = get_logger(__name__)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class Rpc(NamekoRpc):
+    """A method that other processes call; its errors reach them typed, and a request that does not parse is Invalid."""
+
+    def handle_result(self, message: Any, worker_ctx: Any, result: Any, exc_info: ExcInfo | None) -> tuple[Any, ExcInfo | None]:
+        """Send the result or the error, and log why a call failed."""
+        if exc_info is not None:
+            exc_info = _typed(exc_info)
+            _log_failure("rpc_failed", exc_info)
+        sent: tuple[Any, ExcInfo | None] = super().handle_result(message, worker_ctx, result, exc_info)
+        return sent
+
+
+class Timer(NamekoTimer):
+    """A method called every `interval` seconds; a failure is logged and the next tick comes all the same."""
+
+    def handle_result(self, worker_ctx: Any, result: Any, exc_info: ExcInfo | None) -> tuple[Any, ExcInfo | None]:
+        """Log why a tick failed, and let the timer go on."""
+        if exc_info is not None:
+            _log_failure("timer_failed", exc_info)
+        done: tuple[Any, ExcInfo | None] = super().handle_result(worker_ctx, result, exc_info)
+        return done
+
+
+def rpc(method: Method) -> Method:
+    """Let other processes call this method as ``remote.call("<service>", "<method>", …, timeout=…)``; arguments and result are JSON."""
+    marked: Method = Rpc.decorator(method)
+    return marked
+
+
+def timer(*, interval: float) -> Callable[[Method], Method]:
+    """Call this method every `interval` seconds, never twice at once; after a longer run, at once."""
+    mark: Callable[[Method], Method] = Timer.decorator(interval=interval)
+    return mark
+
+
+def _typed(exc_info: ExcInfo) -> ExcInfo:
+    error = exc_info[1]
+    if not isinstance(error, ValidationError):
+        return exc_info
+    problems = [
+        {"at": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    invalid = Invalid("invalid", f"{error.title} has {error.error_count()} mistakes", errors=problems)
+    return Invalid, invalid, exc_info[2]
+
+
+def _log_failure(event: str, exc_info: ExcInfo) -> None:
+    error = exc_info[1]
+    if isinstance(error, CallerError):
+        _log.info(event, error=type(error).__name__, code=error.code, detail=error.detail)
+    elif isinstance(error, HirelingError):
+        _log.warning(event, error=type(error).__name__, code=error.code, detail=error.detail)
+    else:
+        _log.error(event, error=type(error).__name__, exc_info=exc_info)

@@ -1,0 +1,12 @@
+"""Importing this first makes the process an eventlet process: the standard library is patched before anybody holds the real one.
+
+psycopg reads PSYCOPG_WAIT_FUNC when it is imported; its default waits in C, which stops every greenlet
+(measured: two queries of 1 s took 2.0 s).
+"""
+
+import os
+
+import eventlet
+
+os.environ.setdefault("PSYCOPG_WAIT_FUNC", "wait_selector")
+eventlet.monkey_patch()

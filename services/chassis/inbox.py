@@ -1,0 +1,155 @@
+"""How a service hears events: each once, however often it is delivered; a failure comes again later, and is never lost.
+
+A handler that fails is tried again after RETRY_DELAYS, by a copy of the message that waits in a queue with a time to live and returns to the
+handler's own queue; requeueing instead would loop (370 tries a second were measured). After MAX_TRIES it is parked with its reason in
+``<queue>.parked``, where an operator finds it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial, wraps
+from typing import Any, Protocol, TypeVar
+
+from kombu import Exchange, Queue
+from nameko.amqp.publish import Publisher
+from nameko.events import get_event_exchange
+from nameko.exceptions import ContainerBeingKilled
+from nameko.extensions import Entrypoint
+from nameko.messaging import HeaderDecoder, QueueConsumer
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from services.chassis.clock import Clock
+from services.chassis.database import Database
+from services.chassis.logging import get_logger
+from services.chassis.tables import INBOX
+from services.messages.event import Event
+
+# Growing from what a deadlock needs to what a restart of a neighbour needs; the last one repeats.
+RETRY_DELAYS_MS = (200, 1_000, 5_000, 15_000, 60_000)
+MAX_TRIES = 20
+
+TRIES_HEADER = "hireling-tries"
+REASON_HEADER = "hireling-reason"
+
+# Quorum queues survive a node; retries leave them only once the target has confirmed.
+_QUORUM = {"x-queue-type": "quorum"}
+_QUORUM_RETRY = {**_QUORUM, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+_log = get_logger(__name__)
+
+Handler = TypeVar("Handler", bound=Callable[..., None])
+
+
+class HearingService(Protocol):
+    """What a service needs to hear events; every `Service` has it."""
+
+    database: Database
+    clock: Clock
+
+
+class OnEvent(Entrypoint, HeaderDecoder):
+    """A method that hears one type of event: ``method(self, session, event)``, in a unit of work of its own."""
+
+    queue_consumer = QueueConsumer()
+
+    def __init__(self, event_class: type[Event], **options: Any) -> None:
+        self.event_class = event_class
+        super().__init__(**options)
+
+    def setup(self) -> None:
+        """Declare where the event arrives, and where it waits when it fails."""
+        container = self.container
+        source, event_type = self.event_class.source, self.event_class.type
+        self.queue = Queue(
+            f"evt-{source}-{event_type}--{container.service_name}.{self.method_name}",
+            exchange=get_event_exchange(source, container.config),
+            routing_key=event_type,
+            durable=True,
+            queue_arguments=_QUORUM,
+        )
+        self.parked = Queue(f"{self.queue.name}.parked", durable=True, queue_arguments=_QUORUM)
+        self.publisher = Publisher(container.config["AMQP_URI"])
+        self.queue_consumer.register_provider(self)
+
+    def stop(self) -> None:
+        """Take no more events."""
+        self.queue_consumer.unregister_provider(self)
+
+    def handle_message(self, body: dict[str, Any], message: Any) -> None:
+        """Run the handler in a worker."""
+        try:
+            event = self.event_class.model_validate(body)
+        except ValueError as error:
+            self._put_aside(body, message, error)
+            return
+        context = self.unpack_message_headers(message)
+        try:
+            self.container.spawn_worker(
+                self, (event,), {}, context_data=context, handle_result=partial(self._handle_result, body, message)
+            )
+        except ContainerBeingKilled:
+            self.queue_consumer.requeue_message(message)
+
+    def _handle_result(self, body: Any, message: Any, worker_ctx: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+        if exc_info is None:
+            self.queue_consumer.ack_message(message)
+        else:
+            self._put_aside(body, message, exc_info[1])
+        return result, exc_info
+
+    def _put_aside(self, body: Any, message: Any, error: BaseException) -> None:
+        """Publish the message again, to come back later or to be parked, and only then acknowledge it."""
+        tries = int(message.headers.get(TRIES_HEADER, 0)) + 1
+        headers = {**message.headers, TRIES_HEADER: tries}
+        fields = {"event_type": self.event_class.type, "handler": self.method_name, "tries": tries, "reason": repr(error)[:500]}
+        if tries >= MAX_TRIES:
+            _log.error("event_parked", queue=self.parked.name, exc_info=error, **fields)
+            headers[REASON_HEADER] = fields["reason"]
+            self.publisher.publish(body, routing_key=self.parked.name, declare=[self.parked], headers=headers)
+        else:
+            delay = RETRY_DELAYS_MS[min(tries, len(RETRY_DELAYS_MS)) - 1]
+            _log.warning("event_retried", delay_ms=delay, exc_info=error, **fields)
+            exchange, queue = _waiting_room(delay)
+            self.publisher.publish(
+                body, exchange=exchange, routing_key=self.queue.name, declare=[exchange, queue], headers=headers
+            )
+        self.queue_consumer.ack_message(message)
+
+
+def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:
+    """Mark ``method(self, session, event)`` to hear this type of event, each event once.
+
+    The session is open and commits after the method returned; raising rolls back and tries again later. An event that was
+    delivered before is ignored, by its key.
+    """
+
+    def mark(handler: Handler) -> Handler:
+        @wraps(handler)
+        def handle_once(service: HearingService, event: Event) -> None:
+            with service.database.unit_of_work() as session:
+                if _note(session, handler.__name__, event, now=service.clock.now()):
+                    handler(service, session, event)
+                else:
+                    _log.info("event_ignored", reason="handled before", event_type=event.type, event_key=event.key())
+
+        marked: Handler = OnEvent.decorator(event_class)(handle_once)
+        return marked
+
+    return mark
+
+
+def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
+    """Return the exchange and queue in which messages of every handler wait; the routing key is the queue they return to."""
+    name = f"hireling.retry.{delay_ms}"
+    exchange = Exchange(name, type="topic", durable=True)
+    arguments = {"x-message-ttl": delay_ms, "x-dead-letter-exchange": ""}
+    return exchange, Queue(name, exchange, routing_key="#", durable=True, queue_arguments={**arguments, **_QUORUM_RETRY})
+
+
+def _note(session: Session, handler: str, event: Event, *, now: datetime) -> bool:
+    """Note the event as handled and return whether it was new; a copy handling it at this very moment is waited for."""
+    row = {"handler": handler, "key": f"{event.source}.{event.type}:{event.key()}", "handled_at": now}
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(INBOX).values(row).on_conflict_do_nothing().returning(INBOX.c.key)
+    return session.execute(statement).first() is not None

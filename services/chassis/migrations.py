@@ -1,0 +1,94 @@
+"""Every service's schema is its Alembic migrations in ``services/<service>/migrations``, run by us rather than by a command line.
+
+``python -m services.chassis.migrations listing metering`` migrates these services' databases to the newest revision.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData
+
+from services.chassis.database import Database, open_database
+from services.chassis.logging import configure_logging, get_logger
+from services.chassis.settings import DatabaseSettings
+from services.chassis.tables import CHASSIS_METADATA
+from services.messages.errors import OperatorError
+
+_log = get_logger(__name__)
+
+_DATABASE = "hireling_database"
+
+
+def migrate(service: str, *, url: str | None = None, package: str | None = None) -> None:
+    """Bring the service's database to the newest revision, creating it where it is a SQLite file. Does nothing when it is there."""
+    database = open_database(url or DatabaseSettings.of(service).database_url)
+    try:
+        config = _config(package or f"services.{service}")
+        config.attributes[_DATABASE] = database
+        before = _current_revision(database)
+        command.upgrade(config, "head")
+        if _current_revision(database) != before:
+            _log.info("database_migrated", of=service, from_revision=before, to_revision=_current_revision(database))
+    finally:
+        database.close()
+
+
+def check_schema(service: str, *, url: str | None = None, package: str | None = None) -> None:
+    """Raise OperatorError("schema_mismatch") unless the service's database is at this version's revision."""
+    database = open_database(url or DatabaseSettings.of(service).database_url)
+    try:
+        current = _current_revision(database)
+    finally:
+        database.close()
+    needed = ScriptDirectory.from_config(_config(package or f"services.{service}")).get_current_head()
+    if current != needed:
+        have = f"is at revision {current}" if current else "is empty"
+        raise OperatorError(
+            "schema_mismatch",
+            f"the database of {service} {have}, this version needs {needed}: "
+            f"run python -m services.chassis.migrations {service}",
+            service=service,
+            current=current,
+            needed=needed,
+        )
+
+
+def run_env(metadata: MetaData) -> None:
+    """Run the migrations; this is all that a service's ``migrations/env.py`` does, with its tables' metadata."""
+    database: Database = context.config.attributes[_DATABASE]
+    with database.engine.execution_options(hireling_writes=True).connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=[metadata, CHASSIS_METADATA],
+            # SQLite alters a table by copying it.
+            render_as_batch=True,
+            compare_type=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+def _config(package: str) -> Config:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise OperatorError("no_such_service", f"there is no package {package}", package=package)
+    config = Config()
+    config.set_main_option("script_location", str(Path(spec.submodule_search_locations[0]) / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _current_revision(database: Database) -> str | None:
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+if __name__ == "__main__":
+    configure_logging()
+    for name in sys.argv[1:]:
+        migrate(name)

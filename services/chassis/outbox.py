@@ -1,0 +1,80 @@
+"""What a service has to say leaves through its outbox: a row in the very transaction that made it true.
+
+No framework in here: the asyncio ingest adds events by the same function as the eventlet services.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+from structlog.contextvars import get_contextvars
+
+from services.chassis.database import EVENT_ADDED
+from services.chassis.tables import OUTBOX
+from services.messages.errors import Conflict
+from services.messages.event import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxRow:
+    """An event that has not left yet."""
+
+    id: int
+    key: str
+    source: str
+    type: str
+    payload: dict[str, Any]
+    trace: str | None
+    created_at: datetime
+
+
+def add_event(session: Session, event: Event, *, now: datetime) -> None:
+    """Publish `event` once this session's transaction commits: at least once, in order of adding, whatever crashes.
+
+    Raises Conflict("event_exists") when an event of this type with this key was added before.
+    """
+    row = {
+        "key": f"{event.type}:{event.key()}",
+        "source": event.source,
+        "type": event.type,
+        "payload": event.model_dump(mode="json"),
+        "trace": get_contextvars().get("trace"),
+        "created_at": now,
+    }
+    try:
+        with session.begin_nested():
+            session.execute(insert(OUTBOX).values(row))
+    except IntegrityError as error:
+        detail = f"event {event.type} with key {event.key()} was published before"
+        raise Conflict("event_exists", detail, type=event.type, key=event.key()) from error
+    session.info[EVENT_ADDED] = True
+
+
+def unsent_events(
+    session: Session, *, limit: int, without_ids: Collection[int] = (), without_types: Collection[str] = ()
+) -> Sequence[OutboxRow]:
+    """Return up to `limit` unsent events in order, leaving out some, and locking them against other copies where the database can."""
+    query = (
+        select(OUTBOX)
+        .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.type.not_in(without_types))
+        .order_by(OUTBOX.c.id)
+        .limit(limit + len(without_ids))
+        .with_for_update(skip_locked=True)
+    )
+    rows = [row for row in session.execute(query).mappings() if row["id"] not in without_ids]
+    return [OutboxRow(**{name: row[name] for name in OutboxRow.__dataclass_fields__}) for row in rows[:limit]]
+
+
+def mark_sent(session: Session, ids: Collection[int], *, now: datetime) -> None:
+    """Note that these events have left for good."""
+    if ids:
+        session.execute(update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(sent_at=now))
+
+
+def count_unsent(session: Session) -> int:
+    """Return how many events have not left yet."""
+    return session.execute(select(func.count()).where(OUTBOX.c.sent_at.is_(None))).scalar_one()

@@ -1,0 +1,78 @@
+"""What Nameko puts on a service's instance for each call: its database, the other services, a clock, and the trace in its logs."""
+
+import uuid
+from typing import Any
+
+from eventlet.semaphore import Semaphore
+from nameko.extensions import DependencyProvider, SharedExtension
+from structlog.contextvars import bind_contextvars
+
+from services.chassis.assembly import assembly_of
+from services.chassis.clock import Clock
+from services.chassis.database import Database, open_database
+from services.chassis.rpc import RpcClient
+
+
+class SharedDatabase(SharedExtension):
+    """The one open database of a container, for everything in it that needs rows."""
+
+    def __init__(self) -> None:
+        self._database: Database | None = None
+
+    def setup(self) -> None:
+        """Open the database before anything uses it."""
+        self.opened()
+
+    def opened(self) -> Database:
+        """Return the open database; a method, because Nameko evaluates the properties of an extension while binding it."""
+        if self._database is None:
+            url = assembly_of(self.container).database_url(self.container.service_name)
+            self._database = open_database(url, write_lock=Semaphore(1))
+        return self._database
+
+    def stop(self) -> None:
+        """Close the database after the last worker."""
+        self.opened().close()
+
+
+class DatabaseProvider(DependencyProvider):
+    """Gives a service its `Database`."""
+
+    shared = SharedDatabase()
+
+    def get_dependency(self, worker_ctx: Any) -> Database:
+        """Return the service's database."""
+        database: Database = self.shared.opened()
+        return database
+
+
+class RemoteProvider(DependencyProvider):
+    """Gives a service the client through which it calls the others."""
+
+    def get_dependency(self, worker_ctx: Any) -> RpcClient:
+        """Return the process's RPC client."""
+        return assembly_of(self.container).rpc
+
+
+class ClockProvider(DependencyProvider):
+    """Gives a service its clock."""
+
+    def get_dependency(self, worker_ctx: Any) -> Clock:
+        """Return the process's clock."""
+        return assembly_of(self.container).clock
+
+
+class TraceProvider(DependencyProvider):
+    """Binds service, entrypoint and trace to everything a worker logs; the trace came with the call or event, or begins here."""
+
+    def get_dependency(self, worker_ctx: Any) -> str:
+        """Return the trace's id."""
+        return str(worker_ctx.data.get("trace") or worker_ctx.data.setdefault("trace", uuid.uuid4().hex[:16]))
+
+    def worker_setup(self, worker_ctx: Any) -> None:
+        """Bind the fields in this worker's greenlet, which has a context of its own."""
+        bind_contextvars(
+            service=worker_ctx.service_name,
+            entrypoint=worker_ctx.entrypoint.method_name,
+            trace=worker_ctx.data["trace"],
+        )

@@ -1,0 +1,149 @@
+"""The relay takes what a service's outbox holds to the bus: in order, at least once, marking a row only when it can no longer be lost.
+
+On RabbitMQ that is the publisher confirm; on the in-process bus it is the moment when every listener has acknowledged, so that after a
+crash the unmarked rest is simply published again. An event that no queue hears yet is kept and tried again for UNHEARD_AFTER: a listener
+that was never started has no queue, and RabbitMQ would confirm the event into the void.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from eventlet.greenthread import GreenThread
+from nameko.events import get_event_exchange
+from nameko.extensions import DependencyProvider
+from sqlalchemy.exc import OperationalError as DatabaseError
+from sqlmodel import Session
+
+from services.chassis.assembly import assembly_of
+from services.chassis.bus import SETTLEMENT_HEADER, memory_broker
+from services.chassis.concurrency import GreenFlag
+from services.chassis.logging import get_logger
+from services.chassis.outbox import OutboxRow, mark_sent, unsent_events
+from services.chassis.providers import SharedDatabase
+from services.chassis.publishing import ConfirmedPublisher, Unroutable
+from services.chassis.rpc import TRACE_HEADER
+from services.messages.errors import OutcomeUnknown, Unavailable
+
+# Another process (ingest) adds rows too, and cannot wake us.
+POLL_SECONDS = 0.2
+BATCH = 100
+FAILURE_SECONDS = 2.0
+UNHEARD_RETRY_SECONDS = 5.0
+UNHEARD_AFTER = timedelta(hours=1)
+
+_log = get_logger(__name__)
+
+
+class OutboxRelay(DependencyProvider):
+    """Publishes a service's outbox while the service runs; several copies share the work on PostgreSQL."""
+
+    shared = SharedDatabase()
+
+    def __init__(self) -> None:
+        self._wake = GreenFlag()
+        self._stopping = False
+        self._thread: GreenThread | None = None
+        # On the in-process bus: rows that listeners have not all acknowledged yet, and those they have.
+        self._under_way: set[int] = set()
+        self._settled: set[int] = set()
+        # Types that no queue hears, and when to try them again (monotonic seconds).
+        self._unheard: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Begin to publish once every service of the process listens."""
+        self._assembly = assembly_of(self.container)
+        self._memory = memory_broker(self._assembly.bus.amqp_uri) if self._assembly.bus.is_memory else None
+        self._publisher = ConfirmedPublisher(self._assembly.bus.amqp_uri)
+        self._database = self.shared.opened()
+        self._database.on_event_added(self._wake.set)
+        self._thread = self.container.spawn_managed_thread(self._run, identifier="outbox relay")
+
+    def stop(self) -> None:
+        """Publish what is committed, then stop."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.wait()
+
+    def get_dependency(self, worker_ctx: Any) -> None:
+        """Give workers nothing: they add events to the outbox."""
+
+    def _run(self) -> None:
+        while not self._stopping and not self._assembly.everyone_listens.wait(POLL_SECONDS):
+            pass
+        while not self._stopping:
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+            self._publish_everything()
+        self._publish_everything()
+        self._publisher.drop()
+
+    def _publish_everything(self) -> None:
+        try:
+            while self._has_work() and self._publish_batch() == BATCH:
+                pass
+        except (Unavailable, OutcomeUnknown, DatabaseError) as error:
+            _log.warning("outbox_delayed", reason=str(error)[:500], retry_seconds=FAILURE_SECONDS)
+            self._wake.wait(0 if self._stopping else FAILURE_SECONDS)
+
+    def _has_work(self) -> bool:
+        """Look without taking the write lock, since mostly there is nothing to do."""
+        if self._settled:
+            return True
+        with self._database.snapshot() as session:
+            return bool(self._unsent(session, limit=1))
+
+    def _publish_batch(self) -> int:
+        """Publish up to BATCH rows, mark those that have left for good, and return how many rows there were."""
+        now = self._assembly.clock.now()
+        with self._database.unit_of_work() as session:
+            settled = frozenset(self._settled)
+            mark_sent(session, settled, now=now)
+            rows = self._unsent(session, limit=BATCH)
+            if self._memory is None:
+                mark_sent(session, self._publish(rows, now=now), now=now)
+        self._settled -= settled
+        self._under_way -= settled
+        if self._memory is not None:
+            self._settled.update(self._publish(rows, now=now))
+        return len(rows)
+
+    def _unsent(self, session: Session, *, limit: int) -> Sequence[OutboxRow]:
+        silent = [kind for kind, retry_at in self._unheard.items() if retry_at > monotonic()]
+        return unsent_events(session, limit=limit, without_ids=self._under_way, without_types=silent)
+
+    def _publish(self, rows: Sequence[OutboxRow], *, now: datetime) -> list[int]:
+        """Publish the rows and return the ids of those that are done with."""
+        done = []
+        silent: set[str] = set()
+        for row in rows:
+            if row.type in silent:
+                continue
+            try:
+                self._publish_row(row)
+            except Unroutable:
+                if now - row.created_at >= UNHEARD_AFTER:
+                    _log.warning("event_unheard", event_type=row.type, event_key=row.key)
+                    done.append(row.id)
+                else:
+                    silent.add(row.type)
+                    self._unheard[row.type] = monotonic() + UNHEARD_RETRY_SECONDS
+            else:
+                self._unheard.pop(row.type, None)
+                if self._memory is None:
+                    done.append(row.id)
+        return done
+
+    def _publish_row(self, row: OutboxRow) -> None:
+        tag = f"{row.source}:{row.id}"
+        headers = {SETTLEMENT_HEADER: tag, **({TRACE_HEADER: row.trace} if row.trace else {})}
+        exchange = get_event_exchange(row.source, self.container.config)
+        self._publisher.publish(
+            row.payload, exchange=exchange, declare=[exchange], routing_key=row.type, message_id=row.key, headers=headers
+        )
+        if self._memory is not None:
+            self._under_way.add(row.id)
+            self._memory.when_settled(tag, partial(self._settled.add, row.id))

@@ -1,0 +1,173 @@
+"""Calls between processes, on Nameko's wire: a request to ``nameko-rpc`` with routing key ``<service>.<method>``, a reply by correlation id.
+
+Nameko's own proxies have no timeout inside a service, and outside one they are poisoned for ever by a broken connection.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from kombu import Connection, Consumer, Exchange, Queue
+from kombu.exceptions import OperationalError
+from structlog.contextvars import get_contextvars
+
+from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, connect
+from services.chassis.concurrency import Flag, concurrency_for
+from services.chassis.database import inside_unit_of_work
+from services.chassis.logging import get_logger
+from services.chassis.publishing import ConfirmedPublisher, Unroutable
+from services.messages.errors import ERRORS, HirelingError, OperatorError, OutcomeUnknown, Unavailable
+
+EXCHANGE = Exchange("nameko-rpc", durable=True, type="topic")
+TRACE_HEADER = "nameko.trace"
+
+_log = get_logger(__name__)
+
+
+@dataclass
+class _Pending:
+    """A call that waits for its reply."""
+
+    arrived: Flag
+    body: dict[str, Any] | None = None
+
+
+class RpcClient:
+    """Calls services over one bus, from any number of threads or greenlets at once; connects at the first call.
+
+    Replies are read on one connection and requests written on another under a lock, since a connection must not be shared.
+    """
+
+    def __init__(self, amqp_uri: str) -> None:
+        self._uri = amqp_uri
+        self._concurrency = concurrency_for(amqp_uri)
+        self._write_lock = self._concurrency.lock()
+        self._pending: dict[str, _Pending] = {}
+        self._reply_key = str(uuid.uuid4())
+        self._listening: Flag | None = None
+        self._publisher = ConfirmedPublisher(amqp_uri)
+        self._closed = False
+
+    def call(self, service: str, method: str, *arguments: Any, timeout: float, **keywords: Any) -> Any:
+        """Call a service's method and return its result; arguments and results are JSON values. Waits at most `timeout` seconds.
+
+        Raises the error that the service raised; OperatorError where it failed by a bug; Unavailable when it was certainly not
+        called (no broker, no such service running); OutcomeUnknown when no reply came in time. A request that waits in the
+        service's queue is dropped when its caller's time is over.
+        """
+        if inside_unit_of_work():
+            raise RuntimeError(f"call of {service}.{method} inside a unit of work: it would hold the database for {timeout} s")
+        correlation_id = str(uuid.uuid4())
+        pending = self._pending[correlation_id] = _Pending(self._concurrency.flag())
+        try:
+            self._send(service, method, {"args": arguments, "kwargs": keywords}, correlation_id, timeout)
+            if not pending.arrived.wait(timeout) or pending.body is None:
+                reason = "no reply" if not pending.arrived.wait(0) else "connection lost"
+                raise OutcomeUnknown(
+                    "no_reply", f"{service}.{method}: {reason} within {timeout} s", service=service, method=method
+                )
+            return _result_of(pending.body, f"{service}.{method}")
+        finally:
+            del self._pending[correlation_id]
+
+    def close(self) -> None:
+        """Close both connections; calls under way end with OutcomeUnknown."""
+        self._closed = True
+        with self._write_lock:
+            self._publisher.drop()
+        self._fail_pending()
+
+    def _send(self, service: str, method: str, body: dict[str, Any], correlation_id: str, timeout: float) -> None:
+        with self._write_lock:
+            try:
+                self._ensure_listening()
+                self._publisher.publish(
+                    body,
+                    exchange=EXCHANGE,
+                    declare=[EXCHANGE],
+                    routing_key=f"{service}.{method}",
+                    reply_to=self._reply_key,
+                    correlation_id=correlation_id,
+                    expiration=timeout,
+                    headers=_trace_headers(),
+                )
+            except Unroutable as error:
+                raise Unavailable("service_not_running", f"no service {service} is running", service=service) from error
+
+    def _ensure_listening(self) -> None:
+        if self._listening is None:
+            self._publisher.drop()  # what broke one connection has probably broken the other
+            listening = self._concurrency.flag()
+            connection = self._connect()
+            self._listening = listening
+            self._concurrency.spawn(lambda: self._listen(connection, listening))
+        if not self._listening.wait(CONNECT_TIMEOUT_SECONDS):
+            raise Unavailable("broker_unreachable", f"no reply queue within {CONNECT_TIMEOUT_SECONDS} s")
+
+    def _connect(self) -> Connection:
+        if self._closed:
+            raise Unavailable("client_closed", "this client was closed")
+        try:
+            return connect(self._uri)
+        except (OperationalError, OSError) as error:
+            raise Unavailable("broker_unreachable", f"cannot reach the message broker: {error}") from error
+
+    def _listen(self, connection: Connection, listening: Flag) -> None:
+        """Read replies until this client closes or the connection breaks; the next call then connects anew."""
+        queue = Queue(
+            f"rpc.reply-hireling-{self._reply_key}-{uuid.uuid4().hex[:8]}",
+            exchange=EXCHANGE,
+            routing_key=self._reply_key,
+            durable=False,
+            exclusive=True,
+            auto_delete=True,
+        )
+        errors = connection.connection_errors + connection.channel_errors
+        try:
+            with connection, Consumer(connection.default_channel, [queue], callbacks=[self._on_reply], no_ack=True):
+                listening.set()
+                self._drain(connection)
+        except errors as error:
+            _log.warning("rpc_connection_lost", reason=str(error))
+        finally:
+            self._listening = None
+            self._fail_pending()
+
+    def _drain(self, connection: Connection) -> None:
+        while not self._closed:
+            try:
+                connection.drain_events(timeout=1.0)
+            except TimeoutError:
+                if connection.supports_heartbeats:
+                    connection.heartbeat_check()
+
+    def _on_reply(self, body: dict[str, Any], message: Any) -> None:
+        pending = self._pending.get(message.properties.get("correlation_id"))
+        if pending is not None:
+            pending.body = body
+            pending.arrived.set()
+
+    def _fail_pending(self) -> None:
+        for pending in list(self._pending.values()):
+            pending.arrived.set()
+
+
+def _trace_headers() -> dict[str, str]:
+    trace = get_contextvars().get("trace")
+    return {TRACE_HEADER: trace} if trace else {}
+
+
+def _result_of(body: dict[str, Any], target: str) -> Any:
+    error = body.get("error")
+    if error:
+        raise _error_of(error, target)
+    return body["result"]
+
+
+def _error_of(error: dict[str, Any], target: str) -> HirelingError:
+    known = ERRORS.get(error.get("exc_type", ""))
+    arguments = error.get("exc_args") or []
+    if known is not None and error.get("exc_path") == f"{known.__module__}.{known.__name__}" and arguments:
+        return known.from_wire(arguments[0])
+    detail = f"{target} failed: {error.get('exc_type')}"
+    return OperatorError("remote_failure", detail, error=str(error.get("value"))[:500], target=target)

@@ -1,0 +1,169 @@
+"""Runs services in one process until it is told to stop: all of them embedded, one of them on the stack."""
+
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import eventlet
+from kombu.exceptions import OperationalError
+from nameko.runners import ServiceRunner
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from services.chassis.assembly import Assembly
+from services.chassis.bus import connect
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.concurrency import GreenFlag
+from services.chassis.logging import configure_logging, get_logger
+from services.chassis.migrations import check_schema, migrate
+from services.chassis.rpc import RpcClient
+from services.chassis.service import Service
+from services.chassis.settings import MEMORY_SCHEME, BusSettings, is_memory
+from services.messages.errors import OperatorError
+
+DRAIN_SECONDS = 20.0
+BROKER_PATIENCE_SECONDS = 60.0
+
+EXIT_DIED = 1
+EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
+
+_log = get_logger(__name__)
+
+
+class Platform:
+    """Running services, and the client that calls them."""
+
+    def __init__(self, assembly: Assembly, service_classes: Sequence[type[Service]]) -> None:
+        self.assembly = assembly
+        self.rpc = assembly.rpc
+        self._runner = ServiceRunner(assembly.nameko_config())
+        for service_class in service_classes:
+            self._runner.add_service(service_class)
+
+    def start(self) -> None:
+        """Start every service; when this returns, all of them listen."""
+        self._runner.start()
+        self.assembly.everyone_listens.set()
+
+    def wait(self) -> None:
+        """Wait until the services have stopped. Raises what killed one of them."""
+        self._runner.wait()
+
+    def stop(self, *, within: float = DRAIN_SECONDS) -> None:
+        """Take nothing new, finish what runs, close everything; kill what is not done after `within` seconds."""
+        with eventlet.Timeout(within, False):
+            self._runner.stop()
+            self.rpc.close()
+            return
+        _log.warning("drain_aborted", seconds=within)
+        self._runner.kill()
+
+    def wait_until(self, condition: Callable[[], Any], *, timeout: float) -> None:
+        """Let the services run until `condition()` is true. Raises TimeoutError after `timeout` seconds."""
+        deadline = monotonic() + timeout
+        while not condition():
+            if monotonic() > deadline:
+                raise TimeoutError(f"not true within {timeout} s")
+            eventlet.sleep(0.01)
+
+
+@contextmanager
+def running(
+    *service_classes: type[Service],
+    bus: BusSettings | None = None,
+    databases: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> Iterator[Platform]:
+    """Run services in this process for as long as the block lasts, each on its database, migrated; by default on a bus of their own."""
+    bus = bus or BusSettings(amqp_uri=f"{MEMORY_SCHEME}://{uuid.uuid4().hex}")
+    assembly = Assembly(
+        bus=bus, rpc=RpcClient(bus.amqp_uri), databases=databases or {}, clock=clock or SystemClock()
+    )
+    for service_class in service_classes:
+        migrate(
+            service_class.name, url=assembly.database_url(service_class.name), package=_package_of(service_class)
+        )
+    platform = Platform(assembly, service_classes)
+    platform.start()
+    try:
+        yield platform
+    finally:
+        platform.stop()
+
+
+def main(*service_classes: type[Service], background: Sequence[Callable[[], None]] = ()) -> None:
+    """Run the services until SIGTERM or SIGINT, then drain and exit 0; exit 1 when one died, 78 when the configuration is wrong.
+
+    Each of `background` runs in a greenlet beside them, such as the embedded gateway; when one ends or raises, the process ends.
+    """
+    configure_logging()
+    sys.exit(_run(service_classes, background))
+
+
+def _run(service_classes: Sequence[type[Service]], background: Sequence[Callable[[], None]]) -> int:
+    try:
+        platform = _prepare(service_classes)
+    except (OperatorError, ValueError) as error:
+        _log.critical("configuration_wrong", reason=str(error))
+        return EXIT_CONFIGURATION
+    stopping = GreenFlag()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: eventlet.spawn(stopping.set))
+    names = [service_class.name for service_class in service_classes]
+    platform.start()
+    _log.info("services_started", services=names, bus=platform.assembly.bus.amqp_uri)
+    died = _watch(platform, background, stopping)
+    while not stopping.wait(3600.0):
+        pass
+    platform.stop()
+    _log.info("services_stopped", services=names)
+    return EXIT_DIED if died else 0
+
+
+def _prepare(service_classes: Sequence[type[Service]]) -> Platform:
+    bus = BusSettings()
+    assembly = Assembly(bus=bus, rpc=RpcClient(bus.amqp_uri))
+    for service_class in service_classes:
+        check_schema(
+            service_class.name, url=assembly.database_url(service_class.name), package=_package_of(service_class)
+        )
+    if not is_memory(bus.amqp_uri):
+        wait_for_broker(bus.amqp_uri)
+    return Platform(assembly, service_classes)
+
+
+def _watch(platform: Platform, background: Sequence[Callable[[], None]], stopping: GreenFlag) -> list[str]:
+    """Watch everything that should run for ever, and return the list in which the names of those that ended will be."""
+    ended: list[str] = []
+
+    def watch(name: str, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the process ends with it and says so
+            _log.critical("died", what=name, exc_info=error)
+        if not stopping.is_set():
+            ended.append(name)
+            stopping.set()
+
+    for name, run in [("services", platform.wait), *((task.__name__, task) for task in background)]:
+        eventlet.spawn(watch, name, run)
+    return ended
+
+
+@retry(
+    retry=retry_if_exception_type((OperationalError, OSError)),
+    stop=stop_after_delay(BROKER_PATIENCE_SECONDS),
+    wait=wait_random_exponential(multiplier=0.2, max=5.0),
+    before_sleep=lambda state: _log.info("broker_awaited", tries=state.attempt_number),
+    reraise=True,
+)
+def wait_for_broker(amqp_uri: str) -> None:
+    """Return once the broker answers. Raises OperationalError or OSError when it does not within BROKER_PATIENCE_SECONDS."""
+    connect(amqp_uri).release()
+
+
+def _package_of(service_class: type[Service]) -> str:
+    return service_class.__module__.rpartition(".")[0]

@@ -1,0 +1,28 @@
+"""The base of every service: what each instance finds on itself, and the one call that all of them answer."""
+
+from typing import Any
+
+from services.chassis.clock import Clock
+from services.chassis.database import Database
+from services.chassis.entrypoints import rpc
+from services.chassis.health import health_of
+from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider, TraceProvider
+from services.chassis.relay import OutboxRelay
+from services.chassis.rpc import RpcClient
+
+
+class Service:
+    """Subclass it, set ``name`` to the folder's name, and mark methods with `rpc`, `on_event` and `timer`."""
+
+    name: str
+
+    database: Database = DatabaseProvider()
+    remote: RpcClient = RemoteProvider()
+    clock: Clock = ClockProvider()
+    trace: str = TraceProvider()
+    relay: None = OutboxRelay()
+
+    @rpc
+    def health(self) -> dict[str, Any]:
+        """Return the service's name, whether its database answers, and how many of its events have not left yet."""
+        return health_of(self.name, self.database)

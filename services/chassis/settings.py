@@ -1,0 +1,73 @@
+"""Settings shared by every process, read once from the environment; each service adds its own beside them."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEMORY_SCHEME = "hireling-memory"
+
+
+class ServiceSettings(BaseSettings):
+    """The base of a service's own settings: frozen, and each subclass sets ``env_prefix`` to its folder's name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+
+class HomeSettings(ServiceSettings):
+    """Where the embedded platform keeps its state: HIRELING_HOME."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    home: Path = Path(".hireling")
+
+
+class BusSettings(ServiceSettings):
+    """The message bus: HIRELING_AMQP_URI and HIRELING_MAX_WORKERS (at once, per service)."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    amqp_uri: str = f"{MEMORY_SCHEME}://"
+    max_workers: int = Field(default=10, ge=1)
+
+    @property
+    def is_memory(self) -> bool:
+        """Return whether the bus lives in this very process."""
+        return is_memory(self.amqp_uri)
+
+
+class LogSettings(ServiceSettings):
+    """How to log: HIRELING_LOG_LEVEL and HIRELING_LOG_FORMAT."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+
+class DatabaseSettings(ServiceSettings):
+    """Where a service keeps its rows: <SERVICE>_DATABASE_URL, by default a SQLite file under HIRELING_HOME."""
+
+    database_url: str
+
+    @classmethod
+    def of(cls, service: str) -> Self:
+        """Return the database settings of the service with this folder name."""
+        default = f"sqlite:///{home() / service}.db"
+        found = _OptionalDatabase(_env_prefix=f"{service.upper().replace('-', '_')}_")  # type: ignore[call-arg]
+        return cls(database_url=found.database_url or default)
+
+
+class _OptionalDatabase(ServiceSettings):
+    database_url: str | None = None
+
+
+def home() -> Path:
+    """Return the folder of the embedded platform's state, from HIRELING_HOME, absolute."""
+    return HomeSettings().home.absolute()
+
+
+def is_memory(amqp_uri: str) -> bool:
+    """Return whether this bus lives in one process's memory."""
+    return amqp_uri.startswith(f"{MEMORY_SCHEME}:")

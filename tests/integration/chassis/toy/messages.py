@@ -1,0 +1,19 @@
+"""What the toy says."""
+
+from typing import ClassVar
+
+from services.messages.event import Event
+
+
+class CounterRaised(Event):
+    """A counter has a new value."""
+
+    source: ClassVar[str] = "toy"
+    type: ClassVar[str] = "counter_raised"
+
+    name: str
+    value: int
+
+    def key(self) -> str:
+        """Return the counter's name and value."""
+        return f"{self.name}:{self.value}"

@@ -1,10 +1,13 @@
-"""Every service's schema is its Alembic migrations in ``services/<service>/migrations``, run by us rather than by a command line.
+"""Every service's schema is its Alembic migrations in ``services/<service>/migrations``, run by us rather
+than by a command line.
 
-``python -m services.chassis.migrations listing metering`` migrates these services' databases to the newest revision.
+``python -m services.chassis.migrations listing metering`` migrates these services' databases to the newest
+revision.
 """
 
 import importlib.util
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command, context
@@ -25,7 +28,10 @@ _DATABASE = "hireling_database"
 
 
 def migrate(service: str, *, url: str | None = None, package: str | None = None) -> None:
-    """Bring the service's database to the newest revision, creating it where it is a SQLite file. Does nothing when it is there."""
+    """Bring the service's database to the newest revision, creating it where it is a SQLite file.
+
+    Does nothing when it is there.
+    """
     database = open_database(url or DatabaseSettings.of(service).database_url)
     try:
         config = _config(package or f"services.{service}")
@@ -33,33 +39,62 @@ def migrate(service: str, *, url: str | None = None, package: str | None = None)
         before = _current_revision(database)
         command.upgrade(config, "head")
         if _current_revision(database) != before:
-            _log.info("database_migrated", of=service, from_revision=before, to_revision=_current_revision(database))
+            _log.info(
+                "database_migrated", of=service, from_revision=before, to_revision=_current_revision(database)
+            )
     finally:
         database.close()
 
 
-def check_schema(service: str, *, url: str | None = None, package: str | None = None) -> None:
-    """Raise OperatorError("schema_mismatch") unless the service's database is at this version's revision."""
+@dataclass(frozen=True)
+class Schema:
+    """Where a service's database stands.
+
+    ``current`` is None for an empty one; ``known`` says that this version has that revision.
+    """
+
+    current: str | None
+    needed: str
+    known: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether this version can use the database as it is."""
+        return self.current == self.needed
+
+
+def schema_of(service: str, *, url: str | None = None, package: str | None = None) -> Schema:
+    """Return at which revision the service's database is, and which one this version needs."""
     database = open_database(url or DatabaseSettings.of(service).database_url)
     try:
         current = _current_revision(database)
     finally:
         database.close()
-    needed = ScriptDirectory.from_config(_config(package or f"services.{service}")).get_current_head()
-    if current != needed:
-        have = f"is at revision {current}" if current else "is empty"
+    scripts = ScriptDirectory.from_config(_config(package or f"services.{service}"))
+    known = current is None or current in {script.revision for script in scripts.walk_revisions()}
+    needed = scripts.get_current_head()
+    if needed is None:
+        raise OperatorError("no_migrations", f"{service} has no migration", service=service)
+    return Schema(current=current, needed=needed, known=known)
+
+
+def check_schema(service: str, *, url: str | None = None, package: str | None = None) -> None:
+    """Raise OperatorError("schema_mismatch") unless the service's database is at this version's revision."""
+    schema = schema_of(service, url=url, package=package)
+    if not schema.is_current:
+        have = f"is at revision {schema.current}" if schema.current else "is empty"
         raise OperatorError(
             "schema_mismatch",
-            f"the database of {service} {have}, this version needs {needed}: "
+            f"the database of {service} {have}, this version needs {schema.needed}: "
             f"run python -m services.chassis.migrations {service}",
             service=service,
-            current=current,
-            needed=needed,
+            current=schema.current,
+            needed=schema.needed,
         )
 
 
 def run_env(metadata: MetaData) -> None:
-    """Run the migrations; this is all that a service's ``migrations/env.py`` does, with its tables' metadata."""
+    """Run the migrations; all that a service's ``migrations/env.py`` does, with its tables' metadata."""
     database: Database = context.config.attributes[_DATABASE]
     with database.engine.execution_options(hireling_writes=True).connect() as connection:
         context.configure(

@@ -47,7 +47,9 @@ def main() -> int:
         return Supervisor(market, console).run()
     except ValidationError as error:
         for problem in error.errors():
-            console.print(f"error: {'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", style="red")
+            console.print(
+                f"error: {'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", style="red"
+            )
         return 2
     except EmbeddedError as error:
         console.print(f"error: {error}", style="red")

@@ -40,7 +40,10 @@ class Marketplace:
         return (self.chain, self.broker, self.platform, self.ingest)
 
     def start(self) -> None:
-        """Bring everything up, continuing from the state on disk; raises EmbeddedError and leaves nothing running."""
+        """Bring everything up, continuing from the state on disk.
+
+        Raises EmbeddedError and leaves nothing running where a part does not come up.
+        """
         settings = self.settings
         for port, variable in (
             (settings.chain_port, "CHAIN_PORT"),
@@ -58,7 +61,10 @@ class Marketplace:
             self.deploy()
             self.migrate()
             self._start(self.broker, f"MQTT broker on port {settings.mqtt_port}")
-            self._start(self.platform, f"listing, negotiation, metering, settlement, gateway on port {settings.gateway_port}")
+            self._start(
+                self.platform,
+                f"listing, negotiation, metering, settlement, gateway on port {settings.gateway_port}",
+            )
             self._start(self.ingest, "ingest of signed readings")
         except BaseException:
             self.stop()
@@ -149,9 +155,9 @@ class Marketplace:
             str(ANVIL),
             *("--host", "127.0.0.1", "--port", str(settings.chain_port)),
             *("--chain-id", str(DEV_CHAIN_ID), "--block-time", "1"),
-            # --state alone writes nothing on kill -9; the interval bounds what a power cut can lose to one second.
+            # --state alone writes nothing on kill -9; the interval bounds what a power cut loses to 1 s.
             *("--state", str(settings.home / "chain" / "state.json"), "--state-interval", "1"),
-            # Past transactions and logs stay readable after a restart: settlement re-derives its books from them.
+            # Past logs stay readable after a restart: settlement re-derives its books from them.
             "--preserve-historical-states",
         ]
 
@@ -164,4 +170,3 @@ class Marketplace:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-

@@ -22,7 +22,9 @@ class EmbeddedSettings(ServiceSettings):
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     mqtt_port: int = Field(default=1883, ge=1, le=65535)
     chain_port: int = Field(default=8545, ge=1, le=65535)
-    settlement_claim_every: int = Field(default=5, ge=1, description="seconds between claims of a running rental")
+    settlement_claim_every: int = Field(
+        default=5, ge=1, description="seconds between claims of a running rental"
+    )
 
     @property
     def home(self) -> Path:

@@ -1,4 +1,4 @@
-"""Keep a marketplace running: one supervisor a state folder, restarts what dies, stops everything on Ctrl-C."""
+"""Keep a marketplace running: one supervisor a state folder, restarts what dies, stops all on Ctrl-C."""
 
 import fcntl
 import os
@@ -14,6 +14,7 @@ from services.embedded.errors import EmbeddedError
 from services.embedded.marketplace import Marketplace
 from services.embedded.settings import EmbeddedSettings
 
+HIRELING = ".venv/bin/hireling"
 WATCH_EVERY = 0.5  # seconds
 STOPPED_WITHIN = 60.0  # seconds for four children to drain
 
@@ -34,7 +35,9 @@ def only_one(settings: EmbeddedSettings) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise EmbeddedError(f"a marketplace already runs on {settings.home}: `make down` stops it") from error
+            raise EmbeddedError(
+                f"a marketplace already runs on {settings.home}: `make down` stops it"
+            ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -82,8 +85,10 @@ class Supervisor:
         with only_one(settings):
             self._market.start()
             self._console.print(f"\nthe marketplace is open: {settings.gateway_url}  (Ctrl-C stops it)")
-            self._console.print(f"add a machine:  .venv/bin/hireling device run --driver host --gateway {settings.gateway_url}")
-            self._console.print(f"rent it:        .venv/bin/hireling rent --gateway {settings.gateway_url}\n")
+            self._console.print(
+                f"add a machine:  {HIRELING} device run --driver host --gateway {settings.gateway_url}"
+            )
+            self._console.print(f"rent it:        {HIRELING} rent --gateway {settings.gateway_url}\n")
             try:
                 while True:
                     time.sleep(WATCH_EVERY)

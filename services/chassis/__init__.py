@@ -1,1 +1,3 @@
-"""Plumbing that every Nameko service bolts onto: bus, runner, database, outbox, inbox, RPC, settings, logging. It holds no business."""
+"""Plumbing that every Nameko service bolts onto: bus, runner, database, outbox, inbox, RPC, settings,
+logging. It holds no business.
+"""

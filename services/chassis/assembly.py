@@ -1,4 +1,6 @@
-"""What the runner hands every service in its process: the bus, the databases' addresses, the clock, and the start signal."""
+"""What the runner hands every service in its process: the bus, the databases' addresses, the clock, and the
+start signal.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +23,8 @@ class Assembly:
     rpc: RpcClient
     databases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     clock: Clock = field(default_factory=SystemClock)
-    # Set once every service of the process hears its events: nothing may be published on the in-process bus before.
+    # Set once every service of the process hears its events: nothing may be published on the in-process bus
+    # before.
     everyone_listens: GreenFlag = field(default_factory=GreenFlag)
 
     def database_url(self, service: str) -> str:

@@ -1,14 +1,18 @@
-"""The in-process message bus: a kombu transport named ``hireling-memory`` with RabbitMQ's semantics as far as we use them.
+"""The in-process message bus: a kombu transport named ``hireling-memory`` with RabbitMQ's semantics as far as
+we use them.
 
-kombu's own ``memory://`` leaves out what Nameko needs: content_type among a message's properties, consumers woken instead of polling each
-second, NO_ROUTE for a mandatory message nobody hears, and a prefetch that does not stop nested calls (its virtual prefetch is per channel,
-so exactly max_workers calls that each wait for another one would never end). Here a message is requeued to the queue it came from
-when its consumer's channel closes, a queue's x-message-ttl with x-dead-letter-exchange moves a message on when it expires, and a
-message tagged with SETTLEMENT_HEADER reports when every consumer has acknowledged every copy: in one process that is the only moment
-from which a crash can no longer lose it.
+kombu's own ``memory://`` leaves out what Nameko needs: content_type among a message's properties, consumers
+woken instead of polling each second, NO_ROUTE for a mandatory message nobody hears, and a prefetch that does
+not stop nested calls (its virtual prefetch is per channel, so exactly max_workers calls that each wait for
+another one would never end). Here a message is requeued to the queue it came from when its consumer's channel
+closes, a queue's x-message-ttl with x-dead-letter-exchange moves a message on when it expires, and a message
+tagged with SETTLEMENT_HEADER reports when every consumer has acknowledged every copy: in one process that is
+the only moment from which a crash can no longer lose it.
 
-``hireling-memory://name`` is a bus of its own for every name. It belongs to one eventlet hub, thus to one thread.
+``hireling-memory://name`` is a bus of its own for every name. It belongs to one eventlet hub, thus to one
+thread.
 """
+# ruff: noqa: FBT001, FBT002 - the signatures are kombu's
 
 import math
 from collections import deque
@@ -55,13 +59,17 @@ class MemoryBroker:
         self._settled: dict[str, Callable[[], None]] = {}
 
     def when_settled(self, tag: str, callback: Callable[[], None]) -> None:
-        """Call `callback` once no copy of the messages tagged with `tag` is queued or unacknowledged: now, if none is."""
+        """Call `callback` once no copy of the messages tagged with `tag` is queued or unacknowledged: now, if
+        none is.
+        """
         if tag in self._copies_under_way:
             self._settled[tag] = callback
         else:
             callback()
 
-    def declare(self, name: str, arguments: dict[str, Any] | None, exclusive_to: "MemoryChannel | None") -> None:
+    def declare(
+        self, name: str, arguments: dict[str, Any] | None, exclusive_to: "MemoryChannel | None"
+    ) -> None:
         """Create the queue unless it is there."""
         self.queues.setdefault(name, MemoryQueue(name, arguments or {}, exclusive_to))
 
@@ -117,7 +125,9 @@ class MemoryBroker:
             if callback is not None:
                 callback()
 
-    def route(self, exchange: str, routing_key: str, lookup: Callable[[str, str], list[str]]) -> list[MemoryQueue]:
+    def route(
+        self, exchange: str, routing_key: str, lookup: Callable[[str, str], list[str]]
+    ) -> list[MemoryQueue]:
         """Return the existing queues that a message to this exchange reaches, each once."""
         names = [routing_key] if not exchange else dict.fromkeys(lookup(exchange, routing_key))
         return [self.queues[name] for name in names if name in self.queues]
@@ -166,9 +176,17 @@ class MemoryChannel(virtual.Channel):
         return message
 
     def basic_publish(
-        self, message: RawMessage, exchange: str, routing_key: str, mandatory: bool = False, **_: Any  # noqa: FBT001, FBT002 - kombu's signature
+        self,
+        message: RawMessage,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool = False,
+        **_: Any,
     ) -> None:
-        """Publish to every queue that the exchange routes to. Raises ChannelError when mandatory and there is none."""
+        """Publish to every queue that the exchange routes to.
+
+        Raises ChannelError when mandatory and there is none.
+        """
         self._inplace_augment_message(message, exchange, routing_key)
         queues = self.broker.route(exchange, routing_key, self._lookup)
         if mandatory and not queues:
@@ -176,7 +194,7 @@ class MemoryChannel(virtual.Channel):
         for queue in queues:
             self.broker.put(queue, message)
 
-    def queue_declare(self, queue: str | None = None, passive: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
+    def queue_declare(self, queue: str | None = None, passive: bool = False, **options: Any) -> Any:
         """Declare a queue; an exclusive one goes with this channel."""
         self._exclusive = self if options.get("exclusive") else None
         return super().queue_declare(queue, passive, **options)
@@ -184,7 +202,7 @@ class MemoryChannel(virtual.Channel):
     def basic_qos(self, *_: Any, **__: Any) -> None:
         """Ignore the prefetch: Nameko's worker pool bounds what runs at once."""
 
-    def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str, **_: Any) -> None:  # noqa: FBT001 - kombu's signature
+    def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str, **_: Any) -> None:
         """Consume, remembering what was delivered until it is acknowledged."""
 
         def deliver(raw: RawMessage) -> Any:
@@ -197,7 +215,7 @@ class MemoryChannel(virtual.Channel):
 
         self._tag_to_queue[consumer_tag] = queue
         self._active_queues.append(queue)
-        self.connection._callbacks[queue] = deliver
+        self.connection.deliver_by(queue, deliver)
         self._consumers.add(consumer_tag)
         self._reset_cycle()
         self.broker.queues[queue].listeners.append(self.connection)
@@ -210,12 +228,12 @@ class MemoryChannel(virtual.Channel):
             queue.listeners.remove(self.connection)
         super().basic_cancel(consumer_tag)
 
-    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Acknowledge one message."""
         _, message = self._unacknowledged.pop(delivery_tag)
         self.broker.settle(message)
 
-    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Return one message to its queue, or drop it."""
         queue, message = self._unacknowledged.pop(delivery_tag)
         if requeue:
@@ -272,13 +290,20 @@ class MemoryTransport(virtual.Transport):
         self.state = self.broker.state
         self._woken = Event()
 
+    def deliver_by(self, queue: str, deliver: Callable[[RawMessage], Any]) -> None:
+        """Hand the messages of this queue to `deliver`."""
+        self._callbacks[queue] = deliver
+
     def wake(self) -> None:
         """Make a waiting drain_events look again."""
         if not self._woken.ready():
-            self._woken.send(True)
+            self._woken.send()
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        """Deliver one message, waiting for it at most `timeout` seconds. Raises socket.timeout without one."""
+        """Deliver one message, waiting for it at most `timeout` seconds.
+
+        Raises socket.timeout without one.
+        """
         deadline = None if timeout is None else monotonic() + timeout
         while True:
             if self._woken.ready():
@@ -302,7 +327,10 @@ TRANSPORT_ALIASES[MEMORY_SCHEME] = f"{__name__}:{MemoryTransport.__name__}"
 
 
 def connect(amqp_uri: str) -> Connection:
-    """Return a new open connection to the bus, with publisher confirms. Raises OperationalError or OSError when it cannot be reached."""
+    """Return a new open connection to the bus, with publisher confirms.
+
+    Raises OperationalError or OSError when it cannot be reached.
+    """
     connection = Connection(
         amqp_uri,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

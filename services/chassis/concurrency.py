@@ -1,7 +1,7 @@
 """How to wait, by bus: greenlets on the in-process bus, whatever the standard library has become on a broker.
 
-Where the process is patched both are greenlets; an unpatched process (gunicorn's threads, pytest) needs real threads to talk to RabbitMQ,
-and greenlets to share one thread with the in-process bus.
+Where the process is patched both are greenlets; an unpatched process (gunicorn's threads, pytest) needs real
+threads to talk to RabbitMQ, and greenlets to share one thread with the in-process bus.
 """
 
 import threading
@@ -51,7 +51,7 @@ class GreenFlag:
     def set(self) -> None:
         """Let everyone through."""
         if not self._event.ready():
-            self._event.send(True)
+            self._event.send("set")
 
     def clear(self) -> None:
         """Hold back whoever waits from now on."""

@@ -28,7 +28,9 @@ _inside_unit_of_work: ContextVar[bool] = ContextVar("inside_unit_of_work", defau
 
 
 def inside_unit_of_work() -> bool:
-    """Return whether the calling thread or greenlet has a unit of work open; nothing remote may be called there."""
+    """Return whether the calling thread or greenlet has a unit of work open; nothing remote may be called
+    there.
+    """
     return _inside_unit_of_work.get()
 
 
@@ -61,7 +63,9 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """Open a session that reads one consistent state and never writes: whatever it changed is rolled back."""
+        """Open a session that reads one consistent state and never writes: whatever it changed is rolled
+        back.
+        """
         with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
@@ -79,9 +83,11 @@ class Database:
 
 
 def open_database(url: str, *, write_lock: AbstractContextManager[Any] | None = None) -> Database:
-    """Open the database at `url` (``sqlite:///file``, ``sqlite://`` in memory, ``postgresql://…``) and create no tables.
+    """Open the database at `url` (``sqlite:///file``, ``sqlite://`` in memory, ``postgresql://…``) and create
+    no tables.
 
-    `write_lock` serialises SQLite's writers within the process; the default suits threads, Nameko services pass a green one.
+    `write_lock` serialises SQLite's writers within the process; the default suits threads, Nameko services
+    pass a green one.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -116,13 +122,16 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that reads and then writes fails at once where another wrote in between, whatever the timeout.
+    # A deferred transaction that reads and then writes fails at once where another wrote in between, whatever
+    # the timeout.
     writes = connection.get_execution_options().get("hireling_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+    options = (
+        f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+    )
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={"options": options, "connect_timeout": 5},

@@ -21,9 +21,13 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class Rpc(NamekoRpc):
-    """A method that other processes call; its errors reach them typed, and a request that does not parse is Invalid."""
+    """A method that other processes call; its errors reach them typed, and a request that does not parse is
+    Invalid.
+    """
 
-    def handle_result(self, message: Any, worker_ctx: Any, result: Any, exc_info: ExcInfo | None) -> tuple[Any, ExcInfo | None]:
+    def handle_result(
+        self, message: Any, worker_ctx: Any, result: Any, exc_info: ExcInfo | None
+    ) -> tuple[Any, ExcInfo | None]:
         """Send the result or the error, and log why a call failed."""
         if exc_info is not None:
             exc_info = _typed(exc_info)
@@ -35,7 +39,9 @@ class Rpc(NamekoRpc):
 class Timer(NamekoTimer):
     """A method called every `interval` seconds; a failure is logged and the next tick comes all the same."""
 
-    def handle_result(self, worker_ctx: Any, result: Any, exc_info: ExcInfo | None) -> tuple[Any, ExcInfo | None]:
+    def handle_result(
+        self, worker_ctx: Any, result: Any, exc_info: ExcInfo | None
+    ) -> tuple[Any, ExcInfo | None]:
         """Log why a tick failed, and let the timer go on."""
         if exc_info is not None:
             _log_failure("timer_failed", exc_info)
@@ -44,7 +50,9 @@ class Timer(NamekoTimer):
 
 
 def rpc(method: Method) -> Method:
-    """Let other processes call this method as ``remote.call("<service>", "<method>", …, timeout=…)``; arguments and result are JSON."""
+    """Let other processes call this method as ``remote.call("<service>", "<method>", …, timeout=…)``;
+    arguments and result are JSON.
+    """
     marked: Method = Rpc.decorator(method)
     return marked
 

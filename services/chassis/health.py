@@ -16,7 +16,10 @@ def health_of(service: str, database: Database) -> dict[str, Any]:
 
 
 def health_of_all(client: RpcClient, services: Sequence[str], *, timeout: float) -> dict[str, dict[str, Any]]:
-    """Return the health of each service, or under ``error`` why there is none. Waits at most `timeout` seconds for each."""
+    """Return the health of each service, or under ``error`` why there is none.
+
+    Waits at most `timeout` seconds for each.
+    """
     healths: dict[str, dict[str, Any]] = {}
     for service in services:
         try:

@@ -1,8 +1,9 @@
-"""How a service hears events: each once, however often it is delivered; a failure comes again later, and is never lost.
+"""How a service hears events: each once, however often it is delivered; a failure comes again later, and is
+never lost.
 
-A handler that fails is tried again after RETRY_DELAYS, by a copy of the message that waits in a queue with a time to live and returns to the
-handler's own queue; requeueing instead would loop (370 tries a second were measured). After MAX_TRIES it is parked with its reason in
-``<queue>.parked``, where an operator finds it.
+A handler that fails is tried again after RETRY_DELAYS, by a copy of the message that waits in a queue with a
+time to live and returns to the handler's own queue; requeueing instead would loop (370 tries a second were
+measured). After MAX_TRIES it is parked with its reason in ``<queue>.parked``, where an operator finds it.
 """
 
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class HearingService(Protocol):
 
 
 class OnEvent(Entrypoint, HeaderDecoder):
-    """A method that hears one type of event: ``method(self, session, event)``, in a unit of work of its own."""
+    """A method that hears one type of event: ``method(self, session, event)``, in a unit of work."""
 
     queue_consumer = QueueConsumer()
 
@@ -86,12 +87,18 @@ class OnEvent(Entrypoint, HeaderDecoder):
         context = self.unpack_message_headers(message)
         try:
             self.container.spawn_worker(
-                self, (event,), {}, context_data=context, handle_result=partial(self._handle_result, body, message)
+                self,
+                (event,),
+                {},
+                context_data=context,
+                handle_result=partial(self._handle_result, body, message),
             )
         except ContainerBeingKilled:
             self.queue_consumer.requeue_message(message)
 
-    def _handle_result(self, body: Any, message: Any, worker_ctx: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+    def _handle_result(  # noqa: PLR0917 - Nameko hands over the last three by position
+        self, body: Any, message: Any, worker_ctx: Any, result: Any, exc_info: Any
+    ) -> tuple[Any, Any]:
         if exc_info is None:
             self.queue_consumer.ack_message(message)
         else:
@@ -102,7 +109,12 @@ class OnEvent(Entrypoint, HeaderDecoder):
         """Publish the message again, to come back later or to be parked, and only then acknowledge it."""
         tries = int(message.headers.get(TRIES_HEADER, 0)) + 1
         headers = {**message.headers, TRIES_HEADER: tries}
-        fields = {"event_type": self.event_class.type, "handler": self.method_name, "tries": tries, "reason": repr(error)[:500]}
+        fields = {
+            "event_type": self.event_class.type,
+            "handler": self.method_name,
+            "tries": tries,
+            "reason": repr(error)[:500],
+        }
         if tries >= MAX_TRIES:
             _log.error("event_parked", queue=self.parked.name, exc_info=error, **fields)
             headers[REASON_HEADER] = fields["reason"]
@@ -112,7 +124,11 @@ class OnEvent(Entrypoint, HeaderDecoder):
             _log.warning("event_retried", delay_ms=delay, exc_info=error, **fields)
             exchange, queue = _waiting_room(delay)
             self.publisher.publish(
-                body, exchange=exchange, routing_key=self.queue.name, declare=[exchange, queue], headers=headers
+                body,
+                exchange=exchange,
+                routing_key=self.queue.name,
+                declare=[exchange, queue],
+                headers=headers,
             )
         self.queue_consumer.ack_message(message)
 
@@ -120,8 +136,8 @@ class OnEvent(Entrypoint, HeaderDecoder):
 def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:
     """Mark ``method(self, session, event)`` to hear this type of event, each event once.
 
-    The session is open and commits after the method returned; raising rolls back and tries again later. An event that was
-    delivered before is ignored, by its key.
+    The session is open and commits after the method returned; raising rolls back and tries again later. An
+    event that was delivered before is ignored, by its key.
     """
 
     def mark(handler: Handler) -> Handler:
@@ -131,7 +147,9 @@ def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:
                 if _note(session, handler.__name__, event, now=service.clock.now()):
                     handler(service, session, event)
                 else:
-                    _log.info("event_ignored", reason="handled before", event_type=event.type, event_key=event.key())
+                    _log.info(
+                        "event_ignored", reason="handled before", event_type=event.type, event_key=event.key()
+                    )
 
         marked: Handler = OnEvent.decorator(event_class)(handle_once)
         return marked
@@ -140,15 +158,21 @@ def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:
 
 
 def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
-    """Return the exchange and queue in which messages of every handler wait; the routing key is the queue they return to."""
+    """Return the exchange and queue in which messages of every handler wait; the routing key is the queue
+    they return to.
+    """
     name = f"hireling.retry.{delay_ms}"
     exchange = Exchange(name, type="topic", durable=True)
     arguments = {"x-message-ttl": delay_ms, "x-dead-letter-exchange": ""}
-    return exchange, Queue(name, exchange, routing_key="#", durable=True, queue_arguments={**arguments, **_QUORUM_RETRY})
+    return exchange, Queue(
+        name, exchange, routing_key="#", durable=True, queue_arguments={**arguments, **_QUORUM_RETRY}
+    )
 
 
 def _note(session: Session, handler: str, event: Event, *, now: datetime) -> bool:
-    """Note the event as handled and return whether it was new; a copy handling it at this very moment is waited for."""
+    """Note the event as handled and return whether it was new; a copy handling it at this very moment is
+    waited for.
+    """
     row = {"handler": handler, "key": f"{event.source}.{event.type}:{event.key()}", "handled_at": now}
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(INBOX).values(row).on_conflict_do_nothing().returning(INBOX.c.key)

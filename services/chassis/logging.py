@@ -15,7 +15,8 @@ REFUSED = "[refused]"
 
 # public_key, key_id, event_key and idempotency_key are names, not secrets, and logs need them.
 _SECRET_NAME = re.compile(
-    r"(^|_)(secret|password|passphrase|passwd|mnemonic|seed|token|api_key|private_key|signing_key|session_key|secret_key|authorization)s?(_|$)"
+    r"(^|_)(secret|password|passphrase|passwd|mnemonic|seed|token|authorization"
+    r"|(api|private|signing|session|secret)_key)s?(_|$)"
 )
 _SECRET_NAME_EXACT = frozenset({"key", "keys", "credentials", "cookie"})
 _STRUCTLOG_OWN = frozenset({"exc_info", "_record", "_from_structlog"})
@@ -23,7 +24,9 @@ _CREDENTIALS_IN_URL = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
 
 def configure_logging(settings: LogSettings | None = None) -> None:
-    """Send structured events to standard error, as JSON lines or for a console, and the standard library's records with them."""
+    """Send structured events to standard error, as JSON lines or for a console, and the standard library's
+    records with them.
+    """
     settings = settings or LogSettings()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -62,14 +65,19 @@ def configure_logging(settings: LogSettings | None = None) -> None:
 def _renderers(settings: LogSettings) -> list[structlog.typing.Processor]:
     if settings.log_format == "json":
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(default=str)]
+        return [
+            structlog.processors.ExceptionRenderer(tracebacks),
+            structlog.processors.JSONRenderer(default=str),
+        ]
     # Tracebacks without local variables, in both formats: secrets live there.
     plain = structlog.dev.plain_traceback
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
 def refuse_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Replace the value of every field whose name says that it is a secret, at any depth, and passwords inside URLs."""
+    """Replace the value of every field whose name says that it is a secret, at any depth, and passwords
+    inside URLs.
+    """
     return {name: value if name in _STRUCTLOG_OWN else _scrub(name, value) for name, value in event.items()}
 
 

@@ -33,7 +33,8 @@ class OutboxRow:
 
 
 def add_event(session: Session, event: Event, *, now: datetime) -> None:
-    """Publish `event` once this session's transaction commits: at least once, in order of adding, whatever crashes.
+    """Publish `event` once this session's transaction commits: at least once, in order of adding, whatever
+    crashes.
 
     Raises Conflict("event_exists") when an event of this type with this key was added before.
     """
@@ -57,7 +58,9 @@ def add_event(session: Session, event: Event, *, now: datetime) -> None:
 def unsent_events(
     session: Session, *, limit: int, without_ids: Collection[int] = (), without_types: Collection[str] = ()
 ) -> Sequence[OutboxRow]:
-    """Return up to `limit` unsent events in order, leaving out some, and locking them against other copies where the database can."""
+    """Return up to `limit` unsent events in order, leaving out some, and locking them against other copies
+    where the database can.
+    """
     query = (
         select(OUTBOX)
         .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.type.not_in(without_types))
@@ -77,4 +80,5 @@ def mark_sent(session: Session, ids: Collection[int], *, now: datetime) -> None:
 
 def count_unsent(session: Session) -> int:
     """Return how many events have not left yet."""
-    return session.execute(select(func.count()).where(OUTBOX.c.sent_at.is_(None))).scalar_one()
+    unsent: int = session.execute(select(func.count()).where(OUTBOX.c.sent_at.is_(None))).scalar_one()
+    return unsent

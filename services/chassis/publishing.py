@@ -1,4 +1,6 @@
-"""One door through which messages leave: it returns only once the bus has the message, and says which of three things went wrong."""
+"""One door through which messages leave: it returns only once the bus has the message, and says which of
+three things went wrong.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +17,11 @@ class Unroutable(Exception):
 
 
 class ConfirmedPublisher:
-    """Publishes over a connection of its own, made when first needed and again after each failure. Not for two threads at once.
+    """Publishes over a connection of its own, made when first needed and again after each failure. Not for
+    two threads at once.
 
-    A connection that answered NO_ROUTE is given up too: its confirm is still to come, and amqp would take it for the next message's.
+    A connection that answered NO_ROUTE is given up too: its confirm is still to come, and amqp would take it
+    for the next message's.
     """
 
     def __init__(self, amqp_uri: str) -> None:
@@ -25,10 +29,19 @@ class ConfirmedPublisher:
         self._connection: Connection | None = None
         self._producer: Producer | None = None
 
-    def publish(self, body: Any, *, exchange: Exchange, routing_key: str, declare: Sequence[Queue | Exchange] = (), **properties: Any) -> None:
+    def publish(
+        self,
+        body: Any,
+        *,
+        exchange: Exchange,
+        routing_key: str,
+        declare: Sequence[Queue | Exchange] = (),
+        **properties: Any,
+    ) -> None:
         """Publish one JSON message and wait for the bus to confirm it.
 
-        Raises Unroutable; Unavailable when it was certainly not sent; OutcomeUnknown when the connection broke meanwhile.
+        Raises Unroutable; Unavailable when it was certainly not sent; OutcomeUnknown when the connection
+        broke meanwhile.
         """
         producer = self._connected()
         try:
@@ -49,7 +62,9 @@ class ConfirmedPublisher:
             raise OutcomeUnknown("broker_error", f"the broker refused {routing_key}: {error}") from error
         except (OperationalError, OSError, *self._broken) as error:
             self.drop()
-            raise OutcomeUnknown("connection_lost", f"connection lost while publishing {routing_key}: {error}") from error
+            raise OutcomeUnknown(
+                "connection_lost", f"connection lost while publishing {routing_key}: {error}"
+            ) from error
 
     def drop(self) -> None:
         """Give up the connection; the next message makes a new one."""
@@ -66,5 +81,7 @@ class ConfirmedPublisher:
                 self._producer = Producer(self._connection.channel(), auto_declare=True)
             except (OperationalError, ChannelError, OSError) as error:
                 self.drop()
-                raise Unavailable("broker_unreachable", f"cannot reach the message broker: {error}") from error
+                raise Unavailable(
+                    "broker_unreachable", f"cannot reach the message broker: {error}"
+                ) from error
         return self._producer

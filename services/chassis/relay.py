@@ -1,8 +1,10 @@
-"""The relay takes what a service's outbox holds to the bus: in order, at least once, marking a row only when it can no longer be lost.
+"""The relay takes what a service's outbox holds to the bus: in order, at least once, marking a row only when
+it can no longer be lost.
 
-On RabbitMQ that is the publisher confirm; on the in-process bus it is the moment when every listener has acknowledged, so that after a
-crash the unmarked rest is simply published again. An event that no queue hears yet is kept and tried again for UNHEARD_AFTER: a listener
-that was never started has no queue, and RabbitMQ would confirm the event into the void.
+On RabbitMQ that is the publisher confirm; on the in-process bus it is the moment when every listener has
+acknowledged, so that after a crash the unmarked rest is simply published again. An event that no queue hears
+yet is kept and tried again for UNHEARD_AFTER: a listener that was never started has no queue, and RabbitMQ
+would confirm the event into the void.
 """
 
 from collections.abc import Sequence
@@ -97,7 +99,7 @@ class OutboxRelay(DependencyProvider):
             return bool(self._unsent(session, limit=1))
 
     def _publish_batch(self) -> int:
-        """Publish up to BATCH rows, mark those that have left for good, and return how many rows there were."""
+        """Publish up to BATCH rows, mark those that have left for good, and return how many there were."""
         now = self._assembly.clock.now()
         with self._database.unit_of_work() as session:
             settled = frozenset(self._settled)
@@ -142,7 +144,12 @@ class OutboxRelay(DependencyProvider):
         headers = {SETTLEMENT_HEADER: tag, **({TRACE_HEADER: row.trace} if row.trace else {})}
         exchange = get_event_exchange(row.source, self.container.config)
         self._publisher.publish(
-            row.payload, exchange=exchange, declare=[exchange], routing_key=row.type, message_id=row.key, headers=headers
+            row.payload,
+            exchange=exchange,
+            declare=[exchange],
+            routing_key=row.type,
+            message_id=row.key,
+            headers=headers,
         )
         if self._memory is not None:
             self._under_way.add(row.id)

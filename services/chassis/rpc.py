@@ -1,6 +1,8 @@
-"""Calls between processes, on Nameko's wire: a request to ``nameko-rpc`` with routing key ``<service>.<method>``, a reply by correlation id.
+"""Calls between processes, on Nameko's wire: a request to ``nameko-rpc`` with routing key
+``<service>.<method>``, a reply by correlation id.
 
-Nameko's own proxies have no timeout inside a service, and outside one they are poisoned for ever by a broken connection.
+Nameko's own proxies have no timeout inside a service, and outside one they are poisoned for ever by a broken
+connection.
 """
 
 import uuid
@@ -33,9 +35,11 @@ class _Pending:
 
 
 class RpcClient:
-    """Calls services over one bus, from any number of threads or greenlets at once; connects at the first call.
+    """Calls services over one bus, from any number of threads or greenlets at once; connects at the first
+    call.
 
-    Replies are read on one connection and requests written on another under a lock, since a connection must not be shared.
+    Replies are read on one connection and requests written on another under a lock, since a connection must
+    not be shared.
     """
 
     def __init__(self, amqp_uri: str) -> None:
@@ -49,22 +53,29 @@ class RpcClient:
         self._closed = False
 
     def call(self, service: str, method: str, *arguments: Any, timeout: float, **keywords: Any) -> Any:
-        """Call a service's method and return its result; arguments and results are JSON values. Waits at most `timeout` seconds.
+        """Call a service's method and return its result; arguments and results are JSON values. Waits at most
+        `timeout` seconds.
 
-        Raises the error that the service raised; OperatorError where it failed by a bug; Unavailable when it was certainly not
-        called (no broker, no such service running); OutcomeUnknown when no reply came in time. A request that waits in the
-        service's queue is dropped when its caller's time is over.
+        Raises the error that the service raised; OperatorError where it failed by a bug; Unavailable when it
+        was certainly not called (no broker, no such service running); OutcomeUnknown when no reply came in
+        time. A request that waits in the service's queue is dropped when its caller's time is over.
         """
         if inside_unit_of_work():
-            raise RuntimeError(f"call of {service}.{method} inside a unit of work: it would hold the database for {timeout} s")
+            raise RuntimeError(
+                f"call of {service}.{method} inside a unit of work would hold the database for {timeout} s"
+            )
         correlation_id = str(uuid.uuid4())
         pending = self._pending[correlation_id] = _Pending(self._concurrency.flag())
         try:
-            self._send(service, method, {"args": arguments, "kwargs": keywords}, correlation_id, timeout)
+            body = {"args": arguments, "kwargs": keywords}
+            self._send(service, method, body, correlation_id=correlation_id, timeout=timeout)
             if not pending.arrived.wait(timeout) or pending.body is None:
                 reason = "no reply" if not pending.arrived.wait(0) else "connection lost"
                 raise OutcomeUnknown(
-                    "no_reply", f"{service}.{method}: {reason} within {timeout} s", service=service, method=method
+                    "no_reply",
+                    f"{service}.{method}: {reason} within {timeout} s",
+                    service=service,
+                    method=method,
                 )
             return _result_of(pending.body, f"{service}.{method}")
         finally:
@@ -77,7 +88,9 @@ class RpcClient:
             self._publisher.drop()
         self._fail_pending()
 
-    def _send(self, service: str, method: str, body: dict[str, Any], correlation_id: str, timeout: float) -> None:
+    def _send(
+        self, service: str, method: str, body: dict[str, Any], *, correlation_id: str, timeout: float
+    ) -> None:
         with self._write_lock:
             try:
                 self._ensure_listening()
@@ -92,7 +105,9 @@ class RpcClient:
                     headers=_trace_headers(),
                 )
             except Unroutable as error:
-                raise Unavailable("service_not_running", f"no service {service} is running", service=service) from error
+                raise Unavailable(
+                    "service_not_running", f"no service {service} is running", service=service
+                ) from error
 
     def _ensure_listening(self) -> None:
         if self._listening is None:
@@ -113,7 +128,7 @@ class RpcClient:
             raise Unavailable("broker_unreachable", f"cannot reach the message broker: {error}") from error
 
     def _listen(self, connection: Connection, listening: Flag) -> None:
-        """Read replies until this client closes or the connection breaks; the next call then connects anew."""
+        """Read replies until this client closes or the connection breaks; the next call connects anew."""
         queue = Queue(
             f"rpc.reply-hireling-{self._reply_key}-{uuid.uuid4().hex[:8]}",
             exchange=EXCHANGE,
@@ -124,7 +139,10 @@ class RpcClient:
         )
         errors = connection.connection_errors + connection.channel_errors
         try:
-            with connection, Consumer(connection.default_channel, [queue], callbacks=[self._on_reply], no_ack=True):
+            with (
+                connection,
+                Consumer(connection.default_channel, [queue], callbacks=[self._on_reply], no_ack=True),
+            ):
                 listening.set()
                 self._drain(connection)
         except errors as error:

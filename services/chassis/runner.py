@@ -53,8 +53,8 @@ class Platform:
         self._runner.wait()
 
     def stop(self, *, within: float = DRAIN_SECONDS) -> None:
-        """Take nothing new, finish what runs, close everything; kill what is not done after `within` seconds."""
-        with eventlet.Timeout(within, False):
+        """Take nothing new, finish what runs, close everything; kill what is left after `within` seconds."""
+        with eventlet.Timeout(within, exception=False):
             self._runner.stop()
             self.rpc.close()
             return
@@ -77,14 +77,18 @@ def running(
     databases: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Platform]:
-    """Run services in this process for as long as the block lasts, each on its database, migrated; by default on a bus of their own."""
+    """Run services in this process for as long as the block lasts, each on its database, migrated; by default
+    on a bus of their own.
+    """
     bus = bus or BusSettings(amqp_uri=f"{MEMORY_SCHEME}://{uuid.uuid4().hex}")
     assembly = Assembly(
         bus=bus, rpc=RpcClient(bus.amqp_uri), databases=databases or {}, clock=clock or SystemClock()
     )
     for service_class in service_classes:
         migrate(
-            service_class.name, url=assembly.database_url(service_class.name), package=_package_of(service_class)
+            service_class.name,
+            url=assembly.database_url(service_class.name),
+            package=_package_of(service_class),
         )
     platform = Platform(assembly, service_classes)
     platform.start()
@@ -95,9 +99,11 @@ def running(
 
 
 def main(*service_classes: type[Service], background: Sequence[Callable[[], None]] = ()) -> None:
-    """Run the services until SIGTERM or SIGINT, then drain and exit 0; exit 1 when one died, 78 when the configuration is wrong.
+    """Run the services until SIGTERM or SIGINT, then drain and exit 0; exit 1 when one died, 78 when the
+    configuration is wrong.
 
-    Each of `background` runs in a greenlet beside them, such as the embedded gateway; when one ends or raises, the process ends.
+    Each of `background` runs in a greenlet beside them, such as the embedded gateway; when one ends or
+    raises, the process ends.
     """
     configure_logging()
     sys.exit(_run(service_classes, background))
@@ -128,7 +134,9 @@ def _prepare(service_classes: Sequence[type[Service]]) -> Platform:
     assembly = Assembly(bus=bus, rpc=RpcClient(bus.amqp_uri))
     for service_class in service_classes:
         check_schema(
-            service_class.name, url=assembly.database_url(service_class.name), package=_package_of(service_class)
+            service_class.name,
+            url=assembly.database_url(service_class.name),
+            package=_package_of(service_class),
         )
     if not is_memory(bus.amqp_uri):
         wait_for_broker(bus.amqp_uri)
@@ -136,7 +144,9 @@ def _prepare(service_classes: Sequence[type[Service]]) -> Platform:
 
 
 def _watch(platform: Platform, background: Sequence[Callable[[], None]], stopping: GreenFlag) -> list[str]:
-    """Watch everything that should run for ever, and return the list in which the names of those that ended will be."""
+    """Watch everything that should run for ever, and return the list in which the names of those that ended
+    will be.
+    """
     ended: list[str] = []
 
     def watch(name: str, run: Callable[[], None]) -> None:
@@ -161,7 +171,10 @@ def _watch(platform: Platform, background: Sequence[Callable[[], None]], stoppin
     reraise=True,
 )
 def wait_for_broker(amqp_uri: str) -> None:
-    """Return once the broker answers. Raises OperationalError or OSError when it does not within BROKER_PATIENCE_SECONDS."""
+    """Return once the broker answers.
+
+    Raises OperationalError or OSError when it does not within BROKER_PATIENCE_SECONDS.
+    """
     connect(amqp_uri).release()
 
 

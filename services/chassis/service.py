@@ -20,9 +20,11 @@ class Service:
     remote: RpcClient = RemoteProvider()
     clock: Clock = ClockProvider()
     trace: str = TraceProvider()
-    relay: None = OutboxRelay()
+    relay = OutboxRelay()
 
     @rpc
     def health(self) -> dict[str, Any]:
-        """Return the service's name, whether its database answers, and how many of its events have not left yet."""
+        """Return the service's name, whether its database answers, and how many of its events have not left
+        yet.
+        """
         return health_of(self.name, self.database)

@@ -10,7 +10,9 @@ MEMORY_SCHEME = "hireling-memory"
 
 
 class ServiceSettings(BaseSettings):
-    """The base of a service's own settings: frozen, and each subclass sets ``env_prefix`` to its folder's name in capitals."""
+    """The base of a service's own settings: frozen, and each subclass sets ``env_prefix`` to its folder's
+    name in capitals.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -47,7 +49,7 @@ class LogSettings(ServiceSettings):
 
 
 class DatabaseSettings(ServiceSettings):
-    """Where a service keeps its rows: <SERVICE>_DATABASE_URL, by default a SQLite file under HIRELING_HOME."""
+    """Where a service keeps its rows: <SERVICE>_DATABASE_URL, else a SQLite file under HIRELING_HOME."""
 
     database_url: str
 
@@ -55,7 +57,7 @@ class DatabaseSettings(ServiceSettings):
     def of(cls, service: str) -> Self:
         """Return the database settings of the service with this folder name."""
         default = f"sqlite:///{home() / service}.db"
-        found = _OptionalDatabase(_env_prefix=f"{service.upper().replace('-', '_')}_")  # type: ignore[call-arg]
+        found = _OptionalDatabase(_env_prefix=f"{service.upper().replace('-', '_')}_")
         return cls(database_url=found.database_url or default)
 
 

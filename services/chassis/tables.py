@@ -1,4 +1,5 @@
-"""The two tables that every service's database has: what it must still tell (outbox) and what it has already heard (inbox).
+"""The two tables that every service's database has: what it must still tell (outbox) and what it has already
+heard (inbox).
 
 They live in metadata of their own, and each service's first migration creates them.
 """
@@ -13,7 +14,10 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment, stored and returned in UTC; SQLite would forget the zone. Raises ValueError for a naive one."""
+    """An aware moment, stored and returned in UTC; SQLite would forget the zone.
+
+    Raises ValueError for a naive one.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True

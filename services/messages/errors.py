@@ -20,7 +20,8 @@ from typing import Any, Self
 class HirelingError(Exception):
     """An error with a code for machines, a sentence for people and JSON fields with the numbers.
 
-    ``args`` is one JSON string: Nameko turns every argument of an exception into text, and so this is what survives the trip.
+    ``args`` is one JSON string: Nameko turns every argument of an exception into text, and so this is what
+    survives the trip.
     """
 
     def __init__(self, code: str, detail: str, **fields: Any) -> None:
@@ -31,7 +32,10 @@ class HirelingError(Exception):
 
     @classmethod
     def from_wire(cls, text: str) -> Self:
-        """Build the error again from the one argument it travelled as. Raises ValueError where it is not one of ours."""
+        """Build the error again from the one argument it travelled as.
+
+        Raises ValueError where it is not one of ours.
+        """
         parts = json.loads(text)
         if not isinstance(parts, dict) or set(parts) != {"code", "detail", "fields"}:
             raise ValueError(f"not a {cls.__name__} on the wire: {text[:200]}")

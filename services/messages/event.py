@@ -1,4 +1,6 @@
-"""The base of every event: something that happened, named in the past tense, published by exactly one service."""
+"""The base of every event: something that happened, named in the past tense, published by exactly one
+service.
+"""
 
 from typing import ClassVar
 
@@ -8,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 class Event(BaseModel):
     """A fact that other services hear about.
 
-    ``source`` is the publishing service and ``type`` the routing key on its exchange ``<source>.events``. Unknown fields are
-    ignored, so that a publisher can add one before its listeners know it.
+    ``source`` is the publishing service and ``type`` the routing key on its exchange ``<source>.events``.
+    Unknown fields are ignored, so that a publisher can add one before its listeners know it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -18,5 +20,6 @@ class Event(BaseModel):
     type: ClassVar[str]
 
     def key(self) -> str:
-        """Return what makes this event the same event when it comes twice; unique among this type's events."""
+        """Return what makes this event the same event when it comes twice; unique among this type's events.
+        """
         raise NotImplementedError(f"{type(self).__name__} names no key")

@@ -36,11 +36,13 @@ down: setup ## Stop a platform started by `make up`
 
 .PHONY: check
 check: $(PLATFORM_READY) ## Lint, format, types and the map of imports, in seconds
-	@.venv/bin/ruff check --quiet --output-format concise .
-	@.venv/bin/ruff format --quiet --check . || { echo "make fix formats the files above" >&2; exit 1; }
-	@.venv/bin/mypy --no-error-summary $(CODE)
-	@.venv/bin/lint-imports --no-logo >.lint-imports.txt || { cat .lint-imports.txt; rm .lint-imports.txt; exit 1; }
-	@tail -n 2 .lint-imports.txt | sed '/^$$/d'; rm .lint-imports.txt
+	@mkdir -p build; status=0; \
+	 .venv/bin/ruff check --quiet --output-format concise . || status=1; \
+	 .venv/bin/ruff format --quiet --check . || { echo "make fix formats the files above"; status=1; }; \
+	 .venv/bin/mypy --no-error-summary $(CODE) || status=1; \
+	 .venv/bin/lint-imports --no-logo >build/imports.txt || { cat build/imports.txt; status=1; }; \
+	 [ "$$status" -ne 0 ] || echo "check: lint, format, types and imports are in order"; \
+	 exit "$$status"
 
 .PHONY: fix
 fix: $(PLATFORM_READY) ## Mend what the linter can mend, and format

@@ -32,6 +32,7 @@ from services.chassis.settings import MEMORY_SCHEME, is_memory
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 30
+STOPPING_PATIENCE_SECONDS = 0.02
 
 SETTLEMENT_HEADER = "hireling-settlement"
 
@@ -57,6 +58,7 @@ class MemoryBroker:
         self.queues: dict[str, MemoryQueue] = {}
         self._copies_under_way: dict[str, int] = {}
         self._settled: dict[str, Callable[[], None]] = {}
+        self._patience = math.inf
 
     def when_settled(self, tag: str, callback: Callable[[], None]) -> None:
         """Call `callback` once no copy of the messages tagged with `tag` is queued or unacknowledged: now, if
@@ -66,6 +68,20 @@ class MemoryBroker:
             self._settled[tag] = callback
         else:
             callback()
+
+    def shorten_waits(self) -> None:
+        """Let no consumer wait long for messages any more: it could not be told to stop meanwhile."""
+        self._patience = STOPPING_PATIENCE_SECONDS
+        for queue in self.queues.values():
+            self._wake(queue)
+
+    def lengthen_waits(self) -> None:
+        """Let consumers wait for messages as long as they like."""
+        self._patience = math.inf
+
+    def patience(self, wanted: float | None) -> float:
+        """Return how many seconds a consumer that wants to wait so long may wait."""
+        return min(math.inf if wanted is None else wanted, self._patience)
 
     def declare(
         self, name: str, arguments: dict[str, Any] | None, exclusive_to: "MemoryChannel | None"
@@ -304,17 +320,17 @@ class MemoryTransport(virtual.Transport):
 
         Raises socket.timeout without one.
         """
-        deadline = None if timeout is None else monotonic() + timeout
+        began = monotonic()
         while True:
             if self._woken.ready():
                 self._woken.reset()
             try:
                 self.cycle.get(self._deliver)
             except virtual.base.Empty:
-                left = None if deadline is None else deadline - monotonic()
-                if left is not None and left <= 0:
+                left = began + self.broker.patience(timeout) - monotonic()
+                if left <= 0:
                     raise TimeoutError("no message in time") from None
-                self._woken.wait(left)
+                self._woken.wait(None if left == math.inf else left)
             else:
                 return
 

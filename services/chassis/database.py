@@ -3,17 +3,22 @@
 No framework in here: the asyncio ingest opens metering's database by the same door as the eventlet services.
 """
 
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlmodel import Session
+
+from services.messages.errors import OutcomeUnknown, Unavailable
 
 # A second process (ingest) writes metering's file too, in transactions of a few milliseconds.
 SQLITE_BUSY_TIMEOUT_MS = 10_000
@@ -21,17 +26,35 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 15_000
 POOL_SIZE = 10
 
+DATABASE_BUSY = "database_busy"
+BUSY_PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.3, 1.0)
+
 # The session's note that it added an event, for the relay to be woken after the commit.
 EVENT_ADDED = "event_added"
 
+# PostgreSQL's codes for a transaction that lost against another: serialization failure, deadlock, lock not
+# available in time.
+_LOST_RACE = frozenset({"40001", "40P01", "55P03"})
+
 _inside_unit_of_work: ContextVar[bool] = ContextVar("inside_unit_of_work", default=False)
+_effects: ContextVar[int] = ContextVar("effects", default=0)
+
+Result = TypeVar("Result")
 
 
 def inside_unit_of_work() -> bool:
-    """Return whether the calling thread or greenlet has a unit of work open; nothing remote may be called
-    there.
-    """
+    """Return whether the calling thread or greenlet has a unit of work open: call nothing remote there."""
     return _inside_unit_of_work.get()
+
+
+def effects_so_far() -> int:
+    """Return how often this thread or greenlet committed or called out: unchanged means safe to run again."""
+    return _effects.get()
+
+
+def note_effect() -> None:
+    """Count something that this thread or greenlet did and cannot roll back."""
+    _effects.set(_effects.get() + 1)
 
 
 class Database:
@@ -39,7 +62,11 @@ class Database:
 
     def __init__(self, engine: Engine, write_lock: AbstractContextManager[Any]) -> None:
         self.engine = engine
-        self._writing = engine.execution_options(hireling_writes=True)
+        # As if one after the other, on both: PostgreSQL's default would let two of them overwrite each other.
+        self._serial = engine.execution_options(hireling_writes=True, **_isolation(engine, "SERIALIZABLE"))
+        # Rows that another copy holds are skipped, which only works on what is committed now.
+        self._queue = engine.execution_options(hireling_writes=True, **_isolation(engine, "READ COMMITTED"))
+        self._frozen = engine.execution_options(**_isolation(engine, "REPEATABLE READ"))
         self._write_lock = write_lock
         self._listeners: list[Callable[[], None]] = []
 
@@ -47,26 +74,44 @@ class Database:
     def unit_of_work(self) -> Iterator[Session]:
         """Open one write transaction: it commits when the block ends, and rolls back when the block raises.
 
-        Raises RuntimeError inside another one: the inner would wait for the outer for ever.
+        It runs as if alone. Raises Unavailable("database_busy") when another one came between and nothing was
+        done: `rpc` methods and `on_event` handlers are then run again by the chassis, elsewhere use `work`.
+        Raises Unavailable("database_unreachable"), OutcomeUnknown("commit_unknown") when the connection broke
+        during the commit, and RuntimeError inside another unit of work, which would wait for itself for ever.
         """
-        if _inside_unit_of_work.get():
-            raise RuntimeError("a unit of work inside a unit of work")
-        with self._write_lock:
-            entered = _inside_unit_of_work.set(True)
-            try:
-                with Session(self._writing, expire_on_commit=False) as session, session.begin():
-                    yield session
-            finally:
-                _inside_unit_of_work.reset(entered)
+        with self._transaction(self._serial) as session:
+            yield session
         if session.info.get(EVENT_ADDED):
-            self._tell_listeners()
+            for listener in self._listeners:
+                listener()
+
+    def work(self, task: Callable[[Session], Result]) -> Result:
+        """Return what `task(session)` returns, run in a unit of work, and run again a few times when the
+        database was busy.
+        """
+        for pause in BUSY_PAUSES_SECONDS:
+            try:
+                with self.unit_of_work() as session:
+                    return task(session)
+            except Unavailable as error:
+                if error.code != DATABASE_BUSY:
+                    raise
+                time.sleep(pause * random.random())
+        with self.unit_of_work() as session:
+            return task(session)
+
+    @contextmanager
+    def queue_work(self) -> Iterator[Session]:
+        """Open a write transaction for taking rows off a queue: it sees what others committed meanwhile."""
+        with self._transaction(self._queue) as session:
+            yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """Open a session that reads one consistent state and never writes: whatever it changed is rolled
         back.
         """
-        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        with _translated(), Session(self._frozen, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     def on_event_added(self, listener: Callable[[], None]) -> None:
@@ -77,9 +122,48 @@ class Database:
         """Close every pooled connection."""
         self.engine.dispose()
 
-    def _tell_listeners(self) -> None:
-        for listener in self._listeners:
-            listener()
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
+        if _inside_unit_of_work.get():
+            raise RuntimeError("a unit of work inside a unit of work")
+        with self._write_lock:
+            entered = _inside_unit_of_work.set(True)
+            try:
+                with _translated(), Session(engine, expire_on_commit=False) as session:
+                    yield session
+                    with _translated(committing=True):
+                        session.commit()
+            finally:
+                _inside_unit_of_work.reset(entered)
+        note_effect()
+
+
+@contextmanager
+def _translated(*, committing: bool = False) -> Iterator[None]:
+    """Raise the database's passing troubles as what they mean to a caller; anything else as it is."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = str(error.orig)
+        if getattr(error.orig, "sqlstate", None) in _LOST_RACE or "database is locked" in reason:
+            raise Unavailable(DATABASE_BUSY, f"another transaction came between: {reason}") from error
+        if not error.connection_invalidated and not _cannot_connect(error):
+            raise
+        if committing:
+            raise OutcomeUnknown("commit_unknown", f"connection lost while committing: {reason}") from error
+        raise Unavailable("database_unreachable", f"no connection to the database: {reason}") from error
+
+
+def _cannot_connect(error: DBAPIError) -> bool:
+    if not isinstance(error, OperationalError) or not type(error.orig).__module__.startswith("psycopg"):
+        return False
+    # Without a code no server said anything; 08 is a broken connection, 57P a server that stops or starts.
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate is None or sqlstate.startswith(("08", "57P"))
+
+
+def _isolation(engine: Engine, level: str) -> dict[str, str]:
+    return {"isolation_level": level} if engine.dialect.name == "postgresql" else {}
 
 
 def open_database(url: str, *, write_lock: AbstractContextManager[Any] | None = None) -> Database:

@@ -1,16 +1,21 @@
 """How a service is entered: called (`rpc`), told (`on_event`, in inbox) or reminded (`timer`)."""
 
+import inspect
+import random
 from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
 from typing import Any, TypeVar
 
+import eventlet
 from nameko.rpc import Rpc as NamekoRpc
 from nameko.timer import Timer as NamekoTimer
 from pydantic import ValidationError
 
+from services.chassis.database import BUSY_PAUSES_SECONDS, DATABASE_BUSY, effects_so_far
 from services.chassis.inbox import on_event
 from services.chassis.logging import get_logger
-from services.messages.errors import CallerError, HirelingError, Invalid
+from services.messages.errors import CallerError, HirelingError, Invalid, Unavailable
 
 __all__ = ["on_event", "rpc", "timer"]
 
@@ -53,7 +58,22 @@ def rpc(method: Method) -> Method:
     """Let other processes call this method as ``remote.call("<service>", "<method>", …, timeout=…)``;
     arguments and result are JSON.
     """
-    marked: Method = Rpc.decorator(method)
+
+    @wraps(method)
+    def run_alone(service: Any, *arguments: Any, **keywords: Any) -> Any:
+        before = effects_so_far()
+        for pause in BUSY_PAUSES_SECONDS:
+            try:
+                return method(service, *arguments, **keywords)
+            except Unavailable as error:
+                if error.code != DATABASE_BUSY or effects_so_far() != before:
+                    raise
+                eventlet.sleep(pause * random.random())
+        return method(service, *arguments, **keywords)
+
+    # Nameko checks a call's arguments against the signature, and would find the wrapper's.
+    run_alone.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    marked: Method = Rpc.decorator(run_alone)
     return marked
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from eventlet.greenthread import GreenThread
 from nameko.events import get_event_exchange
 from nameko.extensions import DependencyProvider
-from sqlalchemy.exc import OperationalError as DatabaseError
 from sqlmodel import Session
 
 from services.chassis.assembly import assembly_of
@@ -87,7 +86,7 @@ class OutboxRelay(DependencyProvider):
         try:
             while self._has_work() and self._publish_batch() == BATCH:
                 pass
-        except (Unavailable, OutcomeUnknown, DatabaseError) as error:
+        except (Unavailable, OutcomeUnknown) as error:
             _log.warning("outbox_delayed", reason=str(error)[:500], retry_seconds=FAILURE_SECONDS)
             self._wake.wait(0 if self._stopping else FAILURE_SECONDS)
 
@@ -101,7 +100,7 @@ class OutboxRelay(DependencyProvider):
     def _publish_batch(self) -> int:
         """Publish up to BATCH rows, mark those that have left for good, and return how many there were."""
         now = self._assembly.clock.now()
-        with self._database.unit_of_work() as session:
+        with self._database.queue_work() as session:
             settled = frozenset(self._settled)
             mark_sent(session, settled, now=now)
             rows = self._unsent(session, limit=BATCH)

@@ -15,7 +15,7 @@ from structlog.contextvars import get_contextvars
 
 from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, connect
 from services.chassis.concurrency import Flag, concurrency_for
-from services.chassis.database import inside_unit_of_work
+from services.chassis.database import inside_unit_of_work, note_effect
 from services.chassis.logging import get_logger
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 from services.messages.errors import ERRORS, HirelingError, OperatorError, OutcomeUnknown, Unavailable
@@ -64,6 +64,7 @@ class RpcClient:
             raise RuntimeError(
                 f"call of {service}.{method} inside a unit of work would hold the database for {timeout} s"
             )
+        note_effect()
         correlation_id = str(uuid.uuid4())
         pending = self._pending[correlation_id] = _Pending(self._concurrency.flag())
         try:

@@ -14,7 +14,7 @@ from nameko.runners import ServiceRunner
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from services.chassis.assembly import Assembly
-from services.chassis.bus import connect
+from services.chassis.bus import connect, memory_broker
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
 from services.chassis.logging import configure_logging, get_logger
@@ -45,6 +45,8 @@ class Platform:
 
     def start(self) -> None:
         """Start every service; when this returns, all of them listen."""
+        if self.assembly.bus.is_memory:
+            memory_broker(self.assembly.bus.amqp_uri).lengthen_waits()
         self._runner.start()
         self.assembly.everyone_listens.set()
 
@@ -54,6 +56,8 @@ class Platform:
 
     def stop(self, *, within: float = DRAIN_SECONDS) -> None:
         """Take nothing new, finish what runs, close everything; kill what is left after `within` seconds."""
+        if self.assembly.bus.is_memory:
+            memory_broker(self.assembly.bus.amqp_uri).shorten_waits()
         with eventlet.Timeout(within, exception=False):
             self._runner.stop()
             self.rpc.close()

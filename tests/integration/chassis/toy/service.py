@@ -1,7 +1,9 @@
 """The toy's entrypoints."""
 
+from collections import defaultdict
 from typing import Any
 
+from nameko.extensions import DependencyProvider
 from pydantic import BaseModel
 from sqlmodel import Session
 
@@ -15,6 +17,18 @@ from tests.integration.chassis.toy.models import Counter, Heard
 # Outside the database, since a failing handler's transaction is rolled back.
 FAILURES_LEFT: dict[str, int] = {}
 
+HANDLED: defaultdict[str, int] = defaultdict(int)
+
+
+class HandledDeliveries(DependencyProvider):
+    """Counts deliveries when a worker is done with one, whatever came of it."""
+
+    def worker_result(self, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> None:
+        """Count the event that a worker had."""
+        for argument in worker_ctx.args:
+            if isinstance(argument, CounterRaised):
+                HANDLED[argument.name] += 1
+
 
 class RaiseIn(BaseModel):
     """A request to raise a counter."""
@@ -27,6 +41,8 @@ class Toy(Service):
     """Counts, tells, and hears itself."""
 
     name = "toy"
+
+    handled_deliveries = HandledDeliveries()
 
     @rpc
     def raise_counter(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -61,14 +77,26 @@ class Toy(Service):
         FAILURES_LEFT[name] = failures
 
     @rpc
+    def failures_left(self, name: str) -> int:
+        """Return how many handlings of this counter's events are still to fail."""
+        return FAILURES_LEFT.get(name, 0)
+
+    @rpc
+    def handled(self, name: str) -> int:
+        """Return how many deliveries of this counter's events this process is done with, ignored ones too."""
+        return HANDLED[name]
+
+    @rpc
+    def ticks(self) -> int:
+        """Return how often the timer ticked."""
+        with self.database.snapshot() as session:
+            counter = session.get(Counter, "ticks")
+            return counter.value if counter else 0
+
+    @rpc
     def break_down(self) -> None:
         """Fail by a bug."""
         raise ZeroDivisionError("one by none")
-
-    @rpc
-    def through_neighbour(self, name: str) -> Any:
-        """Ask the neighbour, who asks back here."""
-        return self.remote.call("neighbour", "ask_toy", name, timeout=5.0)
 
     @on_event(CounterRaised)
     def on_counter_raised(self, session: Session, event: CounterRaised) -> None:

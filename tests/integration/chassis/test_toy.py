@@ -1,0 +1,177 @@
+"""What the chassis promises a service, on either bus with either database."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from kombu import Exchange
+from sqlmodel import Session, select
+
+from services.chassis.outbox import add_event, count_unsent
+from services.chassis.publishing import ConfirmedPublisher
+from services.messages.errors import Invalid, NotFound, OperatorError, Unavailable
+from tests.integration.chassis.conftest import Toys, end
+from tests.integration.chassis.toy.messages import CounterRaised
+from tests.integration.chassis.toy.models import Counter, Heard
+
+EVENTS = Exchange("toy.events", type="topic", durable=True)
+
+
+def publish(toys: Toys, *events: CounterRaised) -> None:
+    """Put events on the bus as a relay does, without an outbox."""
+    publisher = ConfirmedPublisher(toys.uri)
+    for event in events:
+        publisher.publish(event.model_dump(mode="json"), exchange=EVENTS, routing_key=event.type)
+    publisher.drop()
+
+
+class TestCall:
+    """A call from one process to another."""
+
+    def test_returns_what_the_method_returned(self, toys: Toys) -> None:
+        toys.start()
+        assert toys.call("raise_counter", {"name": "a", "by": 5}) == {"name": "a", "value": 5}
+        assert toys.call("value_of", "a") == 5
+
+    def test_raises_the_callees_error_with_its_fields(self, toys: Toys) -> None:
+        toys.start()
+        with pytest.raises(NotFound, match="no counter z") as caught:
+            toys.call("value_of", "z")
+        assert caught.value.code == "counter_not_found"
+        assert caught.value.fields == {"name": "z", "tried": 3}
+
+    def test_raises_invalid_for_a_request_that_does_not_parse(self, toys: Toys) -> None:
+        toys.start()
+        with pytest.raises(Invalid) as caught:
+            toys.call("raise_counter", {"name": "a", "by": "many"})
+        assert [problem["at"] for problem in caught.value.fields["errors"]] == ["by"]
+
+    def test_raises_operator_error_for_a_bug_and_for_a_missing_method(self, toys: Toys) -> None:
+        toys.start()
+        with pytest.raises(OperatorError, match="ZeroDivisionError"):
+            toys.call("break_down")
+        with pytest.raises(OperatorError, match="MethodNotFound"):
+            toys.call("no_such_method")
+        with pytest.raises(OperatorError, match="IncorrectSignature"):
+            toys.call("value_of", "a", "b")
+
+    def test_raises_unavailable_where_no_such_service_runs_and_then_goes_on(self, toys: Toys) -> None:
+        toys.start()
+        with pytest.raises(Unavailable, match="no service nobody is running"):
+            toys.call("anything", of="nobody")
+        assert toys.call("health")["service"] == "toy"
+
+    def test_passes_through_a_neighbour_for_more_callers_than_there_are_workers(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("raise_counter", {"name": "a"})
+        answers = toys.at_once([partial(toys.call, "ask_toy", "a", of="neighbour")] * 12)
+        assert answers == [1] * 12
+
+    def test_counts_every_one_of_many_at_once(self, toys: Toys) -> None:
+        toys.start()
+        toys.at_once([partial(toys.call, "raise_counter", {"name": "a"})] * 12)
+        assert toys.call("value_of", "a") == 12
+
+
+class TestEvent:
+    """An event from a service's outbox to a handler."""
+
+    def test_is_heard_after_the_transaction_that_added_it(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("raise_counter", {"name": "a"})
+        toys.wait_until(lambda: toys.call("heard", "a") == 1, timeout=10.0)
+
+    def test_is_heard_once_though_delivered_many_times(self, toys: Toys) -> None:
+        toys.start()
+        events = [CounterRaised(name="repeated", value=value) for value in range(5)]
+        publish(toys, *events, *events, *events)
+        toys.wait_until(lambda: toys.call("handled", "repeated") == 15, timeout=10.0)
+        assert toys.call("heard", "repeated") == 5
+
+    def test_comes_again_after_its_handler_failed_and_leaves_no_trace_of_the_failure(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("fail_next", "a", 2)
+        toys.call("raise_counter", {"name": "a"})
+        toys.wait_until(lambda: toys.call("heard", "a") == 1, timeout=20.0)
+        assert toys.call("failures_left", "a") == 0
+
+    def test_committed_while_nothing_ran_is_published_at_the_next_start(self, toys: Toys) -> None:
+        database = toys.database()
+        with database.unit_of_work() as session:
+            add_event(session, CounterRaised(name="a", value=1), now=datetime.now(UTC))
+        database.close()
+        toys.start()
+        toys.wait_until(lambda: toys.call("heard", "a") == 1, timeout=10.0)
+        toys.wait_until(lambda: toys.call("health")["unsent_events"] == 0, timeout=10.0)
+
+    def test_of_another_process_is_published_without_being_told(self, toys: Toys) -> None:
+        toys.start()
+        database = toys.database()
+        with database.unit_of_work() as session:
+            add_event(session, CounterRaised(name="ingest", value=1), now=datetime.now(UTC))
+        database.close()
+        toys.wait_until(lambda: toys.call("heard", "ingest") == 1, timeout=10.0)
+
+    def test_of_a_rolled_back_transaction_is_never_published(self, toys: Toys) -> None:
+        database = toys.database()
+
+        def add_and_fall(session: Session) -> None:
+            add_event(session, CounterRaised(name="a", value=1), now=datetime.now(UTC))
+            raise ZeroDivisionError("after adding")
+
+        with pytest.raises(ZeroDivisionError):
+            database.work(add_and_fall)
+        with database.snapshot() as session:
+            assert count_unsent(session) == 0
+        database.close()
+
+
+class TestTimer:
+    """A method called at an interval."""
+
+    def test_ticks_on_after_a_tick_that_failed(self, toys: Toys) -> None:
+        toys.start()
+        toys.wait_until(lambda: toys.call("ticks") > 3, timeout=10.0)
+
+
+class TestCopies:
+    """Several processes of one service, and their deaths."""
+
+    @pytest.mark.parametrize("toys", [pytest.param("stack", marks=pytest.mark.stack)], indirect=True)
+    def test_share_the_events_and_hear_each_once(self, toys: Toys) -> None:
+        toys.start()
+        toys.start()
+        events = [CounterRaised(name=f"counter {value % 7}", value=value) for value in range(60)]
+        publish(toys, *events, *events, *events)
+        toys.wait_until(lambda: total_heard(toys) >= 60, timeout=30.0)
+        toys.at_once([partial(toys.call, "raise_counter", {"name": "shared"})] * 30)
+        toys.wait_until(lambda: toys.call("heard", "shared") == 30, timeout=30.0)
+        assert total_heard(toys) == 90
+        assert toys.call("value_of", "shared") == 30
+
+    @pytest.mark.parametrize("toys", [pytest.param("stack", marks=pytest.mark.stack)], indirect=True)
+    def test_killed_amid_the_work_lose_nothing(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("fail_next", "a", 3)
+        for _ in range(10):
+            toys.call("raise_counter", {"name": "a"})
+        end(toys.processes[0])
+        toys.start()
+        toys.wait_until(lambda: total_heard(toys) == 10, timeout=30.0)
+        assert toys.call("value_of", "a") == 10
+
+
+def total_heard(toys: Toys) -> int:
+    """Return how many events were heard in all."""
+    database = toys.database()
+    with database.snapshot() as session:
+        total = sum(heard.times for heard in session.exec(select(Heard)))
+    database.close()
+    return total
+
+
+def test_the_models_match_the_migrations(toys: Toys) -> None:
+    database = toys.database()
+    with database.snapshot() as session:
+        assert session.exec(select(Counter)).all() == []
+    database.close()

@@ -1,0 +1,31 @@
+"""Runs the toy as a process of its own; TOY_RAISES counters are raised at once, since nobody outside can call an in-process bus."""
+
+import services.chassis.green  # noqa: F401 - first: it patches the standard library  # isort: skip
+
+import os
+from typing import Any
+
+import eventlet
+
+from services.chassis.rpc import RpcClient
+from services.chassis.runner import main
+from services.chassis.settings import BusSettings
+from tests.integration.chassis.toy.service import Neighbour, Toy
+
+
+def raise_counters() -> None:
+    """Raise TOY_RAISES counters one after the other, then rest."""
+    client = RpcClient(BusSettings().amqp_uri)
+    for _ in range(int(os.environ.get("TOY_RAISES", "0"))):
+        client.call("toy", "raise_counter", {"name": "driven"}, timeout=10.0)
+    eventlet.Event().wait()
+
+
+def fall() -> None:
+    """Raise, so that the process ends."""
+    raise ZeroDivisionError("a background task fell")
+
+
+if __name__ == "__main__":
+    background: Any = [fall] if "TOY_FALLS" in os.environ else [raise_counters]
+    main(Toy, Neighbour, background=background)

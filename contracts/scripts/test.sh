@@ -11,4 +11,4 @@ use_home "$work"
 write_network tests "http://127.0.0.1" "{port: $(free_port), base_fee: 0}"
 
 cd "$CONTRACTS"
-"$VENV/bin/brownie" test --network tests -p no:cacheprovider "$@"
+"$VENV/bin/brownie" test --network tests "$@"

@@ -147,9 +147,10 @@ def furnished(deployed: World) -> World:
 
 @pytest.fixture
 def world(furnished: World) -> Iterator[World]:
-    snapshot = rpc("evm_snapshot")
+    # Brownie's own snapshot, since Brownie remembers nonces.
+    chain.snapshot()
     yield furnished
-    rpc("evm_revert", snapshot)
+    chain.revert()
 
 
 def as_sender(key: Secp256k1Key) -> Any:

@@ -73,7 +73,7 @@ abstract contract Endings is Ledger, IRentalEndings {
     ) external override {
         bytes32 rentalId = _rentalId(terms);
         Rental memory rental = _openRental(rentalId);
-        if (rental.status & Status.DAMAGE != 0) revert RentalEscrow_NotOpen(rentalId, rental.status);
+        if (rental.status & Status.DAMAGE != 0) revert RentalEscrow_StatusForbids(rentalId, rental.status);
         if (block.timestamp > rental.claim_by) revert RentalEscrow_Expired(block.timestamp, rental.claim_by);
         if (amount == 0 || amount > terms.rules.deposit) {
             revert RentalEscrow_AmountOutOfRange(amount, 1, terms.rules.deposit);

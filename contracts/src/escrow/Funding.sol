@@ -117,8 +117,7 @@ abstract contract Funding is Ledger, IRentalFunding {
             revert RentalEscrow_FundedBpsOutOfRange(fundedBps, 1, Accrual.BPS);
         }
         due.rentalId = _rentalId(terms);
-        Rental storage rental = rentals[due.rentalId];
-        if (rental.status != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
+        if (rentals[due.rentalId].status != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
         (due.account, due.payer) = _renterWhoFunds(terms.rules.renter, due.rentalId, fundedBps, signature);
 
         uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
@@ -150,7 +149,7 @@ abstract contract Funding is Ledger, IRentalFunding {
     function _topUp(Terms calldata terms, uint16 fundedBps, bytes calldata signature) private returns (Due memory due) {
         due.rentalId = _rentalId(terms);
         Rental memory rental = _openRental(due.rentalId);
-        if (rental.status & Status.SPLIT != 0) revert RentalEscrow_NotOpen(due.rentalId, rental.status);
+        if (rental.status & Status.SPLIT != 0) revert RentalEscrow_StatusForbids(due.rentalId, rental.status);
         uint256 stopBy = rental.claim_by - terms.pay.claim_window;
         if (block.timestamp > stopBy) revert RentalEscrow_Expired(block.timestamp, stopBy);
         if (fundedBps <= rental.funded_bps || fundedBps > Accrual.BPS) {
@@ -169,7 +168,8 @@ abstract contract Funding is Ledger, IRentalFunding {
     function _requireSoundTerms(Terms calldata terms) private view {
         Pay calldata pay = terms.pay;
         Rules calldata rules = terms.rules;
-        if (pay.token == address(0)) revert RentalEscrow_ZeroAddress();
+        // A fee that nobody can withdraw would be money lost.
+        if (pay.token == address(0) || (pay.fee_bps != 0 && pay.fee_to == address(0))) revert RentalEscrow_ZeroAddress();
         if (pay.fee_bps > MAX_FEE_BPS) revert RentalEscrow_FeeTooHigh(pay.fee_bps, MAX_FEE_BPS);
         if (block.timestamp > rules.fund_by) revert RentalEscrow_Expired(block.timestamp, rules.fund_by);
         if (rules.fund_by > rules.end_by || pay.start_at > rules.end_by) {
@@ -213,7 +213,6 @@ abstract contract Funding is Ledger, IRentalFunding {
     /// @dev Anyone can use a permit they have seen. If someone did, the allowance is there all the same, and the transfer
     /// that follows decides.
     function _usePermit(address token, address payer, Permit calldata permit) private {
-        // solhint-disable-next-line no-empty-blocks
         try IERC20Permit(token).permit(payer, address(this), permit.value, permit.deadline, permit.v, permit.r, permit.s) {
         } catch {}
     }

@@ -48,7 +48,7 @@ abstract contract Metering is Ledger, IRentalMetering {
     ) external override {
         bytes32 rentalId = _rentalId(pay, rules);
         Rental memory rental = _openRental(rentalId);
-        if (rental.status & Status.VOID != 0) revert RentalEscrow_NotOpen(rentalId, rental.status);
+        if (rental.status & Status.VOID != 0) revert RentalEscrow_StatusForbids(rentalId, rental.status);
         _requireMeter(pay, rentalId, first, firstSignature);
         _requireMeter(pay, rentalId, second, secondSignature);
         if (!_contradict(first, second)) revert RentalEscrow_NoContradiction(first.seq, second.seq);

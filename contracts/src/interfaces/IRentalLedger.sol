@@ -6,6 +6,8 @@ import {Terms} from "../types/RentalTypes.sol";
 /// @notice What the chain remembers of rentals.
 interface IRentalLedger {
     error RentalEscrow_NotOpen(bytes32 rentalId, uint8 status);
+    /// @notice The rental is open, but was brought into a state that excludes the call.
+    error RentalEscrow_StatusForbids(bytes32 rentalId, uint8 status);
 
     /// @notice What the chain remembers of a rental; all zero if it never opened, or finished and was forgotten.
     /// @return paid Cumulative gross amount that is final.

@@ -3,6 +3,9 @@ pragma solidity 0.8.34;
 
 import {Ceiling, Closing, Pay, Reading, Rules} from "../types/RentalTypes.sol";
 
+// Type strings stand in one piece, as they are hashed.
+// solhint-disable max-line-length
+
 /// @notice The EIP-712 types of the protocol and their struct hashes.
 library SignedTypes {
     string internal constant PAY =

@@ -1,5 +1,10 @@
-from rental import USD
-from signing import Secp256k1Key, account_of
+"""See open.tree."""
+
+from dataclasses import replace
+
+import pytest
+from rental import DAY, HOUR, NOBODY, USD
+from signing import P256Key, Secp256k1Key, account_of, flip_secp256k1
 
 
 class TestOpenByAllowance:
@@ -25,6 +30,30 @@ class TestOpenByAllowance:
 
         assert world.escrow.rentalIdOf(rental.terms) == "0x" + rental.id.hex()
 
+    def test_the_renter_itself_funds_any_share_without_a_signature(self, world, sender):
+        rental = world.rental()
+
+        world.escrow.open(rental.terms, 3_333, b"", {"from": sender(rental.renter)})
+
+        assert world.held == 33_330_000 + 20 * USD
+        assert world.slot(rental)[3] == 3_333
+
+    def test_a_relayed_share_takes_a_fund_signature(self, world):
+        rental = world.rental()
+
+        world.escrow.open(rental.terms, 5_000, rental.fund(5_000), {"from": world.relayer})
+
+        assert world.held == 70 * USD
+
+    def test_the_agreement_signature_does_not_fund_another_share(self, world):
+        rental = world.rental()
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 5_000, rental.agreement_signature)
+
+        assert refusal[0] == "RentalEscrow_Unauthorized"
+
+
+class TestWhoMayOpen:
     def test_refuses_a_signature_of_someone_else(self, world):
         rental = world.rental()
         stranger = Secp256k1Key("stranger")
@@ -32,3 +61,146 @@ class TestOpenByAllowance:
         refusal = world.refusal(world.escrow.open, rental.terms, 10_000, stranger.sign(rental.id))
 
         assert refusal == ("RentalEscrow_Unauthorized", account_of(stranger))
+
+    def test_refuses_a_stranger_without_a_signature(self, world):
+        rental = world.rental()
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, b"")
+
+        assert refusal[0] == "RentalEscrow_Unauthorized"
+
+    def test_refuses_the_mirrored_signature(self, world):
+        rental = world.rental()
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, flip_secp256k1(rental.agreement_signature))
+
+        assert refusal == ("RentalEscrow_InvalidSignature",)
+
+    def test_refuses_an_agreement_signed_for_another_chain(self, world):
+        rental = world.rental()
+        elsewhere = replace(rental, chain_id=1)
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, elsewhere.agreement_signature)
+
+        assert refusal[0] == "RentalEscrow_Unauthorized"
+
+    def test_refuses_an_agreement_signed_for_another_contract(self, world):
+        rental = world.rental()
+        elsewhere = replace(rental, escrow=world.registry.address)
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, elsewhere.agreement_signature)
+
+        assert refusal[0] == "RentalEscrow_Unauthorized"
+
+    def test_refuses_terms_of_which_one_member_was_changed(self, world):
+        rental = world.rental()
+        cheaper = replace(rental, deposit=rental.deposit - 1)
+
+        refusal = world.refusal(world.escrow.open, cheaper.terms, 10_000, rental.agreement_signature)
+
+        assert refusal[0] == "RentalEscrow_Unauthorized"
+
+    def test_a_renter_without_an_address_has_no_tokens_to_pull(self, world):
+        rental = world.rental(renter=P256Key("passkey"))
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
+
+        assert refusal == ("RentalEscrow_NoAddressToPayFrom", account_of(rental.renter))
+
+
+class TestOpensOnce:
+    def test_refuses_a_second_open(self, world):
+        rental = world.opened()
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
+
+        assert refusal == ("RentalEscrow_AlreadyKnown", rental.id)
+
+    def test_refuses_to_open_again_what_was_closed(self, world, nobody):
+        rental = world.opened()
+        until = world.now + HOUR
+        sides = (rental.close(0, 0, until, rental.owner), rental.close(0, 0, until, rental.renter))
+        world.escrow.close(rental.terms, (0, 0, until), *sides, nobody, {"from": world.relayer})
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
+
+        assert refusal == ("RentalEscrow_AlreadyKnown", rental.id)
+
+    def test_refuses_to_open_again_what_was_settled_and_forgotten(self, world, nobody):
+        rental = world.opened()
+        world.next_at(rental.claim_by + 1)
+        world.escrow.settle(rental.terms, nobody, {"from": world.relayer})
+        assert world.slot(rental) == (0, 0, 0, 0, 0)
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
+
+        assert refusal == ("RentalEscrow_Expired", world.now, rental.fund_by)
+
+
+class TestTerms:
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"token": NOBODY}, "RentalEscrow_ZeroAddress"),
+            ({"fee_to": NOBODY}, "RentalEscrow_ZeroAddress"),
+            ({"fee_bps": 1_001}, "RentalEscrow_FeeTooHigh"),
+            ({"fund_delay": 5 * HOUR}, "RentalEscrow_TimesOutOfOrder"),
+            ({"start_delay": 4 * HOUR + 1}, "RentalEscrow_TimesOutOfOrder"),
+            ({"duration": 366 * DAY + 60}, "RentalEscrow_EndTooFar"),
+            ({"claim_window": HOUR - 1}, "RentalEscrow_WindowOutOfRange"),
+            ({"claim_window": 30 * DAY + 1}, "RentalEscrow_WindowOutOfRange"),
+            ({"challenge_window": HOUR - 1}, "RentalEscrow_WindowOutOfRange"),
+            ({"challenge_window": 30 * DAY + 1}, "RentalEscrow_WindowOutOfRange"),
+            ({"notice": 30 * DAY + 1}, "RentalEscrow_NoticeTooLong"),
+            ({"max_total": 2**96 - 20 * USD}, "RentalEscrow_FundsTooLarge"),
+        ],
+    )
+    def test_refuses_terms_beyond_the_limits(self, world, changes, error):
+        rental = replace(world.rental(), **changes)
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
+
+        assert refusal[0] == error
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"fee_bps": 1_000},
+            {"fee_bps": 0, "fee_to": NOBODY},
+            {"fund_delay": 4 * HOUR},
+            {"start_delay": 4 * HOUR},
+            {"duration": 366 * DAY},
+            {"claim_window": HOUR, "challenge_window": 30 * DAY},
+            {"claim_window": 30 * DAY, "challenge_window": HOUR},
+            {"notice": 30 * DAY},
+            {"deposit": 0},
+        ],
+    )
+    def test_accepts_terms_at_the_limits(self, world, changes):
+        rental = world.opened(**changes)
+
+        assert world.slot(rental)[4] == 1
+
+    @pytest.mark.parametrize("funded_bps", [0, 10_001])
+    def test_refuses_a_share_outside_one_to_ten_thousand(self, world, sender, funded_bps):
+        rental = world.rental()
+
+        refusal = world.refusal(world.escrow.open, rental.terms, funded_bps, b"", sender=sender(rental.renter))
+
+        assert refusal == ("RentalEscrow_FundedBpsOutOfRange", funded_bps, 1, 10_000)
+
+    def test_opens_until_fund_by_and_no_longer(self, world):
+        rental = world.rental()
+        world.mine_at(rental.fund_by + 1)
+
+        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
+
+        assert refusal == ("RentalEscrow_Expired", rental.fund_by + 1, rental.fund_by)
+
+    def test_opens_in_the_last_second_of_fund_by(self, world):
+        rental = world.rental()
+        world.next_at(rental.fund_by)
+
+        world.escrow.open(rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer})
+
+        assert world.now == rental.fund_by

@@ -1,0 +1,54 @@
+"""JSON documents as one sequence of bytes (RFC 8785), and their hash: what a signature over a document covers."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from hireling.rental.errors import Malformed
+from hireling.rental.hashing import keccak256
+
+# RFC 8785 writes numbers as IEEE doubles: beyond this, two integers share a spelling. Amounts travel as decimal strings.
+LARGEST_JSON_INTEGER = (1 << 53) - 1
+DEEPEST = 64
+
+
+def canonical_json(document: BaseModel | Mapping[str, Any]) -> bytes:
+    """Return the RFC 8785 bytes of a model or mapping of strings, integers, booleans, null, lists and mappings.
+
+    Raises Malformed on a float (two languages print them differently), on an integer JSON cannot carry, on broken Unicode.
+    """
+    plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+    ordered = _ordered(plain, depth=0)
+    try:
+        return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("bad_document", f"a text holds half a character: {error}") from error
+
+
+def document_hash(document: BaseModel | Mapping[str, Any]) -> bytes:
+    """Return the Keccak-256 of the document's canonical bytes."""
+    return keccak256(canonical_json(document))
+
+
+def _ordered(value: Any, *, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise Malformed("bad_document", f"nested deeper than {DEEPEST} levels")
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) > LARGEST_JSON_INTEGER:
+            raise Malformed("bad_document", f"{value} is beyond JSON's integers: write it as a string")
+        return value
+    if isinstance(value, list | tuple):
+        return [_ordered(each, depth=depth + 1) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _ordered(value[key], depth=depth + 1) for key in sorted(value, key=_utf16)}
+    raise Malformed("bad_document", f"a {type(value).__name__} has no place in a signed document: {value!r}")
+
+
+def _utf16(key: object) -> bytes:
+    if not isinstance(key, str):
+        raise Malformed("bad_document", f"{key!r} is no member name: those are texts")
+    return key.encode("utf-16-be", "surrogatepass")

@@ -1,0 +1,324 @@
+"""Bargaining: a question for a price, then offers in turn, each naming the one before, the last of which makes the agreement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from hireling.rental.documents import document_hash
+from hireling.rental.errors import Malformed, OfferRefused
+from hireling.rental.listing import ListingDocument
+from hireling.rental.money import UINT96_MAX, divide_up
+from hireling.rental.signing import Signer, sign, verify
+from hireling.rental.tariff import SECONDS_PER_HOUR, Tariff, max_rate_per_hour, tariff_hash, worst_case
+from hireling.rental.terms import Agreement, Detail, Pay, Rules
+from hireling.rental.typed_data import (
+    Address,
+    Bytes32,
+    Document,
+    Domain,
+    HexBytes,
+    KeyBytes,
+    SignerBytes,
+    TypedData,
+    Uint8,
+    Uint16,
+    Uint32,
+    Uint40,
+    Uint96,
+    Uint256,
+    digest,
+)
+
+LAST_ROUND = 8
+OFFER_SECONDS = 120
+FUNDING_SECONDS = 900
+# Starts are rounded down to a quarter of an hour, so that the chain tells less about who does what when.
+START_STEP = 900
+# What a counter-offer may change; everything else was fixed by the first offer.
+NEGOTIABLE = frozenset({"previous", "round", "tariff", "max_total", "block_max", "max_rate_per_hour", "valid_until"})
+
+
+class PlatformTerms(Document):
+    """What the marketplace fixes for every rental."""
+
+    chain_id: Uint256
+    escrow: Address
+    token: Address
+    fee_bps: Uint16
+    fee_to: Address
+    arbiter: Address
+
+    @property
+    def domain(self) -> Domain:
+        """Return the domain in which everything of the rental is signed."""
+        return Domain(chain_id=self.chain_id, escrow=self.escrow)
+
+
+class QuoteRequest(Document):
+    """A renter's question: this device, under this listing, for so many seconds from ``start_at`` (Unix seconds).
+
+    ``budget`` caps the price in base units, the deposit apart; None for no cap.
+    """
+
+    device: Bytes32
+    listing: Bytes32
+    renter: SignerBytes
+    renter_agent: KeyBytes
+    seconds: Uint32
+    budget: Uint96 | None = None
+    start_at: Uint40
+
+
+class Quote(TypedData):
+    """What the renter's agent signs of a QuoteRequest."""
+
+    document: Bytes32
+
+
+class Offer(Document):
+    """All terms of a rental, as one side proposes them. Even rounds are the owner's agent's, odd ones the renter's agent's.
+
+    ``previous`` is the hash of the offer answered, or of the QuoteRequest for round 0. Amounts in base units, gross: fee and tax
+    inside; times in Unix seconds, spans in seconds.
+    """
+
+    quote_id: str = Field(min_length=1, max_length=64)
+    previous: Bytes32
+    round: Uint8
+    device: Bytes32
+    owner: SignerBytes
+    owner_agent: SignerBytes
+    meter: KeyBytes
+    renter: SignerBytes
+    renter_agent: KeyBytes
+    seconds: Uint32
+    budget: Uint96 | None = None
+    tariff: Tariff
+    rail: Literal["token"] = "token"
+    chain_id: Uint256
+    escrow: Address
+    token: Address
+    max_total: Uint96
+    deposit: Uint96
+    block_max: Uint96
+    max_rate_per_hour: Uint96
+    start_at: Uint40
+    fund_by: Uint40
+    end_by: Uint40
+    notice: Uint32
+    claim_window: Uint32
+    challenge_window: Uint32
+    ceiling_seconds: Uint32
+    grace: Uint32
+    fee_bps: Uint16
+    fee_to: Address
+    arbiter: Address
+    salt: Bytes32
+    valid_until: Uint40
+
+    @property
+    def all_in(self) -> int:
+        """Return the most the renter can lose, in base units: the whole price and the deposit."""
+        return self.max_total + self.deposit
+
+    @property
+    def domain(self) -> Domain:
+        """Return the domain in which the rental's objects are signed."""
+        return Domain(chain_id=self.chain_id, escrow=self.escrow)
+
+    @property
+    def proposer(self) -> bytes:
+        """Return who has to sign this round: the owner's agent on even ones, the renter's agent on odd ones."""
+        return self.owner_agent if self.round % 2 == 0 else self.renter_agent
+
+
+class OfferEnvelope(TypedData):
+    """What is signed of an offer."""
+
+    signed_as: ClassVar[str | None] = "Offer"
+
+    document: Bytes32
+    previous: Bytes32
+    round: Uint8
+    valid_until: Uint40
+
+
+class SignedOffer(Document):
+    """An offer and its proposer's signature."""
+
+    offer: Offer
+    signature: HexBytes
+
+    @property
+    def hash(self) -> bytes:
+        """Return the hash of the offer's document."""
+        return document_hash(self.offer)
+
+    def check(self, domain: Domain) -> None:
+        """Raise OfferRefused for terms that contradict themselves or another domain, SignatureMismatch for another signer."""
+        if self.offer.domain != domain:
+            raise OfferRefused("wrong_domain", f"the offer is for chain {self.offer.chain_id}, not {domain.chain_id}")
+        check_amounts(self.offer)
+        verify(self.offer.proposer, digest(domain, envelope_of(self.offer)), self.signature)
+
+
+def quote_of(request: QuoteRequest) -> Quote:
+    """Return what is signed of a request."""
+    return Quote(document=document_hash(request))
+
+
+def envelope_of(offer: Offer) -> OfferEnvelope:
+    """Return what is signed of an offer."""
+    return OfferEnvelope(
+        document=document_hash(offer), previous=offer.previous, round=offer.round, valid_until=offer.valid_until
+    )
+
+
+def sign_offer(key: Signer, offer: Offer) -> SignedOffer:
+    """Return the offer signed by its proposer's key."""
+    return SignedOffer(offer=offer, signature=sign(key, offer.domain, envelope_of(offer)))
+
+
+def first_offer(
+    listing: ListingDocument, request: QuoteRequest, platform: PlatformTerms, now: datetime, salt: bytes, quote_id: str
+) -> Offer:
+    """Return round 0: the listed terms for what was asked. Raises OfferRefused if the listing does not cover the request.
+
+    The rental has ``seconds`` even when it is funded at the last moment; ``salt`` is 32 bytes of which at least 16 are random.
+    """
+    _check_request(listing, request, now)
+    at = int(now.timestamp())
+    fund_by = at + FUNDING_SECONDS
+    return Offer.model_validate(
+        {
+            "quote_id": quote_id,
+            "previous": document_hash(request),
+            "round": 0,
+            **{name: getattr(listing, name) for name in _LISTED},
+            **{name: getattr(request, name) for name in ("renter", "renter_agent", "seconds", "budget")},
+            **dict(platform),
+            **amounts(listing.tariff, request.seconds, request.budget, listing.ceiling_seconds),
+            "start_at": request.start_at - request.start_at % START_STEP,
+            "fund_by": fund_by,
+            "end_by": max(fund_by, request.start_at) + request.seconds + listing.grace,
+            "salt": salt,
+            "valid_until": at + OFFER_SECONDS,
+        }
+    )
+
+
+def counter(offer: Offer, *, tariff: Tariff, now: datetime) -> Offer:
+    """Return the answer to ``offer`` with another tariff. Raises OfferRefused past the last round or for other counters."""
+    if offer.round >= LAST_ROUND:
+        raise OfferRefused("too_many_rounds", f"round {offer.round} is the last of {LAST_ROUND}")
+    _check_same_counters(offer.tariff, tariff)
+    changes = {
+        "previous": document_hash(offer),
+        "round": offer.round + 1,
+        "tariff": tariff,
+        "valid_until": int(now.timestamp()) + OFFER_SECONDS,
+        **amounts(tariff, offer.seconds, offer.budget, offer.ceiling_seconds),
+    }
+    return Offer.model_validate({**dict(offer), **changes})
+
+
+def amounts(tariff: Tariff, seconds: int, budget: int | None, ceiling_seconds: int) -> dict[str, int]:
+    """Return max_total, block_max and max_rate_per_hour, in base units. Raises Malformed if one exceeds 96 bits."""
+    per_hour = max_rate_per_hour(tariff)
+    worst = worst_case(tariff, seconds)
+    found = {
+        "max_total": worst if budget is None else min(worst, budget),
+        "block_max": max(tariff.flat, tariff.minimum) + divide_up(per_hour * ceiling_seconds, SECONDS_PER_HOUR),
+        "max_rate_per_hour": per_hour,
+    }
+    for name, amount in found.items():
+        if amount > UINT96_MAX:
+            raise Malformed("too_much_money", f"{name} is {amount}, beyond 96 bits")
+    return found
+
+
+def check_amounts(offer: Offer) -> None:
+    """Raise OfferRefused unless the offer's amounts are the ones its tariff makes."""
+    expected = amounts(offer.tariff, offer.seconds, offer.budget, offer.ceiling_seconds)
+    for name, amount in expected.items():
+        if getattr(offer, name) != amount:
+            raise OfferRefused("wrong_amount", f"{name} is {getattr(offer, name)}, the tariff makes {amount}")
+
+
+def check_sequence(request: QuoteRequest, offers: Sequence[Offer]) -> None:
+    """Raise OfferRefused unless the offers answer the request and each other, in turn, changing the price only."""
+    previous = document_hash(request)
+    for number, offer in enumerate(offers):
+        if offer.round != number or number > LAST_ROUND:
+            raise OfferRefused("wrong_round", f"offer {number} says it is round {offer.round} of at most {LAST_ROUND}")
+        if offer.previous != previous:
+            raise OfferRefused("broken_sequence", f"round {number} answers something else than the one before it")
+        check_amounts(offer)
+        _check_kept(offers[0], offer)
+        previous = document_hash(offer)
+    if offers:
+        _check_answers(request, offers[0])
+
+
+def agreement_from(offer: Offer) -> Agreement:
+    """Return the agreement that an offer makes when both sides sign it: same offer, same agreement."""
+    detail = Detail(
+        device=offer.device,
+        offer=document_hash(offer),
+        tariff=tariff_hash(offer.tariff),
+        rail=offer.rail,
+        currency=offer.tariff.currency,
+        ceiling_seconds=offer.ceiling_seconds,
+        grace=offer.grace,
+        salt=offer.salt,
+    )
+    terms = dict(offer)
+    pay = Pay.model_validate({name: terms[name] for name in Pay.model_fields})
+    rules = Rules.model_validate({"detail": detail, **{name: terms[name] for name in Rules.model_fields if name != "detail"}})
+    return Agreement(pay=pay, rules=rules)
+
+
+_LISTED = (
+    "device",
+    "owner",
+    "owner_agent",
+    "meter",
+    "tariff",
+    "deposit",
+    "notice",
+    "claim_window",
+    "challenge_window",
+    "ceiling_seconds",
+    "grace",
+)
+_ANSWERED = ("device", "renter", "renter_agent", "seconds", "budget")
+
+
+def _check_request(listing: ListingDocument, request: QuoteRequest, now: datetime) -> None:
+    if request.device != listing.device or request.listing != document_hash(listing):
+        raise OfferRefused("other_listing", "the request is for another device or another listing of it")
+    if not 0 < request.seconds <= listing.max_seconds:
+        raise OfferRefused("bad_duration", f"{request.seconds} s asked, 1 to {listing.max_seconds} s offered")
+    if now.timestamp() > listing.valid_until:
+        raise OfferRefused("listing_expired", f"the listing was good until {listing.valid_until}")
+
+
+def _check_answers(request: QuoteRequest, offer: Offer) -> None:
+    for name in _ANSWERED:
+        if getattr(offer, name) != getattr(request, name):
+            raise OfferRefused("other_request", f"the offer's {name} is not the request's")
+
+
+def _check_kept(first: Offer, offer: Offer) -> None:
+    _check_same_counters(first.tariff, offer.tariff)
+    for name in Offer.model_fields:
+        if name not in NEGOTIABLE and getattr(offer, name) != getattr(first, name):
+            raise OfferRefused("fixed_term_changed", f"round {offer.round} changes {name}, which round 0 fixed")
+
+
+def _check_same_counters(first: Tariff, second: Tariff) -> None:
+    kept: tuple[Any, Any] = (first.currency, first.counters)
+    if kept != (second.currency, second.counters):
+        raise OfferRefused("fixed_term_changed", "a counter-offer keeps the currency and the counters")

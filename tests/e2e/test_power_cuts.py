@@ -1,0 +1,71 @@
+"""Processes are killed in the middle of a rental (-9), and the bill is what it would have been."""
+
+from pathlib import Path
+
+import pytest
+
+from hireling.rental.bill import SignedBill
+from hireling.rental.tariff import price
+from services.embedded.marketplace import Marketplace
+from tests.e2e.journey import RENTAL_WITHIN, START_WITHIN, Sides, Trace, a_trace, bill_of
+from tests.e2e.programs import Program, running
+
+SPEED = 20  # slow enough to be in the middle of something when the power goes
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Trace:
+    """Return a trace that takes some 12 s to replay."""
+    return a_trace(tmp_path / "motor.csv", rows=240)
+
+
+def reaches(program: Program, seq: int) -> None:
+    """Wait until the program has seen this reading."""
+    program.wait_until(
+        lambda event: event["event"] == "reading" and int(event["seq"]) >= seq,
+        within=RENTAL_WITHIN,
+        what=f"reading {seq}",
+    )
+
+
+def assert_as_if_nothing_had_happened(signed: SignedBill, trace: Trace) -> None:
+    """The bill has every row of the trace once, and costs what they cost."""
+    bill = signed.bill
+    assert [reading.reading.seq for reading in bill.readings] == list(range(len(bill.readings)))
+    names = [spec.name for spec in bill.rental.offer.tariff.counters]
+    assert dict(zip(names, bill.counters, strict=True))["energy_mJ"] == trace.energy_mj
+    assert bill.total == price(bill.rental.offer.tariff, bill.counters)
+
+
+@pytest.mark.journey
+def test_a_killed_device_goes_on_with_the_same_rental(
+    market: Marketplace, trace: Trace, tmp_path: Path
+) -> None:
+    sides = Sides(market, tmp_path)
+    sides.fill_wallet()
+    with sides.device(*trace.driver(SPEED)) as device:
+        listed = device.of("device_ready")[0]["device"]
+        with sides.renter(listed) as renter:
+            reaches(device, 60)
+            device.kill()
+            with running(*sides.device_arguments(*trace.driver(SPEED)), log=tmp_path / "device.log") as again:
+                resumed = again.wait_for("resumed_from_log", within=START_WITHIN)
+                assert int(resumed["seq"]) >= 60
+                assert_as_if_nothing_had_happened(bill_of(renter), trace)
+
+
+@pytest.mark.journey
+def test_a_killed_platform_goes_on_with_the_same_rental(
+    market: Marketplace, trace: Trace, tmp_path: Path
+) -> None:
+    sides = Sides(market, tmp_path)
+    sides.fill_wallet()
+    with (
+        sides.device(*trace.driver(SPEED)) as device,
+        sides.renter(device.of("device_ready")[0]["device"]) as renter,
+    ):
+        reaches(renter, 60)
+        market.kill()
+        market.start()
+        assert_as_if_nothing_had_happened(bill_of(renter), trace)
+        device.wait_for("bill_countersigned", within=RENTAL_WITHIN)

@@ -16,7 +16,9 @@ __all__ = [
 
 
 class SignedAgreement(Document):
-    """A rental, as both sides signed it: by the owner or its agent, and by the renter itself, whose money it locks."""
+    """A rental, as both sides signed it: by the owner or its agent, and by the renter itself, whose money it
+    locks.
+    """
 
     domain: Domain
     agreement: Agreement
@@ -35,7 +37,9 @@ class SignedAgreement(Document):
         check_openable(self.agreement, now)
 
     def check_signed(self) -> None:
-        """Raise a RentalError unless both sides signed it, its offer makes it, and it is within the limits that need no clock."""
+        """Raise a RentalError unless both sides signed it, its offer makes it, and it is within the limits
+        that need no clock.
+        """
         if self.offer.domain != self.domain:
             raise AgreementRefused("wrong_domain", f"the offer is for chain {self.offer.chain_id}")
         check_amounts(self.offer)
@@ -52,7 +56,9 @@ def check_owner_signature(domain: Domain, agreement: Agreement, signature: bytes
     """Raise SignatureMismatch unless the owner or its agent signed the agreement."""
     signer = signer_of(digest(domain, agreement), signature)
     if signer not in (agreement.pay.owner, agreement.rules.owner_agent):
-        raise SignatureMismatch("wrong_signer", f"signed by 0x{signer.hex()}, who is neither the owner nor its agent")
+        raise SignatureMismatch(
+            "wrong_signer", f"signed by 0x{signer.hex()}, who is neither the owner nor its agent"
+        )
 
 
 def check_renter_signature(domain: Domain, agreement: Agreement, signature: bytes) -> None:

@@ -1,4 +1,6 @@
-"""Ceilings: what the renter's session key lets the owner claim, signed a block of use ahead of what it acknowledged."""
+"""Ceilings: what the renter's session key lets the owner claim, signed a block of use ahead of what it
+acknowledged.
+"""
 
 from hireling.rental.errors import CeilingRefused
 from hireling.rental.reading import Reading, reading_hash
@@ -10,7 +12,8 @@ NOTHING_ACKNOWLEDGED = bytes(32)
 
 
 class Ceiling(TypedData):
-    """The renter's word: at most ``max_claimable`` so far, of which ``ack_amount`` is agreed. Both cumulative, in base units.
+    """The renter's word: at most ``max_claimable`` so far, of which ``ack_amount`` is agreed. Both
+    cumulative, in base units.
 
     ``ack_reading`` is the hash of the acknowledged reading, zero for none.
     """
@@ -28,15 +31,20 @@ class SignedCeiling(Document):
     signature: HexBytes
 
     def check(self, domain: Domain, agreement: Agreement) -> None:
-        """Raise CeilingRefused unless it is within the agreement, SignatureMismatch unless the renter's agent signed it."""
+        """Raise CeilingRefused unless it is within the agreement, SignatureMismatch unless the renter's agent
+        signed it.
+        """
         ceiling = self.ceiling
         if ceiling.rental_id != digest(domain, agreement):
             raise CeilingRefused("unknown_rental", f"the ceiling is of rental {to_hex(ceiling.rental_id)}")
         if ceiling.max_claimable > agreement.pay.max_total:
-            raise CeilingRefused("above_total", f"{ceiling.max_claimable} is above the total {agreement.pay.max_total}")
+            raise CeilingRefused(
+                "above_total", f"{ceiling.max_claimable} is above the total {agreement.pay.max_total}"
+            )
         if ceiling.ack_amount > ceiling.max_claimable:
             raise CeilingRefused(
-                "acknowledges_more", f"{ceiling.ack_amount} is acknowledged, {ceiling.max_claimable} claimable"
+                "acknowledges_more",
+                f"{ceiling.ack_amount} is acknowledged, {ceiling.max_claimable} claimable",
             )
         verify(agreement.pay.renter_agent, digest(domain, ceiling), self.signature)
 
@@ -71,7 +79,9 @@ def next_ceiling(agreement: Agreement, reading: Reading) -> Ceiling:
 
 
 def allowed(agreement: Agreement, ceiling: Ceiling | None, prepaid: int) -> int:
-    """Return up to which cumulative amount the device may serve: the least of ceiling, acknowledged + one block, and prepaid."""
+    """Return up to which cumulative amount the device may serve: the least of ceiling, acknowledged + one
+    block, and prepaid.
+    """
     if ceiling is None:
         return 0
     return min(ceiling.max_claimable, ceiling.ack_amount + agreement.pay.block_max, prepaid)

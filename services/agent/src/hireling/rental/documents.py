@@ -1,4 +1,6 @@
-"""JSON documents as one sequence of bytes (RFC 8785), and their hash: what a signature over a document covers."""
+"""JSON documents as one sequence of bytes (RFC 8785), and their hash: what a signature over a document
+covers.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,15 +11,18 @@ from pydantic import BaseModel
 from hireling.rental.errors import Malformed
 from hireling.rental.hashing import keccak256
 
-# RFC 8785 writes numbers as IEEE doubles: beyond this, two integers share a spelling. Amounts travel as decimal strings.
+# RFC 8785 writes numbers as IEEE doubles: beyond this, two integers share a spelling. Amounts travel as
+# decimal strings.
 LARGEST_JSON_INTEGER = (1 << 53) - 1
 DEEPEST = 64
 
 
 def canonical_json(document: BaseModel | Mapping[str, Any]) -> bytes:
-    """Return the RFC 8785 bytes of a model or mapping of strings, integers, booleans, null, lists and mappings.
+    """Return the RFC 8785 bytes of a model or mapping of strings, integers, booleans, null, lists and
+    mappings.
 
-    Raises Malformed on a float (two languages print them differently), on an integer JSON cannot carry, on broken Unicode.
+    Raises Malformed on a float (two languages print them differently), on an integer JSON cannot carry, on
+    broken Unicode.
     """
     plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
     ordered = _ordered(plain, depth=0)

@@ -12,7 +12,8 @@ RentalError
 ├── BillInvalid         a bill does not follow from what it contains; the message names the place
 └── IllegalTransition   a rental in this state knows no such trigger
 
-Every error has a ``code`` for machines, a ``detail`` for people with the numbers, and ``str()`` is the detail.
+Every error has a ``code`` for machines, a ``detail`` for people with the numbers, and ``str()`` is the
+detail.
 """
 
 from typing import Literal

@@ -20,22 +20,34 @@ def check_limits(agreement: Agreement) -> None:
     """Raise AgreementRefused if the escrow would refuse these terms at any time."""
     pay, rules = agreement.pay, agreement.rules
     _require(pay.token != NO_TOKEN, "no_token", "the token is the zero address")
-    _require(pay.fee_bps <= HIGHEST_FEE_BPS, "fee_too_high", f"fee {pay.fee_bps} bps, at most {HIGHEST_FEE_BPS}")
+    _require(
+        pay.fee_bps <= HIGHEST_FEE_BPS, "fee_too_high", f"fee {pay.fee_bps} bps, at most {HIGHEST_FEE_BPS}"
+    )
     for name, window in (("claim", pay.claim_window), ("challenge", rules.challenge_window)):
         _require(
             SHORTEST_WINDOW <= window <= LONGEST_WINDOW,
             "window_out_of_range",
             f"{name} window {window} s, allowed are {SHORTEST_WINDOW} to {LONGEST_WINDOW}",
         )
-    _require(rules.notice <= LONGEST_NOTICE, "notice_too_long", f"notice {rules.notice} s, at most {LONGEST_NOTICE}")
     _require(
-        agreement.all_in <= UINT96_MAX, "too_much_money", f"{pay.max_total} and {rules.deposit} exceed 96 bits together"
+        rules.notice <= LONGEST_NOTICE,
+        "notice_too_long",
+        f"notice {rules.notice} s, at most {LONGEST_NOTICE}",
     )
     _require(
-        rules.fund_by <= rules.end_by, "times_out_of_order", f"fund_by {rules.fund_by} is after end_by {rules.end_by}"
+        agreement.all_in <= UINT96_MAX,
+        "too_much_money",
+        f"{pay.max_total} and {rules.deposit} exceed 96 bits together",
     )
     _require(
-        pay.start_at <= rules.end_by, "times_out_of_order", f"start_at {pay.start_at} is after end_by {rules.end_by}"
+        rules.fund_by <= rules.end_by,
+        "times_out_of_order",
+        f"fund_by {rules.fund_by} is after end_by {rules.end_by}",
+    )
+    _require(
+        pay.start_at <= rules.end_by,
+        "times_out_of_order",
+        f"start_at {pay.start_at} is after end_by {rules.end_by}",
     )
 
 

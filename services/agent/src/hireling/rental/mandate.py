@@ -26,10 +26,11 @@ from hireling.rental.typed_data import (
 
 
 class MandateLimits(Document):
-    """The bounds of a mandate. Amounts in base units, price and deposit together; windows in seconds; an empty list allows all.
+    """The bounds of a mandate. Amounts in base units, price and deposit together; windows in seconds; an
+    empty list allows all.
 
-    ``price_floor_percent`` is an owner's: the least of the listed price its agent may go down to. At ``approval_above`` (None:
-    never) a person has to agree.
+    ``price_floor_percent`` is an owner's: the least of the listed price its agent may go down to. At
+    ``approval_above`` (None: never) a person has to agree.
     """
 
     per_rental: Uint96
@@ -47,7 +48,9 @@ class MandateLimits(Document):
 
 
 class Mandate(TypedData):
-    """What the principal signs: the agent, the hash of its limits, the last second it holds, and the id to revoke it by."""
+    """What the principal signs: the agent, the hash of its limits, the last second it holds, and the id to
+    revoke it by.
+    """
 
     agent: KeyBytes
     limits: Bytes32
@@ -64,7 +67,9 @@ class SignedMandate(Document):
     signature: HexBytes
 
     def check(self, domain: Domain, now: datetime) -> None:
-        """Raise MandateExceeded once it has expired or if the limits are others, SignatureMismatch unless the principal signed it."""
+        """Raise MandateExceeded once it has expired or if the limits are others, SignatureMismatch unless the
+        principal signed it.
+        """
         if now.timestamp() > self.mandate.valid_until:
             raise MandateExceeded("expired", f"the mandate held until {self.mandate.valid_until}")
         if self.mandate.limits != document_hash(self.limits):
@@ -82,15 +87,17 @@ class SignedMandate(Document):
     ) -> None:
         """Raise MandateExceeded, with the numbers, unless the agent may sign this agreement.
 
-        ``reserved`` is what the mandate's other rentals hold, ``listed_total`` the worst case at the listed price, both in base
-        units; ``approved`` says that a person agreed to this very rental.
+        ``reserved`` is what the mandate's other rentals hold, ``listed_total`` the worst case at the listed
+        price, both in base units; ``approved`` says that a person agreed to this very rental.
         """
         self._allows_amounts(agreement, reserved=reserved, listed_total=listed_total)
         self._allows_parties(agreement, kind=kind)
         self._allows_windows(agreement)
         threshold = self.limits.approval_above
         if threshold is not None and agreement.all_in > threshold and not approved:
-            raise MandateExceeded("needs_approval", f"{agreement.all_in} is above {threshold}: a person has to agree")
+            raise MandateExceeded(
+                "needs_approval", f"{agreement.all_in} is above {threshold}: a person has to agree"
+            )
 
     def _allows_amounts(self, agreement: Agreement, *, reserved: int, listed_total: int | None) -> None:
         limits, pay = self.limits, agreement.pay
@@ -100,7 +107,8 @@ class SignedMandate(Document):
         _at_most("max_fee_bps", pay.fee_bps, limits.max_fee_bps)
         if listed_total is not None and pay.max_total * 100 < listed_total * limits.price_floor_percent:
             raise MandateExceeded(
-                "price_floor", f"{pay.max_total} is below {limits.price_floor_percent} % of the listed {listed_total}"
+                "price_floor",
+                f"{pay.max_total} is below {limits.price_floor_percent} % of the listed {listed_total}",
             )
 
     def _allows_parties(self, agreement: Agreement, *, kind: str | None) -> None:
@@ -123,7 +131,9 @@ def sign_mandate(
     key: Signer, domain: Domain, *, agent: bytes, limits: MandateLimits, valid_until: int, revocation: bytes
 ) -> SignedMandate:
     """Return a mandate from the principal's key for ``agent``."""
-    mandate = Mandate(agent=agent, limits=document_hash(limits), valid_until=valid_until, revocation=revocation)
+    mandate = Mandate(
+        agent=agent, limits=document_hash(limits), valid_until=valid_until, revocation=revocation
+    )
     return SignedMandate(
         principal=key.identity, mandate=mandate, limits=limits, signature=sign(key, domain, mandate)
     )

@@ -22,7 +22,9 @@ class Token(Document):
 
 
 def fee_of(amount: int, bps: int) -> int:
-    """Return the fee on a cumulative ``amount`` in base units, ``bps`` ten-thousandths of it, rounded down as the escrow does."""
+    """Return the fee on a cumulative ``amount`` in base units, ``bps`` ten-thousandths of it, rounded down as
+    the escrow does.
+    """
     return amount * bps // BPS
 
 
@@ -54,12 +56,16 @@ def format_amount(amount: int, token: Token) -> str:
 
 
 def parse_amount(text: str, token: Token) -> int:
-    """Return the base units of ``12.5`` or ``12.5 tUSD``. Raises Malformed for anything that is not exactly representable."""
+    """Return the base units of ``12.5`` or ``12.5 tUSD``. Raises Malformed for anything that is not exactly
+    representable.
+    """
     number = text.strip().removesuffix(token.symbol).strip()
     match = re.fullmatch(r"([0-9]{1,60})(?:\.([0-9]{1,60}))?", number, re.ASCII)
     if match is None:
         raise Malformed("bad_amount", f"{text!r} is not an amount such as 12.5 {token.symbol}")
     whole, part = match[1], match[2] or ""
     if len(part) > token.decimals:
-        raise Malformed("bad_amount", f"{text!r} has {len(part)} decimals, {token.symbol} has {token.decimals}")
+        raise Malformed(
+            "bad_amount", f"{text!r} has {len(part)} decimals, {token.symbol} has {token.decimals}"
+        )
     return int(whole + part.ljust(token.decimals, "0"))

@@ -1,4 +1,6 @@
-"""Bargaining: a question for a price, then offers in turn, each naming the one before, the last of which makes the agreement."""
+"""Bargaining: a question for a price, then offers in turn, each naming the one before, the last of which
+makes the agreement.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +39,9 @@ FUNDING_SECONDS = 900
 # Starts are rounded down to a quarter of an hour, so that the chain tells less about who does what when.
 START_STEP = 900
 # What a counter-offer may change; everything else was fixed by the first offer.
-NEGOTIABLE = frozenset({"previous", "round", "tariff", "max_total", "block_max", "max_rate_per_hour", "valid_until"})
+NEGOTIABLE = frozenset(
+    {"previous", "round", "tariff", "max_total", "block_max", "max_rate_per_hour", "valid_until"}
+)
 
 
 class PlatformTerms(Document):
@@ -57,7 +61,8 @@ class PlatformTerms(Document):
 
 
 class QuoteRequest(Document):
-    """A renter's question: this device, under this listing, for so many seconds from ``start_at`` (Unix seconds).
+    """A renter's question: this device, under this listing, for so many seconds from ``start_at`` (Unix
+    seconds).
 
     ``budget`` caps the price in base units, the deposit apart; None for no cap.
     """
@@ -78,10 +83,11 @@ class Quote(TypedData):
 
 
 class Offer(Document):
-    """All terms of a rental, as one side proposes them. Even rounds are the owner's agent's, odd ones the renter's agent's.
+    """All terms of a rental, as one side proposes them. Even rounds are the owner's agent's, odd ones the
+    renter's agent's.
 
-    ``previous`` is the hash of the offer answered, or of the QuoteRequest for round 0. Amounts in base units, gross: fee and tax
-    inside; times in Unix seconds, spans in seconds.
+    ``previous`` is the hash of the offer answered, or of the QuoteRequest for round 0. Amounts in base units,
+    gross: fee and tax inside; times in Unix seconds, spans in seconds.
     """
 
     quote_id: str = Field(min_length=1, max_length=64)
@@ -157,9 +163,13 @@ class SignedOffer(Document):
         return document_hash(self.offer)
 
     def check(self, domain: Domain) -> None:
-        """Raise OfferRefused for terms that contradict themselves or another domain, SignatureMismatch for another signer."""
+        """Raise OfferRefused for terms that contradict themselves or another domain, SignatureMismatch for
+        another signer.
+        """
         if self.offer.domain != domain:
-            raise OfferRefused("wrong_domain", f"the offer is for chain {self.offer.chain_id}, not {domain.chain_id}")
+            raise OfferRefused(
+                "wrong_domain", f"the offer is for chain {self.offer.chain_id}, not {domain.chain_id}"
+            )
         check_amounts(self.offer)
         verify(self.offer.proposer, digest(domain, envelope_of(self.offer)), self.signature)
 
@@ -172,7 +182,10 @@ def quote_of(request: QuoteRequest) -> Quote:
 def envelope_of(offer: Offer) -> OfferEnvelope:
     """Return what is signed of an offer."""
     return OfferEnvelope(
-        document=document_hash(offer), previous=offer.previous, round=offer.round, valid_until=offer.valid_until
+        document=document_hash(offer),
+        previous=offer.previous,
+        round=offer.round,
+        valid_until=offer.valid_until,
     )
 
 
@@ -181,12 +194,19 @@ def sign_offer(key: Signer, offer: Offer) -> SignedOffer:
     return SignedOffer(offer=offer, signature=sign(key, offer.domain, envelope_of(offer)))
 
 
-def first_offer(
-    listing: ListingDocument, request: QuoteRequest, platform: PlatformTerms, now: datetime, salt: bytes, quote_id: str
+def first_offer(  # noqa: PLR0917  six things make an offer, each of its own type
+    listing: ListingDocument,
+    request: QuoteRequest,
+    platform: PlatformTerms,
+    now: datetime,
+    salt: bytes,
+    quote_id: str,
 ) -> Offer:
-    """Return round 0: the listed terms for what was asked. Raises OfferRefused if the listing does not cover the request.
+    """Return round 0: the listed terms for what was asked. Raises OfferRefused if the listing does not cover
+    the request.
 
-    The rental has ``seconds`` even when it is funded at the last moment; ``salt`` is 32 bytes of which at least 16 are random.
+    The rental has ``seconds`` even when it is funded at the last moment; ``salt`` is 32 bytes of which at
+    least 16 are random.
     """
     _check_request(listing, request, now)
     at = int(now.timestamp())
@@ -210,7 +230,9 @@ def first_offer(
 
 
 def counter(offer: Offer, *, tariff: Tariff, now: datetime) -> Offer:
-    """Return the answer to ``offer`` with another tariff. Raises OfferRefused past the last round or for other counters."""
+    """Return the answer to ``offer`` with another tariff. Raises OfferRefused past the last round or for
+    other counters.
+    """
     if offer.round >= LAST_ROUND:
         raise OfferRefused("too_many_rounds", f"round {offer.round} is the last of {LAST_ROUND}")
     _check_same_counters(offer.tariff, tariff)
@@ -225,12 +247,15 @@ def counter(offer: Offer, *, tariff: Tariff, now: datetime) -> Offer:
 
 
 def amounts(tariff: Tariff, seconds: int, budget: int | None, ceiling_seconds: int) -> dict[str, int]:
-    """Return max_total, block_max and max_rate_per_hour, in base units. Raises Malformed if one exceeds 96 bits."""
+    """Return max_total, block_max and max_rate_per_hour, in base units. Raises Malformed if one exceeds 96
+    bits.
+    """
     per_hour = max_rate_per_hour(tariff)
     worst = worst_case(tariff, seconds)
     found = {
         "max_total": worst if budget is None else min(worst, budget),
-        "block_max": max(tariff.flat, tariff.minimum) + divide_up(per_hour * ceiling_seconds, SECONDS_PER_HOUR),
+        "block_max": max(tariff.flat, tariff.minimum)
+        + divide_up(per_hour * ceiling_seconds, SECONDS_PER_HOUR),
         "max_rate_per_hour": per_hour,
     }
     for name, amount in found.items():
@@ -248,13 +273,19 @@ def check_amounts(offer: Offer) -> None:
 
 
 def check_sequence(request: QuoteRequest, offers: Sequence[Offer]) -> None:
-    """Raise OfferRefused unless the offers answer the request and each other, in turn, changing the price only."""
+    """Raise OfferRefused unless the offers answer the request and each other, in turn, changing the price
+    only.
+    """
     previous = document_hash(request)
     for number, offer in enumerate(offers):
         if offer.round != number or number > LAST_ROUND:
-            raise OfferRefused("wrong_round", f"offer {number} says it is round {offer.round} of at most {LAST_ROUND}")
+            raise OfferRefused(
+                "wrong_round", f"offer {number} says it is round {offer.round} of at most {LAST_ROUND}"
+            )
         if offer.previous != previous:
-            raise OfferRefused("broken_sequence", f"round {number} answers something else than the one before it")
+            raise OfferRefused(
+                "broken_sequence", f"round {number} answers something else than the one before it"
+            )
         check_amounts(offer)
         _check_kept(offers[0], offer)
         previous = document_hash(offer)
@@ -276,7 +307,9 @@ def agreement_from(offer: Offer) -> Agreement:
     )
     terms = dict(offer)
     pay = Pay.model_validate({name: terms[name] for name in Pay.model_fields})
-    rules = Rules.model_validate({"detail": detail, **{name: terms[name] for name in Rules.model_fields if name != "detail"}})
+    rules = Rules.model_validate(
+        {"detail": detail, **{name: terms[name] for name in Rules.model_fields if name != "detail"}}
+    )
     return Agreement(pay=pay, rules=rules)
 
 
@@ -315,7 +348,9 @@ def _check_kept(first: Offer, offer: Offer) -> None:
     _check_same_counters(first.tariff, offer.tariff)
     for name in Offer.model_fields:
         if name not in NEGOTIABLE and getattr(offer, name) != getattr(first, name):
-            raise OfferRefused("fixed_term_changed", f"round {offer.round} changes {name}, which round 0 fixed")
+            raise OfferRefused(
+                "fixed_term_changed", f"round {offer.round} changes {name}, which round 0 fixed"
+            )
 
 
 def _check_same_counters(first: Tariff, second: Tariff) -> None:

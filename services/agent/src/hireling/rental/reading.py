@@ -49,8 +49,8 @@ class ClockQuality(IntEnum):
 class Sample(TypedData):
     """What the chain never reads of a reading.
 
-    ``previous`` is the hashStruct of the reading before, the rental's id for the first. ``monotonic_ms`` counts within one
-    ``boot`` and never falls; durations come from it. ``flags`` are the device's error bits.
+    ``previous`` is the hashStruct of the reading before, the rental's id for the first. ``monotonic_ms``
+    counts within one ``boot`` and never falls; durations come from it. ``flags`` are the device's error bits.
     """
 
     previous: Bytes32
@@ -64,7 +64,9 @@ class Sample(TypedData):
 
 
 class Reading(TypedData):
-    """One reading. ``amount_due`` is the price of the counters so far, in base units; after ``last`` there is nothing."""
+    """One reading. ``amount_due`` is the price of the counters so far, in base units; after ``last`` there is
+    nothing.
+    """
 
     rental_id: Bytes32
     seq: Uint64
@@ -82,7 +84,9 @@ class SignedReading(Document):
 
 
 def reading_hash(reading: Reading) -> bytes:
-    """Return the reading's hashStruct: what the next one names as ``previous``, and what a ceiling acknowledges."""
+    """Return the reading's hashStruct: what the next one names as ``previous``, and what a ceiling
+    acknowledges.
+    """
     return hash_struct(reading)
 
 
@@ -94,7 +98,9 @@ def sign_reading(key: Signer, domain: Domain, reading: Reading) -> SignedReading
 
 @dataclass(frozen=True)
 class ReadingChain:
-    """The accepted readings of one rental, remembered by their head. ``accept`` returns the longer chain or refuses."""
+    """The accepted readings of one rental, remembered by their head. ``accept`` returns the longer chain or
+    refuses.
+    """
 
     rental_id: bytes
     meter: bytes
@@ -112,17 +118,20 @@ class ReadingChain:
         return 0 if self.last is None else self.last.seq + 1
 
     @classmethod
-    def resumed(cls, *, rental_id: bytes, meter: bytes, domain: Domain, last: Reading | None) -> "ReadingChain":
+    def resumed(
+        cls, *, rental_id: bytes, meter: bytes, domain: Domain, last: Reading | None
+    ) -> "ReadingChain":
         """Return the chain that ends with ``last``, which was accepted before."""
         head = rental_id if last is None else hash_struct(last)
         return cls(rental_id=rental_id, meter=meter, domain=domain, head_hash=head, last=last)
 
     def accept(self, signed: SignedReading, *, known_hash: bytes | None = None) -> "ReadingChain":
-        """Return the chain with ``signed`` at its end; the same chain for one it already has. Raises ReadingRefused.
+        """Return the chain with ``signed`` at its end; the same chain for one it already has. Raises
+        ReadingRefused.
 
-        A number before the head is compared with ``known_hash``, the hash that was accepted under it: the chain itself
-        remembers its head only, and without it takes such a number for a conflicting one. The signature is checked before the
-        number, so a conflict is always the meter's own.
+        A number before the head is compared with ``known_hash``, the hash that was accepted under it: the
+        chain itself remembers its head only, and without it takes such a number for a conflicting one. The
+        signature is checked before the number, so a conflict is always the meter's own.
         """
         reading = signed.reading
         hashed = self.check_authentic(signed)
@@ -140,7 +149,9 @@ class ReadingChain:
         return replace(self, head_hash=hashed, last=reading)
 
     def check_authentic(self, signed: SignedReading) -> bytes:
-        """Return the reading's hash. Raises ReadingRefused unless this rental's meter signed it in this domain."""
+        """Return the reading's hash. Raises ReadingRefused unless this rental's meter signed it in this
+        domain.
+        """
         if signed.domain != self.domain:
             raise ReadingRefused(
                 "wrong_domain",
@@ -159,7 +170,8 @@ class ReadingChain:
             raise ReadingRefused("wrong_key", f"number {reading.seq}: {error}") from error
         if signer != self.meter:
             raise ReadingRefused(
-                "wrong_key", f"number {reading.seq} is signed by {to_hex(signer)}, not by the meter {to_hex(self.meter)}"
+                "wrong_key",
+                f"number {reading.seq} is signed by {to_hex(signer)}, not by the meter {to_hex(self.meter)}",
             )
         return hashed
 
@@ -177,9 +189,13 @@ class ReadingChain:
     def _check_form(self, reading: Reading) -> None:
         sample = reading.sample
         if (sample.event == ReadingEvent.BEGIN) != (reading.seq == 0):
-            raise ReadingRefused("malformed", f"number {reading.seq} has event {sample.event.name}; number 0 begins")
+            raise ReadingRefused(
+                "malformed", f"number {reading.seq} has event {sample.event.name}; number 0 begins"
+            )
         if (sample.event == ReadingEvent.END) != reading.last:
-            raise ReadingRefused("malformed", f"number {reading.seq} has event {sample.event.name}; the last one ends")
+            raise ReadingRefused(
+                "malformed", f"number {reading.seq} has event {sample.event.name}; the last one ends"
+            )
         if reading.seq == 0 and any(sample.counters):
             raise ReadingRefused("malformed", f"counters begin at {list(sample.counters)}, not at 0")
 
@@ -191,21 +207,29 @@ class ReadingChain:
             raise ReadingRefused("malformed", f"{len(after.counters)} counters follow {len(before.counters)}")
         for index, (low, high) in enumerate(zip(before.counters, after.counters, strict=True)):
             if high < low:
-                raise ReadingRefused("counter_fell", f"counter {index} fell from {low} to {high} at {reading.seq}")
+                raise ReadingRefused(
+                    "counter_fell", f"counter {index} fell from {low} to {high} at {reading.seq}"
+                )
         if reading.amount_due < self.last.amount_due:
             raise ReadingRefused(
-                "amount_fell", f"the amount fell from {self.last.amount_due} to {reading.amount_due} at {reading.seq}"
+                "amount_fell",
+                f"the amount fell from {self.last.amount_due} to {reading.amount_due} at {reading.seq}",
             )
         if before.boot == after.boot and after.monotonic_ms < before.monotonic_ms:
             raise ReadingRefused(
-                "clock_fell", f"the clock fell from {before.monotonic_ms} to {after.monotonic_ms} ms at {reading.seq}"
+                "clock_fell",
+                f"the clock fell from {before.monotonic_ms} to {after.monotonic_ms} ms at {reading.seq}",
             )
 
 
-def check_rates(before: Sample, after: Sample, *, max_per_second: Sequence[int], slack_ms: int = 1000) -> None:
-    """Raise ReadingRefused if a counter grew faster than ``max_per_second`` (per real second) between two samples of one boot.
+def check_rates(
+    before: Sample, after: Sample, *, max_per_second: Sequence[int], slack_ms: int = 1000
+) -> None:
+    """Raise ReadingRefused if a counter grew faster than ``max_per_second`` (per real second) between two
+    samples of one boot.
 
-    ``slack_ms`` allows for a meter that counts in steps. Across boots the time between is unknown, and nothing is checked.
+    ``slack_ms`` allows for a meter that counts in steps. Across boots the time between is unknown, and
+    nothing is checked.
     """
     if before.boot != after.boot:
         return
@@ -214,5 +238,6 @@ def check_rates(before: Sample, after: Sample, *, max_per_second: Sequence[int],
         grown = after.counters[index] - before.counters[index]
         if grown * 1000 > most * (elapsed_ms + slack_ms):
             raise ReadingRefused(
-                "implausible_rate", f"counter {index} grew by {grown} in {elapsed_ms} ms, at most {most} a second"
+                "implausible_rate",
+                f"counter {index} grew by {grown} in {elapsed_ms} ms, at most {most} a second",
             )

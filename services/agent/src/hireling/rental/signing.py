@@ -1,11 +1,13 @@
-"""Keys, signatures, and who signed: secp256k1 as Ethereum signs, and P-256 as secure elements and browsers sign.
+"""Keys, signatures, and who signed: secp256k1 as Ethereum signs, and P-256 as secure elements and browsers
+sign.
 
 | key       | identity                  | signature                                     |
 |-----------|---------------------------|-----------------------------------------------|
 | secp256k1 | the 20-byte address       | 65 bytes r|s|v over the digest, v 27 or 28    |
 | P-256     | the 64-byte point qx|qy   | 128 bytes qx|qy|r|s over sha256(digest)       |
 
-Both low-s only, so that a signature has one form. Neither identity needs a look at any code: its answer can never change.
+Both low-s only, so that a signature has one form. Neither identity needs a look at any code: its answer can
+never change.
 """
 
 import secrets
@@ -109,7 +111,9 @@ class P256Key:
         return self._identity
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """Return the 128-byte signature qx|qy|r|s over sha256 of a 32-byte digest: deterministic (RFC 6979), low-s."""
+        """Return the 128-byte signature qx|qy|r|s over sha256 of a 32-byte digest: deterministic (RFC 6979),
+        low-s.
+        """
         der = self._key.sign(digest, ec.ECDSA(SHA256(), deterministic_signing=True))
         r, s = decode_dss_signature(der)
         s = min(s, P256_ORDER - s)
@@ -125,7 +129,9 @@ def sign(key: Signer, domain: Domain, obj: TypedData) -> bytes:
 
 
 def signer_of(digest: bytes, signature: bytes) -> bytes:
-    """Return the identity that signed ``digest``. Raises SignatureMismatch if the signature is not valid for anybody."""
+    """Return the identity that signed ``digest``. Raises SignatureMismatch if the signature is not valid for
+    anybody.
+    """
     if len(signature) == SECP256K1_SIGNATURE_BYTES:
         return _recover_secp256k1(digest, signature)
     if len(signature) == P256_SIGNATURE_BYTES:
@@ -166,13 +172,17 @@ def _verify_p256(digest: bytes, signature: bytes) -> bytes:
     try:
         _public_p256(point).verify(der, digest, ec.ECDSA(SHA256()))
     except InvalidSignature as error:
-        raise SignatureMismatch("signature_malformed", f"{to_hex(point)} did not make this signature") from error
+        raise SignatureMismatch(
+            "signature_malformed", f"{to_hex(point)} did not make this signature"
+        ) from error
     return point
 
 
 def _check_low_s(s: bytes, *, order: int) -> None:
     if int.from_bytes(s, "big") > order // 2:
-        raise SignatureMismatch("high_s", "s is in the upper half of the group's order: the signature has a twin")
+        raise SignatureMismatch(
+            "high_s", "s is in the upper half of the group's order: the signature has a twin"
+        )
 
 
 @lru_cache(maxsize=4096)

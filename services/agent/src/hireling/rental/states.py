@@ -1,7 +1,9 @@
-"""The life of a rental as data: states, what moves it, and, for every state that is not an end, a deadline with a default.
+"""The life of a rental as data: states, what moves it, and, for every state that is not an end, a deadline
+with a default.
 
-QUOTED > AGREED > FUNDED > ARMED > ACTIVE <> SUSPENDED > ENDING > CLOSED > SETTLING > SETTLED
-Side exits: EXPIRED, CANCELLED, DISPUTED > RESOLVED, FORCE_CLOSED. Anyone may trigger a default once its deadline has passed.
+QUOTED > AGREED > FUNDED > ARMED > ACTIVE <> SUSPENDED > ENDING > CLOSED > SETTLING > SETTLED Side exits:
+EXPIRED, CANCELLED, DISPUTED > RESOLVED, FORCE_CLOSED. Anyone may trigger a default once its deadline has
+passed.
 """
 
 from collections.abc import Mapping
@@ -125,7 +127,9 @@ DEFAULTS: Mapping[State, Trigger] = {
 
 @dataclass(frozen=True)
 class RentalFacts:
-    """What the deadlines depend on: Unix seconds and spans in seconds from the offer and the escrow, and when the state began."""
+    """What the deadlines depend on: Unix seconds and spans in seconds from the offer and the escrow, and when
+    the state began.
+    """
 
     entered_at: datetime
     valid_until: int

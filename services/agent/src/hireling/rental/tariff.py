@@ -1,7 +1,9 @@
-"""What use costs: one pure integer function for the running meter, the renter's agent, the platform, the bill and the browser.
+"""What use costs: one pure integer function for the running meter, the renter's agent, the platform, the bill
+and the browser.
 
-price = clamp(flat + half_even(exact sum of rate_i * counter_i / per_i), minimum, maximum), in the token's base units. It takes
-cumulative counters, so that a lost, repeated or reordered message never changes the total, and it rounds once.
+price = clamp(flat + half_even(exact sum of rate_i * counter_i / per_i), minimum, maximum), in the token's
+base units. It takes cumulative counters, so that a lost, repeated or reordered message never changes the
+total, and it rounds once.
 """
 
 from collections.abc import Sequence
@@ -65,7 +67,9 @@ class Tariff(Document):
             raise ValueError(f"two counters have one name: {', '.join(names)}")
         for rate in self.rates:
             if rate.counter not in names:
-                raise ValueError(f"the {rate.kind} rate is on {rate.counter}, which is none of {', '.join(names)}")
+                raise ValueError(
+                    f"the {rate.kind} rate is on {rate.counter}, which is none of {', '.join(names)}"
+                )
         keys = [(rate.kind, rate.counter) for rate in self.rates]
         if len(set(keys)) != len(keys):
             raise ValueError("two rates of one kind are on one counter")
@@ -97,7 +101,8 @@ class BillLine(Document):
 
 
 def price(tariff: Tariff, counters: Sequence[int]) -> int:
-    """Return the price in base units of cumulative ``counters`` (>= 0, in the tariff's order), rounded once, half-even.
+    """Return the price in base units of cumulative ``counters`` (>= 0, in the tariff's order), rounded once,
+    half-even.
 
     Raises Malformed if there is not one value for each of the tariff's counters.
     """
@@ -112,14 +117,17 @@ def worst_case(tariff: Tariff, seconds: int) -> int:
 
 def max_rate_per_hour(tariff: Tariff) -> int:
     """Return the most that an hour can add to the price, without the flat fee, rounded up."""
-    numerator, denominator = _exact_sum(tariff, [spec.max_per_second * SECONDS_PER_HOUR for spec in tariff.counters])
+    numerator, denominator = _exact_sum(
+        tariff, [spec.max_per_second * SECONDS_PER_HOUR for spec in tariff.counters]
+    )
     return divide_up(numerator, denominator)
 
 
 def scaled(tariff: Tariff, numerator: int, denominator: int) -> Tariff:
     """Return the tariff with its rates and flat fee times numerator / denominator; minimum and maximum stay.
 
-    A rate stays exact by growing its ``per`` as far as 64 bits allow, and is rounded half-even beyond; so is the flat fee.
+    A rate stays exact by growing its ``per`` as far as 64 bits allow, and is rounded half-even beyond; so is
+    the flat fee.
     """
     rates = tuple(_scaled_rate(rate, numerator, denominator) for rate in tariff.rates)
     flat = divide_half_even(tariff.flat * numerator, denominator)
@@ -132,7 +140,9 @@ def tariff_hash(tariff: Tariff) -> bytes:
 
 
 def lines(tariff: Tariff, counters: Sequence[int]) -> tuple[BillLine, ...]:
-    """Return the lines of a bill, which sum to the price exactly: each rate's line ends where the running sum rounds to."""
+    """Return the lines of a bill, which sum to the price exactly: each rate's line ends where the running sum
+    rounds to.
+    """
     found = [BillLine(kind="flat", amount=tariff.flat)] if tariff.flat else []
     scale = _scale(tariff)
     exact = rounded = 0
@@ -142,7 +152,12 @@ def lines(tariff: Tariff, counters: Sequence[int]) -> tuple[BillLine, ...]:
         amount = divide_half_even(exact, scale) - rounded
         rounded += amount
         line = BillLine(
-            kind=rate.kind, counter=rate.counter, quantity=quantity, rate=rate.rate, per=rate.per, amount=amount
+            kind=rate.kind,
+            counter=rate.counter,
+            quantity=quantity,
+            rate=rate.rate,
+            per=rate.per,
+            amount=amount,
         )
         found.append(line)
     subtotal = tariff.flat + rounded
@@ -157,7 +172,9 @@ def _exact_sum(tariff: Tariff, counters: Sequence[int]) -> tuple[int, int]:
     if len(counters) != len(tariff.counters):
         raise Malformed("wrong_counters", f"{len(counters)} counters for a tariff of {len(tariff.counters)}")
     scale = _scale(tariff)
-    parts = (rate.rate * counters[tariff.position_of(rate.counter)] * (scale // rate.per) for rate in tariff.rates)
+    parts = (
+        rate.rate * counters[tariff.position_of(rate.counter)] * (scale // rate.per) for rate in tariff.rates
+    )
     return sum(parts), scale
 
 
@@ -175,4 +192,6 @@ def _scaled_rate(rate: Rate, numerator: int, denominator: int) -> Rate:
     grown = denominator // gcd(product, denominator)
     if rate.per * grown > LARGEST_PER:
         return Rate.model_validate({**dict(rate), "rate": divide_half_even(product, denominator)})
-    return Rate.model_validate({**dict(rate), "rate": product * grown // denominator, "per": rate.per * grown})
+    return Rate.model_validate(
+        {**dict(rate), "rate": product * grown // denominator, "per": rate.per * grown}
+    )

@@ -33,9 +33,9 @@ from hireling.rental.values import (
 )
 
 __all__ = [
-    "Address", "Bool", "Bytes32", "Document", "Domain", "HexBytes", "Int128", "KeyBytes", "SignerBytes", "TypedData",
-    "Uint8", "Uint16", "Uint32", "Uint40", "Uint64", "Uint96", "Uint128", "Uint256",
-    "digest", "hash_struct", "to_hex", "type_hash", "type_string", "wallet_json",
+    "Address", "Bool", "Bytes32", "Document", "Domain", "HexBytes", "Int128", "KeyBytes", "SignerBytes",
+    "TypedData", "Uint8", "Uint16", "Uint32", "Uint40", "Uint64", "Uint96", "Uint128", "Uint256",
+    "digest", "digest_of_hash", "hash_struct", "to_hex", "type_hash", "type_string", "wallet_json",
 ]  # fmt: skip
 
 Encoder = Callable[[Any], bytes]
@@ -62,7 +62,9 @@ class TypedData(Document):
 
 
 class Domain(Document):
-    """What a signature is bound to: a chain and a contract on it. The escrow's domain, unless another contract is given."""
+    """What a signature is bound to: a chain and a contract on it. The escrow's domain, unless another
+    contract is given.
+    """
 
     chain_id: Uint256
     escrow: Address
@@ -146,7 +148,8 @@ def _members(cls: type[TypedData]) -> Iterator[tuple[str, str]]:
 
 def _annotations(cls: type[TypedData]) -> Iterator[tuple[str, Any]]:
     for name, info in cls.model_fields.items():
-        # pydantic moves what Annotated says from the annotation to the field; only the type's width matters here.
+        # pydantic moves what Annotated says from the annotation to the field; only the type's width matters
+        # here.
         marker = next((extra for extra in info.metadata if isinstance(extra, Integer | ByteString)), None)
         yield name, info.annotation if marker is None else Annotated[info.annotation, marker]
 
@@ -185,7 +188,9 @@ def _solidity(annotation: Any) -> str:
 @lru_cache(maxsize=256)
 def _struct_encoder(cls: type[TypedData]) -> Encoder:
     """Return a function that hashes a ``cls``; built once, so that hashing a reading inspects no annotation."""
-    names, encoders = zip(*((name, _encoder(annotation)) for name, annotation in _annotations(cls)), strict=True)
+    names, encoders = zip(
+        *((name, _encoder(annotation)) for name, annotation in _annotations(cls)), strict=True
+    )
     head = type_hash(cls)
     if len(names) == 1:
         single, encode = attrgetter(names[0]), encoders[0]

@@ -1,7 +1,8 @@
 """The values that signed objects are made of: integers of a stated width, bytes of a stated length.
 
-Input is strict: an integer is an ``int`` or a decimal string, never a bool or a float; bytes are ``bytes`` or ``"0x…"``. JSON output is
-the decimal string, since JSON's numbers lose integers beyond 2**53, and lower-case hex.
+Input is strict: an integer is an ``int`` or a decimal string, never a bool or a float; bytes are ``bytes`` or
+``"0x…"``. JSON output is the decimal string, since JSON's numbers lose integers beyond 2**53, and lower-case
+hex.
 """
 
 import re
@@ -14,7 +15,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
-# The longest integer anyone may send: uint256 has 78 digits. Longer strings are refused before they are parsed.
+# The longest integer anyone may send: uint256 has 78 digits. Longer strings are refused before they are
+# parsed.
 LONGEST_DECIMAL = 79
 ADDRESS_BYTES = 20
 HASH_BYTES = 32
@@ -25,7 +27,9 @@ LONGEST_BYTES = 8192
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number of ``bits`` bits; ``solidity`` is its EIP-712 type. With ``names`` only the named values are allowed."""
+    """A whole number of ``bits`` bits; ``solidity`` is its EIP-712 type. With ``names`` only the named values
+    are allowed.
+    """
 
     bits: int
     signed: bool = False
@@ -54,7 +58,12 @@ class Integer:
     def _from_other(self, value: object) -> int:
         if isinstance(value, IntEnum):
             return int(value)
-        if isinstance(value, str) and len(value) <= LONGEST_DECIMAL and DECIMAL.fullmatch(value) and value != "-0":
+        if (
+            isinstance(value, str)
+            and len(value) <= LONGEST_DECIMAL
+            and DECIMAL.fullmatch(value)
+            and value != "-0"
+        ):
             return int(value)
         raise ValueError(f"{value!r} is not a whole number: give an integer or a decimal string")
 
@@ -62,13 +71,19 @@ class Integer:
         return core_schema.no_info_plain_validator_function(
             self.parse,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                int.__str__, when_used="json", return_schema=core_schema.str_schema()
+                int.__repr__, when_used="json", return_schema=core_schema.str_schema()
             ),
         )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         lowest, highest = self.range
-        text: JsonSchemaValue = {"type": "string", "format": self.solidity, "maxLength": len(str(lowest if self.signed else highest))}
+        text: JsonSchemaValue = {
+            "type": "string",
+            "format": self.solidity,
+            "maxLength": len(str(lowest if self.signed else highest)),
+        }
         text["pattern"] = r"^(0|-?[1-9][0-9]*)$" if self.signed else r"^(0|[1-9][0-9]*)$"
         if self.names is not None:
             text = {"type": "string", "enum": [str(int(name)) for name in self.names]}
@@ -77,7 +92,9 @@ class Integer:
 
 @dataclass(frozen=True)
 class ByteString:
-    """Bytes of one of the given ``lengths``, or of ``shortest`` to LONGEST_BYTES; ``solidity`` is the EIP-712 type."""
+    """Bytes of one of the given ``lengths``, or of ``shortest`` to LONGEST_BYTES; ``solidity`` is the EIP-712
+    type.
+    """
 
     solidity: str
     lengths: tuple[int, ...] = ()
@@ -88,7 +105,7 @@ class ByteString:
         if isinstance(value, str):
             value = self._from_hex(value)
         elif not isinstance(value, bytes):
-            raise ValueError(f"{type(value).__name__} is not bytes: give bytes or 0x-hex")
+            raise ValueError(f"{type(value).__name__} is not bytes: give bytes or 0x-hex")  # noqa: TRY004  pydantic
         length = len(value)
         if self.lengths:
             if length not in self.lengths:
@@ -113,7 +130,9 @@ class ByteString:
             ),
         )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         if self.lengths:
             choices = "|".join(f"[0-9a-fA-F]{{{2 * length}}}" for length in self.lengths)
         else:

@@ -12,4 +12,6 @@ rpc_url="$1" out_json="$(realpath -m "$2")"
 
 use_home "$3"
 write_network chain "$rpc_url" "{}"
+# Brownie reads imported sources relative to where it runs.
+cd "$CONTRACTS"
 exec "$VENV/bin/python" -W ignore "$CONTRACTS/scripts/deploy.py" "$rpc_url" "$out_json"

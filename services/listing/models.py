@@ -1,0 +1,54 @@
+"""Rows of the listing service. Keys and hashes are 0x-hex in lower case, signed documents JSON as they
+travelled.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from services.chassis.tables import UtcDateTime
+
+
+class ListingTable(SQLModel, registry=registry()):
+    """The base of this service's tables, in metadata of their own: all services may share one process."""
+
+
+class Device(ListingTable, table=True):
+    """A device that proved its meter and its owner's mandate."""
+
+    __tablename__ = "device"
+
+    device: str = Field(primary_key=True)
+    owner: str
+    owner_agent: str
+    meter: str
+    mandate: dict[str, Any] = Field(sa_type=JSON)
+    possession_valid_until: int = Field(sa_type=BigInteger)
+    admitted_at: datetime = Field(sa_type=UtcDateTime)
+    registered: bool = False
+    tx_hash: str | None = None
+    heartbeat_at: int = Field(
+        default=0,
+        sa_type=BigInteger,
+        description="Unix seconds, as the meter signed them; 0 before the first",
+    )
+    last_seen: datetime | None = Field(default=None, sa_type=UtcDateTime, description="by our clock")
+    listing: str | None = Field(default=None, description="the listing that counts now")
+
+
+class ListingRow(ListingTable, table=True):
+    """A listing as its owner's agent signed it; never changed, replaced by a newer one."""
+
+    __tablename__ = "listing"
+
+    listing: str = Field(primary_key=True)
+    device: str = Field(foreign_key="device.device", index=True)
+    kind: str = Field(index=True)
+    words: str = Field(description="title, kind and place in lower case, for search")
+    document: dict[str, Any] = Field(sa_type=JSON)
+    signature: str
+    valid_until: int = Field(sa_type=BigInteger)
+    published_at: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,263 @@
+"""The listing service's entrypoints: decode, decide, store, answer."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from hireling.rental.listing import ListingDocument, SignedListing
+from hireling.rental.mandate import SignedMandate
+from hireling.rental.typed_data import Domain
+from services.chassis.entrypoints import on_event, rpc
+from services.chassis.outbox import add_event
+from services.chassis.service import Service
+from services.listing import device as rules
+from services.listing import store
+from services.listing.cursor import Position
+from services.listing.models import Device, ListingRow
+from services.listing.publication import check_listing, words_of
+from services.listing.settings import ListingSettings
+from services.messages.errors import Conflict, Invalid, NotFound, Refused
+from services.messages.events.listing import DeviceAdmitted, ListingPublished
+from services.messages.events.settlement import DeviceRegistered
+from services.messages.listing import DeviceView, ListingQuery, ListingView, Registration, SignedHeartbeat
+from services.messages.page import Page
+from services.messages.settlement import PlatformView
+
+SETTINGS = ListingSettings()
+LARGEST_PAGE = 200
+
+
+class Listing(Service):
+    """Admits devices, publishes their listings, notes their signs of life, and finds them."""
+
+    name = "listing"
+
+    @rpc
+    def register_device(self, registration: dict[str, Any]) -> dict[str, Any]:
+        """Admit a device and have it registered on the chain; repeating it renews mandate and proof."""
+        wish = Registration.model_validate(registration, strict=False)
+        escrow, registry = self._domains()
+        now = self.clock.now()
+        device = rules.admit(wish, escrow=escrow, registry=registry, now=now)
+        with self.database.unit_of_work() as session:
+            row = self._admitted(session, device, wish, now=now)
+            return _device_view(row)
+
+    @rpc
+    def get_device(self, device: str) -> dict[str, Any]:
+        """Return a device. Raises NotFound."""
+        with self.database.snapshot() as session:
+            return _device_view(_found(store.find_device(session, device), device))
+
+    @rpc
+    def list_devices(self, cursor: str | None, limit: int) -> dict[str, Any]:
+        """Return a page of devices, newest first."""
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise Invalid(
+                "limit_out_of_range", f"a page has 1 to {LARGEST_PAGE} items, not {limit}", limit=limit
+            )
+        after = Position.decode(cursor) if cursor else None
+        with self.database.snapshot() as session:
+            rows = store.page_of_devices(session, after=after, limit=limit)
+        more = (
+            Position(rows[limit - 1].admitted_at, rows[limit - 1].device).encode()
+            if len(rows) > limit
+            else None
+        )
+        return _page([_device_view(row) for row in rows[:limit]], following=more)
+
+    @rpc
+    def heartbeat(self, device: str, heartbeat: dict[str, Any]) -> dict[str, Any]:
+        """Note a sign of life. The same one again changes nothing; an older one is refused."""
+        signed = SignedHeartbeat.model_validate(heartbeat, strict=False)
+        escrow, _ = self._domains()
+        now = self.clock.now()
+        with self.database.unit_of_work() as session:
+            row = _found(store.lock_device(session, device), device)
+            rules.check_heartbeat(
+                signed,
+                device=bytes.fromhex(row.device[2:]),
+                meter=bytes.fromhex(row.meter[2:]),
+                domain=escrow,
+                now=now,
+                skew=timedelta(seconds=SETTINGS.clock_skew_seconds),
+            )
+            if signed.heartbeat.at < row.heartbeat_at:
+                detail = f"the last heartbeat was at {row.heartbeat_at}, this one is of {signed.heartbeat.at}"
+                raise Refused("heartbeat_old", detail, last=row.heartbeat_at, at=signed.heartbeat.at)
+            if signed.heartbeat.at > row.heartbeat_at:
+                row.heartbeat_at, row.last_seen = signed.heartbeat.at, now
+            return _device_view(row)
+
+    @rpc
+    def publish_listing(self, signed_listing: dict[str, Any]) -> dict[str, Any]:
+        """Publish what a device offers from now on, instead of what it offered before; the same listing
+        again changes nothing.
+        """
+        signed = SignedListing.model_validate(signed_listing, strict=False)
+        escrow, _ = self._domains()
+        now = self.clock.now()
+        with self.database.unit_of_work() as session:
+            device = f"0x{signed.document.device.hex()}"
+            row = _found(store.lock_device(session, device), device)
+            listing = check_listing(
+                signed,
+                mandate=SignedMandate.model_validate(row.mandate, strict=False),
+                meter=bytes.fromhex(row.meter[2:]),
+                domain=escrow,
+                now=now,
+            )
+            known = store.find_listing(session, f"0x{listing.hex()}")
+            published = known[0] if known else self._published(session, row, signed, listing=listing, now=now)
+            return _listing_view(published, row, now=now)
+
+    @rpc
+    def get_listing(self, listing: str) -> dict[str, Any]:
+        """Return a listing, whether or not it still counts. Raises NotFound."""
+        with self.database.snapshot() as session:
+            found = store.find_listing(session, listing)
+        if found is None:
+            raise NotFound("listing_not_found", f"no listing {listing}", listing=listing)
+        return _listing_view(*found, now=self.clock.now())
+
+    @rpc
+    def search_listings(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Return a page of the listings that count now, newest first."""
+        wanted = ListingQuery.model_validate(query, strict=False)
+        now = self.clock.now()
+        alive_since = now - timedelta(seconds=SETTINGS.online_seconds)
+        with self.database.snapshot() as session:
+            pairs = store.page_of_listings(
+                session,
+                kind=wanted.kind,
+                words=wanted.q,
+                valid_at=int(now.timestamp()),
+                seen_since=alive_since if wanted.online is True else None,
+                unseen_since=alive_since if wanted.online is False else None,
+                after=Position.decode(wanted.cursor) if wanted.cursor else None,
+                limit=wanted.limit,
+            )
+        shown = pairs[: wanted.limit]
+        more = (
+            Position(shown[-1][0].published_at, shown[-1][0].listing).encode()
+            if len(pairs) > wanted.limit
+            else None
+        )
+        return _page([_listing_view(row, device, now=now) for row, device in shown], following=more)
+
+    @on_event(DeviceRegistered)
+    def on_device_registered(self, session: Session, event: DeviceRegistered) -> None:
+        """Note that the chain's registry holds the device."""
+        device = f"0x{event.device.hex()}"
+        row = _found(store.lock_device(session, device), device)
+        row.registered, row.tx_hash = True, f"0x{event.tx_hash.hex()}"
+
+    def _domains(self) -> tuple[Domain, Domain]:
+        """Return the domains in which agreements and possession proofs are signed here."""
+        told = self.remote.call("settlement", "platform_terms", timeout=SETTINGS.call_seconds)
+        platform = PlatformView.model_validate(told, strict=False)
+        return (
+            Domain(chain_id=platform.chain_id, escrow=platform.escrow),
+            Domain(chain_id=platform.chain_id, escrow=platform.registry),
+        )
+
+    def _admitted(self, session: Session, device: bytes, wish: Registration, *, now: datetime) -> Device:
+        row = store.lock_device(session, f"0x{device.hex()}")
+        owner = f"0x{wish.owner.hex()}"
+        if row is not None and row.owner != owner:
+            raise Conflict("device_owned", f"this device belongs to {row.owner}", owner=row.owner)
+        if row is not None and wish.valid_until <= row.possession_valid_until:
+            return _unchanged(row, wish)
+        to_register = row is None or not row.registered
+        if row is None:
+            row = Device(
+                device=f"0x{device.hex()}",
+                owner=owner,
+                owner_agent=f"0x{wish.owner_agent.hex()}",
+                meter=f"0x{wish.meter.hex()}",
+                mandate=wish.mandate.model_dump(mode="json"),
+                possession_valid_until=wish.valid_until,
+                admitted_at=now,
+            )
+            session.add(row)
+        row.owner_agent = f"0x{wish.owner_agent.hex()}"
+        row.mandate = wish.mandate.model_dump(mode="json")
+        row.possession_valid_until = wish.valid_until
+        if to_register:
+            admitted = DeviceAdmitted(
+                device=device,
+                owner=wish.owner,
+                meter=wish.meter,
+                metadata_hash=wish.metadata_hash,
+                valid_until=wish.valid_until,
+                possession=wish.possession,
+            )
+            add_event(session, admitted, now=now)
+        return row
+
+    def _published(
+        self, session: Session, device: Device, signed: SignedListing, *, listing: bytes, now: datetime
+    ) -> ListingRow:
+        document = signed.document
+        row = ListingRow(
+            listing=f"0x{listing.hex()}",
+            device=device.device,
+            kind=document.kind,
+            words=words_of(document),
+            document=document.model_dump(mode="json"),
+            signature=f"0x{signed.signature.hex()}",
+            valid_until=document.valid_until,
+            published_at=now,
+        )
+        session.add(row)
+        device.listing = row.listing
+        add_event(
+            session,
+            ListingPublished(listing=listing, device=document.device, valid_until=document.valid_until),
+            now=now,
+        )
+        return row
+
+
+def _found(row: Device | None, device: str) -> Device:
+    if row is None:
+        raise NotFound("device_not_found", f"no device {device}", device=device)
+    return row
+
+
+def _unchanged(row: Device, wish: Registration) -> Device:
+    """Return the row, where an earlier proof says nothing else than it. Raises Refused: an old proof must
+    not bring an old agent back.
+    """
+    said = (f"0x{wish.owner_agent.hex()}", wish.mandate.model_dump(mode="json"))
+    if said != (row.owner_agent, row.mandate):
+        raise Refused(
+            "registration_superseded",
+            f"registered with a proof good until {row.possession_valid_until}: only a later one changes the agent",
+            valid_until=wish.valid_until,
+            latest=row.possession_valid_until,
+        )
+    return row
+
+
+def _page(items: list[dict[str, Any]], *, following: str | None) -> dict[str, Any]:
+    return Page[dict[str, Any]](items=tuple(items), next=following).model_dump(mode="json")
+
+
+def _device_view(row: Device) -> dict[str, Any]:
+    fields = row.model_dump(include=set(DeviceView.model_fields) - {"mandate"})
+    return DeviceView.model_validate({**fields, "mandate": row.mandate}, strict=False).model_dump(mode="json")
+
+
+def _listing_view(row: ListingRow, device: Device, *, now: datetime) -> dict[str, Any]:
+    alive_for = timedelta(seconds=SETTINGS.online_seconds)
+    view = ListingView(
+        listing=bytes.fromhex(row.listing[2:]),
+        document=ListingDocument.model_validate(row.document, strict=False),
+        signature=bytes.fromhex(row.signature[2:]),
+        online=device.last_seen is not None and now - device.last_seen <= alive_for,
+        registered=device.registered,
+        last_seen=device.last_seen,
+    )
+    return view.model_dump(mode="json")

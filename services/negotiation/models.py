@@ -1,0 +1,79 @@
+"""Rows of the negotiation service. Keys and hashes are 0x-hex in lower case, signed documents JSON as they
+travelled.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from services.chassis.tables import UtcDateTime
+
+
+class NegotiationTable(SQLModel, registry=registry()):
+    """The base of this service's tables, in metadata of their own: all services may share one process."""
+
+
+class Quote(NegotiationTable, table=True):
+    """A session: one renter's question to one device, with the terms that held when it was asked."""
+
+    __tablename__ = "quote"
+    __table_args__ = (
+        Index(
+            "quote_one_open_per_renter",
+            "device",
+            "renter",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
+
+    quote_id: str = Field(primary_key=True, description="the first 16 bytes of the request's hash")
+    device: str = Field(index=True)
+    renter: str
+    listing: str
+    request: dict[str, Any] = Field(sa_type=JSON)
+    document: dict[str, Any] = Field(sa_type=JSON, description="the listing asked about")
+    mandate: dict[str, Any] = Field(sa_type=JSON, description="the owner's, for the agent that answers")
+    terms: dict[str, Any] = Field(sa_type=JSON, description="the platform's")
+    status: str
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    answer_by: datetime = Field(sa_type=UtcDateTime, description="the present deadline; each offer moves it")
+    owner_signature: str | None = None
+    renter_signature: str | None = None
+
+
+class OfferRow(NegotiationTable, table=True):
+    """One signed offer of a session."""
+
+    __tablename__ = "offer"
+
+    quote_id: str = Field(primary_key=True, foreign_key="quote.quote_id")
+    round: int = Field(primary_key=True)
+    offer: str = Field(unique=True, description="the document's hash")
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AgreementRow(NegotiationTable, table=True):
+    """What both sides signed; never changed."""
+
+    __tablename__ = "agreement"
+
+    rental_id: str = Field(primary_key=True)
+    quote_id: str = Field(unique=True, foreign_key="quote.quote_id")
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    agreed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TakenDevice(NegotiationTable, table=True):
+    """A device's one agreed and unfinished rental. The primary key is what makes it one."""
+
+    __tablename__ = "taken_device"
+
+    device: str = Field(primary_key=True)
+    rental_id: str = Field(unique=True)
+    until: datetime = Field(sa_type=UtcDateTime, description="the agreed end; the rental may end earlier")

@@ -1,0 +1,132 @@
+"""The fake's entrypoints: the words of services.messages.settlement, as far as the front needs them."""
+
+from typing import Any
+
+from sqlmodel import Session, select
+
+from hireling.rental.hashing import keccak256
+from hireling.rental.states import TERMINAL, State
+from services.chassis.entrypoints import on_event, rpc
+from services.chassis.outbox import add_event
+from services.chassis.service import Service
+from services.messages.errors import NotFound
+from services.messages.events.listing import DeviceAdmitted
+from services.messages.events.negotiation import Agreed
+from services.messages.events.settlement import DeviceRegistered, RentalChanged
+from services.messages.settlement import PlatformView, RentalQuery, RentalView, TokenView
+from tests.builders import PLATFORM_KEY, platform_terms
+from tests.fakes.settlement.models import Rental
+
+REGISTRY = bytes.fromhex("4e600000" * 5)
+
+
+class FakeSettlement(Service):
+    """Answers as settlement does; `change_rental` is what the chain would do."""
+
+    name = "settlement"
+
+    @rpc
+    def platform_terms(self) -> dict[str, Any]:
+        """Return the terms that tests.builders' objects are made on."""
+        terms = platform_terms()
+        view = PlatformView(
+            chain_id=terms.chain_id,
+            escrow=terms.escrow,
+            registry=REGISTRY,
+            token=TokenView(address=terms.token, symbol="tUSD", decimals=6),
+            fee_bps=terms.fee_bps,
+            fee_to=terms.fee_to,
+            arbiter=terms.arbiter,
+            bill_signer=PLATFORM_KEY.identity,
+            confirmations=1,
+            faucet=True,
+        )
+        return view.model_dump(mode="json")
+
+    @on_event(DeviceAdmitted)
+    def on_device_admitted(self, session: Session, event: DeviceAdmitted) -> None:
+        """Say that the registry holds the device."""
+        registered = DeviceRegistered(device=event.device, tx_hash=keccak256(event.device))
+        add_event(session, registered, now=self.clock.now())
+
+    @on_event(Agreed)
+    def on_agreed(self, session: Session, event: Agreed) -> None:
+        """Keep the rental, agreed and not funded."""
+        signed = event.signed
+        view = RentalView(
+            rental_id=event.rental_id,
+            quote_id=event.quote_id,
+            state=State.AGREED,
+            version=1,
+            device=signed.offer.device,
+            owner=signed.offer.owner,
+            renter=signed.offer.renter,
+            agreement=signed.agreement,
+            seq=None,
+            counters=(),
+            amount_due=0,
+            acknowledged=0,
+            ceiling=0,
+            funded=0,
+            claimed=0,
+            fee=0,
+            refund=0,
+            deadline=self.clock.now(),
+            transactions=(),
+            refusals=0,
+            bill=False,
+            countersigned=False,
+            updated_at=self.clock.now(),
+        )
+        rental_id = f"0x{event.rental_id.hex()}"
+        session.add(
+            Rental(rental_id=rental_id, view=view.model_dump(mode="json"), agreed_at=self.clock.now())
+        )
+
+    @rpc
+    def change_rental(self, rental_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change a rental's view, and say so."""
+        with self.database.unit_of_work() as session:
+            row = _found(session, rental_id)
+            row.view = {**row.view, **changes, "version": row.view["version"] + 1}
+            view = RentalView.model_validate(row.view, strict=False)
+            changed = RentalChanged(
+                rental_id=view.rental_id, device=view.device, state=view.state, version=view.version
+            )
+            add_event(session, changed, now=self.clock.now())
+            return row.view
+
+    @rpc
+    def get_rental(self, rental_id: str) -> dict[str, Any]:
+        """Return a rental."""
+        with self.database.snapshot() as session:
+            return _found(session, rental_id).view
+
+    @rpc
+    def list_rentals(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Return every rental that fits, on one page."""
+        wanted = RentalQuery.model_validate(query, strict=False)
+        with self.database.snapshot() as session:
+            views = [row.view for row in session.exec(select(Rental))]
+        if wanted.open_only:
+            views = [view for view in views if State(view["state"]) not in TERMINAL]
+        if wanted.device is not None:
+            views = [view for view in views if view["device"] == f"0x{wanted.device.hex()}"]
+        return {"items": views, "next": None}
+
+    @rpc
+    def get_refusals(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return none."""
+        return []
+
+    @rpc
+    def list_bills(self, cursor: str | None, limit: int) -> dict[str, Any]:
+        """Return none."""
+        return {"items": [], "next": None}
+
+
+def _found(session: Session, rental_id: str) -> Rental:
+    row = session.get(Rental, rental_id)
+    if row is None:
+        raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
+    return row

@@ -11,4 +11,5 @@ use_home "$work"
 write_network tests "http://127.0.0.1" "{port: $(free_port), base_fee: 0}"
 
 cd "$CONTRACTS"
-"$VENV/bin/brownie" test --network tests "$@"
+# Paths first: Brownie adds the whole folder where the first argument is an option.
+"$VENV/bin/brownie" test "$@" --network tests

@@ -169,7 +169,12 @@ _BROKERS: dict[str, MemoryBroker] = {}
 
 def memory_broker(amqp_uri: str) -> MemoryBroker:
     """Return the broker behind a ``hireling-memory://name`` address, the same one every time."""
-    return _BROKERS.setdefault(amqp_uri.partition("://")[2].strip("/"), MemoryBroker())
+    return _broker_named(amqp_uri.partition("://")[2].strip("/"))
+
+
+def _broker_named(name: str | None) -> MemoryBroker:
+    # A clone of a kombu connection without a host is one to localhost.
+    return _BROKERS.setdefault(name or "localhost", MemoryBroker())
 
 
 class MemoryChannel(virtual.Channel):
@@ -302,7 +307,7 @@ class MemoryTransport(virtual.Transport):
 
     def __init__(self, client: Any, **options: Any) -> None:
         super().__init__(client, **options)
-        self.broker = _BROKERS.setdefault(client.hostname or "", MemoryBroker())
+        self.broker = _broker_named(client.hostname)
         self.state = self.broker.state
         self._woken = Event()
 

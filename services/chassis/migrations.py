@@ -9,8 +9,10 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic import command, context
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -91,6 +93,19 @@ def check_schema(service: str, *, url: str | None = None, package: str | None = 
             current=schema.current,
             needed=schema.needed,
         )
+
+
+def drift_of(database: Database, metadata: MetaData) -> list[Any]:
+    """Return what the migrated database lacks or has beyond these tables and the chassis's own: nothing, when
+    all is well.
+    """
+    with database.engine.connect() as connection:
+        migration = MigrationContext.configure(connection, opts={"compare_type": True})
+        everything = MetaData()
+        for table in (*metadata.tables.values(), *CHASSIS_METADATA.tables.values()):
+            table.to_metadata(everything)
+        differences: list[Any] = compare_metadata(migration, everything)
+        return differences
 
 
 def run_env(metadata: MetaData) -> None:

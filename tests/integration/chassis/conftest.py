@@ -66,7 +66,7 @@ def logging() -> None:
 
 @pytest.fixture(params=["memory", pytest.param("stack", marks=pytest.mark.stack)])
 def toys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Toys]:
-    """The toy and its neighbour with two workers each, not started: one process on memory and SQLite, or real servers."""
+    """The toy and its neighbour with two workers each, not started: in memory, or on real servers."""
     with ExitStack() as cleanup:
         yield {"memory": toys_in_memory, "stack": toys_on_stack}[request.param](tmp_path, cleanup)
 
@@ -75,18 +75,18 @@ def toys_in_memory(tmp_path: Path, cleanup: ExitStack) -> Toys:
     """Return toys that run in this very process."""
     bus = BusSettings(amqp_uri=f"hireling-memory://{uuid.uuid4().hex}", max_workers=2)
     databases = {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("toy", "neighbour")}
-    for name in databases:
-        migrate(name, url=databases[name], package=PACKAGE)
+    for name, url in databases.items():
+        migrate(name, url=url, package=PACKAGE)
 
     def start() -> None:
         platform = cleanup.enter_context(running(Toy, Neighbour, bus=bus, databases=databases))
-        toys.client, toys.wait_until = platform.rpc, platform.wait_until
+        in_memory.client, in_memory.wait_until = platform.rpc, platform.wait_until
 
     def at_once(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         return list(GreenPool().imap(lambda task: task(), tasks))
 
-    toys = Toys(bus.amqp_uri, RpcClient(bus.amqp_uri), databases, wait, at_once, start)
-    return toys
+    in_memory = Toys(bus.amqp_uri, RpcClient(bus.amqp_uri), databases, wait, at_once, start)
+    return in_memory
 
 
 def toys_on_stack(_: Path, cleanup: ExitStack) -> Toys:
@@ -95,8 +95,8 @@ def toys_on_stack(_: Path, cleanup: ExitStack) -> Toys:
     forget_queues(uri)
     cleanup.callback(forget_queues, uri)
     databases = {name: cleanup.enter_context(fresh_database(name)) for name in ("toy", "neighbour")}
-    for name in databases:
-        migrate(name, url=databases[name], package=PACKAGE)
+    for name, url in databases.items():
+        migrate(name, url=url, package=PACKAGE)
     client = RpcClient(uri)
     cleanup.callback(client.close)
 
@@ -108,15 +108,15 @@ def toys_on_stack(_: Path, cleanup: ExitStack) -> Toys:
             NEIGHBOUR_DATABASE_URL=databases["neighbour"],
         )
         cleanup.callback(end, process)
-        toys.processes.append(process)
+        on_stack.processes.append(process)
         wait(lambda: answers(client, process), timeout=30.0)
 
     def at_once(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             return list(pool.map(lambda task: task(), tasks))
 
-    toys = Toys(uri, client, databases, wait, at_once, start)
-    return toys
+    on_stack = Toys(uri, client, databases, wait, at_once, start)
+    return on_stack
 
 
 def start_process(**environment: str) -> subprocess.Popen[bytes]:
@@ -177,4 +177,9 @@ class fresh_database:  # noqa: N801 - a context manager, used like a function
     def _run(self, statement: str) -> None:
         address = make_url(self._server).set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(self._name)))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement).format(sql.Identifier(self._name)))
+
+
+def control(verb: str, server: str) -> None:
+    """Kill -9 a server of the stack, or start it again on its data."""
+    subprocess.run([sys.executable, "infra/stack.py", verb, server], check=True, timeout=120)

@@ -1,4 +1,7 @@
-"""Runs the toy as a process of its own; TOY_RAISES counters are raised at once, since nobody outside can call an in-process bus."""
+"""Runs the toy as a process of its own.
+
+It raises a counter TOY_RAISES times at once, since nobody outside can call an in-process bus.
+"""
 
 import services.chassis.green  # noqa: F401 - first: it patches the standard library  # isort: skip
 

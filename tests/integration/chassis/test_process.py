@@ -1,0 +1,141 @@
+"""The runner as a process: how it starts, drains, dies and comes back."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from services.chassis.database import open_database
+from services.chassis.migrations import check_schema, migrate
+from services.chassis.outbox import count_unsent
+from services.messages.errors import OperatorError
+from tests.integration.chassis.conftest import PACKAGE, end, start_process, wait
+from tests.integration.chassis.toy.models import Counter, Heard
+
+RAISES = 150
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """The migrated database of the toy; the neighbour's stands beside it."""
+    migrate("neighbour", url=f"sqlite:///{tmp_path}/neighbour.db", package=PACKAGE)
+    migrate("toy", url=f"sqlite:///{tmp_path}/toy.db", package=PACKAGE)
+    return f"sqlite:///{tmp_path}/toy.db"
+
+
+@pytest.fixture
+def started(tmp_path: Path, url: str) -> Iterator["Processes"]:
+    """Start toys on the in-process bus; whatever still runs afterwards is killed."""
+    processes = Processes(tmp_path)
+    yield processes
+    for process in processes.all:
+        end(process)
+
+
+class Processes:
+    """The processes of one test."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.all: list[subprocess.Popen[bytes]] = []
+
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start the toy and its neighbour, embedded."""
+        process = start_process(
+            HIRELING_HOME=str(self.home), HIRELING_AMQP_URI="hireling-memory://", **environment
+        )
+        self.all.append(process)
+        return process
+
+
+def value_of(session: Session) -> int:
+    """Return the driven counter's value."""
+    counter = session.get(Counter, "driven")
+    return counter.value if counter else 0
+
+
+def heard_of(session: Session) -> int:
+    """Return how many of the driven counter's events were heard."""
+    heard = session.get(Heard, "driven")
+    return heard.times if heard else 0
+
+
+def test_kill_nine_loses_no_event_and_repeats_none(started: Processes, url: str) -> None:
+    database = open_database(url)
+
+    def seen() -> tuple[int, int]:
+        with database.snapshot() as session:
+            return value_of(session), heard_of(session)
+
+    process = started.start(TOY_RAISES=str(RAISES))
+    wait(lambda: seen()[0] >= RAISES // 3, timeout=30.0)
+    process.kill()
+    process.wait(timeout=10)
+    value, heard = seen()
+    assert RAISES // 3 <= value < RAISES, "killed amid the work"
+    assert heard <= value
+    started.start()
+    wait(lambda: seen()[1] == value, timeout=30.0)
+    wait(lambda: unsent(url) == 0, timeout=10.0)
+    assert seen() == (value, value)
+    database.close()
+
+
+def unsent(url: str) -> int:
+    """Return how many events have not left the toy."""
+    database = open_database(url)
+    with database.snapshot() as session:
+        count = count_unsent(session)
+    database.close()
+    return count
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_drains_on_a_signal_and_exits_zero(started: Processes, url: str, how: signal.Signals) -> None:
+    process = started.start(TOY_RAISES="5")
+    wait(lambda: ticked(url), timeout=30.0)
+    process.send_signal(how)
+    assert process.wait(timeout=20) == 0
+
+
+def ticked(url: str) -> bool:
+    """Return whether the toy's timer ran."""
+    database = open_database(url)
+    with database.snapshot() as session:
+        found = session.get(Counter, "ticks") is not None
+    database.close()
+    return found
+
+
+def test_exits_one_when_a_background_task_falls(started: Processes) -> None:
+    assert started.start(TOY_FALLS="1").wait(timeout=30) == 1
+
+
+def test_exits_with_the_configuration_code_before_its_migrations(tmp_path: Path) -> None:
+    process = Processes(tmp_path / "empty").start()
+    assert process.wait(timeout=30) == 78
+
+
+def test_says_which_revision_is_there_and_which_is_needed(url: str) -> None:
+    check_schema("toy", url=url, package=PACKAGE)
+    database = open_database(url)
+    with database.unit_of_work() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    database.close()
+    with pytest.raises(OperatorError, match="database of toy is at revision 0000, this version needs 0001"):
+        check_schema("toy", url=url, package=PACKAGE)
+
+
+def test_the_standard_library_is_patched_before_psycopg_comes() -> None:
+    program = (
+        "import services.chassis.green, os, eventlet.patcher\n"
+        "import psycopg.waiting\n"
+        "assert eventlet.patcher.is_monkey_patched('socket')\n"
+        "assert psycopg.waiting.wait is psycopg.waiting.wait_selector\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,7 +1,8 @@
 """The embedded MQTT broker: amqtt on the loopback interface, with its faults fenced.
 
-Run by the supervisor as ``python -m services.embedded.broker``; MQTT_PORT names the port. It speaks MQTT 3.1.1 without
-authentication, which is why it listens to this machine alone: every message that counts is signed by whoever sends it.
+Run by the supervisor as ``python -m services.embedded.broker``; MQTT_PORT names the port. It speaks MQTT
+3.1.1 without authentication, which is why it listens to this machine alone: every message that counts is
+signed by whoever sends it.
 """
 
 import asyncio
@@ -25,14 +26,14 @@ _log = get_logger(__name__)
 class Subscriptions(dict[str, Subscribers]):
     """Subscribers by topic filter; iterating sees a copy.
 
-    amqtt awaits while it walks through this dictionary, once for every message. A client that subscribes at that moment
-    would break the walk off, and the message would reach none of the subscribers still to come.
+    amqtt awaits while it walks through this dictionary, once for every message. A client that subscribes at
+    that moment would break the walk off, and the message would reach none of the subscribers still to come.
     """
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(super().keys()))
 
-    def items(self) -> ItemsView[str, Subscribers]:
+    def items(self) -> ItemsView[str, Subscribers]:  # type: ignore[override]  # typeshed's own view has no name
         """Return the filters and their subscribers as they are now."""
         return {topic: list(subscribers) for topic, subscribers in super().items()}.items()
 
@@ -56,7 +57,9 @@ class LocalBroker(Broker):
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
     ) -> None:
-        """Send retained messages to a subscriber of this filter; amqtt sends them to every client that connects."""
+        """Send retained messages to a subscriber of this filter; amqtt sends them to every client that
+        connects.
+        """
         subscribers = self._subscriptions.get(subscription[0], [])
         if any(subscriber is session for subscriber, _ in subscribers):
             await super()._publish_retained_messages_for_subscription(subscription, session)
@@ -64,8 +67,8 @@ class LocalBroker(Broker):
     async def _client_message_loop(self, client_session: Session, handler: BrokerProtocolHandler) -> None:
         """Hand each message over before the client hears that it arrived.
 
-        amqtt acknowledges a message when it has queued it within the session, and throws the session's queue away when
-        the client disconnects: an acknowledged message would be lost.
+        amqtt acknowledges a message when it has queued it within the session, and throws the session's
+        queue away when the client disconnects: an acknowledged message would be lost.
         """
         early = client_session.delivered_message_queue
         while not early.empty():

@@ -1,0 +1,11 @@
+"""Signed readings in, verified usage out: counts, never prices.
+
+Owns: every rental's accepted readings and ceilings, what was refused and why, and the messages still to be
+carried to devices. Hears: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.Agreed,
+settlement.RentalChanged, settlement.BillIssued. Says: metering.UsageAccepted, metering.CeilingAccepted.
+Promises: nothing unsigned is believed; what was acknowledged to a device is durable, without a gap and told
+on exactly once for each number; whatever is refused is kept with its reason.
+
+Two processes share one database: ``python -m services.metering`` answers calls and hears events, ``python
+-m services.metering.ingest`` (asyncio, any number of copies) speaks MQTT.
+"""

@@ -1,0 +1,35 @@
+"""Messages that came before their rental was known: the agreement's event may still be on its way."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from services.metering.wire import Incoming
+
+
+class Early:
+    """Keeps up to `size` messages, each until `patience_seconds` after it came."""
+
+    def __init__(self, *, size: int, patience_seconds: float) -> None:
+        self._size = size
+        self._patience = timedelta(seconds=patience_seconds)
+        self._kept: list[Incoming] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether it keeps none."""
+        return not self._kept
+
+    def keep(self, messages: Sequence[Incoming]) -> list[Incoming]:
+        """Keep these messages; return those for which there is no room."""
+        room = max(0, self._size - len(self._kept))
+        self._kept.extend(messages[:room])
+        return list(messages[room:])
+
+    def take(self, now: datetime) -> tuple[list[Incoming], list[Incoming]]:
+        """Return every message, once: those that may still be tried, and those that have waited long
+        enough.
+        """
+        kept, self._kept = self._kept, []
+        hopeful = [message for message in kept if now - message.received_at < self._patience]
+        expired = [message for message in kept if now - message.received_at >= self._patience]
+        return hopeful, expired

@@ -1,0 +1,287 @@
+"""The asyncio process that takes signed readings and ceilings off the broker: ``python -m
+services.metering.ingest``.
+
+    broker → inbox (bounded) → one thread records, a batch a transaction → answers (bounded) → broker
+
+The next batch gathers while one is recorded, so that transactions grow with the load. What a batch leads
+to, acknowledgements above all, is published after its commit. Whatever is lost on the way was not
+acknowledged, and the device sends it again: nothing in here needs to survive the process.
+"""
+
+import asyncio
+import json
+import random
+import signal
+import ssl
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from aiomqtt import Client, MqttError
+
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.database import Database, open_database
+from services.chassis.logging import configure_logging, get_logger
+from services.chassis.migrations import check_schema
+from services.chassis.settings import DatabaseSettings
+from services.messages.errors import OperatorError
+from services.metering.downlink import Message
+from services.metering.early import Early
+from services.metering.models import Downlink
+from services.metering.recording import Recorder
+from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.store import DATABASE_DOWN, Store
+from services.metering.wire import KINDS, Incoming
+
+QOS_AT_LEAST_ONCE = 1
+KEEPALIVE_SECONDS = 20
+CONNECT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 10.0
+EARLY_RETRY_SECONDS = 0.25
+DATABASE_RETRY_SECONDS = 1.0
+# aiomqtt warns above ten publications that wait for the broker.
+IN_FLIGHT = 8
+ANSWERED_BATCHES = 8
+DOWNLINK_PAGE = 100
+EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
+
+_log = get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Ingest:
+    """Connects for ever, records everything, and answers what is durable."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        mqtt: MqttSettings,
+        settings: MeteringSettings,
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._mqtt = mqtt
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._recorder = Recorder(database, settings=settings)
+        self._early = Early(size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds)
+        self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(settings.queue_size)
+        self._answers: asyncio.Queue[Sequence[Message]] = asyncio.Queue(ANSWERED_BATCHES)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+        self._client: Client | None = None
+        self._stopping = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set while connected and subscribed."""
+
+    def stop(self) -> None:
+        """Take nothing new; record and answer what has arrived; then `run` returns."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        with self._thread:
+            async with asyncio.TaskGroup() as tasks:
+                workers = [
+                    tasks.create_task(self._record_for_ever()),
+                    tasks.create_task(self._answer_for_ever()),
+                ]
+                await self._stay_connected()
+                for worker in workers:
+                    worker.cancel()
+        _log.info("ingest_stopped")
+
+    async def _stay_connected(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                await self._serve_one_connection()
+            except* MqttError as errors:
+                pause = FIRST_PAUSE_SECONDS if self.ready.is_set() else min(pause * 2, LONGEST_PAUSE_SECONDS)
+                _log.warning("broker_lost", reason=str(errors.exceptions[0]), retry_seconds=pause)
+            finally:
+                self._client = None
+                self.ready.clear()
+            # Jittered, so that a restarted broker is not met by every process at once.
+            await self._wait_for_stop(pause * random.uniform(0.5, 1.0))
+        await self._inbox.join()
+
+    async def _serve_one_connection(self) -> None:
+        async with self._new_client() as client:
+            self._client = client
+            async with asyncio.TaskGroup() as tasks:
+                serving = [
+                    tasks.create_task(self._receive(client)),
+                    tasks.create_task(self._carry_down(client)),
+                ]
+                await client.subscribe([(topic, QOS_AT_LEAST_ONCE) for topic in self._topics()])
+                self.ready.set()
+                _log.info("ingest_ready", broker=f"{self._mqtt.host}:{self._mqtt.port}")
+                await self._stopping.wait()
+                await self._drain(client)
+                for task in serving:
+                    task.cancel()
+
+    async def _drain(self, client: Client) -> None:
+        await client.unsubscribe(self._topics())
+        while len(client.messages):  # noqa: ASYNC110 - aiomqtt has no event for this; `_receive` empties it
+            await asyncio.sleep(0)
+        await self._inbox.join()
+        await self._answers.join()
+
+    def _new_client(self) -> Client:
+        username, password = self._mqtt.credentials
+        return Client(
+            self._mqtt.host,
+            self._mqtt.port,
+            username=username,
+            password=password,
+            tls_context=ssl.create_default_context() if self._mqtt.encrypted else None,
+            timeout=CONNECT_SECONDS,
+            keepalive=KEEPALIVE_SECONDS,
+            max_queued_incoming_messages=self._settings.queue_size,
+        )
+
+    def _topics(self) -> list[str]:
+        group = self._settings.share_group
+        topics = [f"hireling/+/{kind}" for kind in KINDS]
+        return [f"$share/{group}/{topic}" for topic in topics] if group else topics
+
+    async def _receive(self, client: Client) -> None:
+        async for message in client.messages:
+            incoming = Incoming(
+                topic=message.topic.value, payload=message.payload, received_at=self._clock.now()
+            )
+            await self._inbox.put(incoming)
+
+    async def _record_for_ever(self) -> None:
+        while True:
+            batch = await self._next_batch()
+            hopeful, expired = self._early.take(self._clock.now())
+            early = await self._record([*hopeful, *batch], patient=True)
+            surplus = self._early.keep(early)
+            await self._record([*expired, *surplus], patient=False)
+            for _ in batch:
+                self._inbox.task_done()
+
+    async def _next_batch(self) -> list[Incoming]:
+        batch = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if self._early.is_empty else EARLY_RETRY_SECONDS):
+                batch.append(await self._inbox.get())
+        while batch and len(batch) < self._settings.batch_size and not self._inbox.empty():
+            batch.append(self._inbox.get_nowait())
+        return batch
+
+    async def _record(self, batch: Sequence[Incoming], *, patient: bool) -> list[Incoming]:
+        """Record messages, have the answers published, and return those whose rental is not known yet."""
+        if not batch:
+            return []
+        try:
+            answers = await self._until_database_answers(
+                lambda: self._recorder.record(batch, now=self._clock.now(), patient=patient)
+            )
+        except Exception as error:  # noqa: BLE001 - one message that cannot be recorded must not stop the others
+            if len(batch) == 1:
+                _log.error("message_unrecordable", topic=batch[0].topic, exc_info=error)
+                return []
+            return [late for message in batch for late in await self._record([message], patient=patient)]
+        await self._answers.put(answers.messages)
+        return answers.early
+
+    async def _answer_for_ever(self) -> None:
+        while True:
+            messages = await self._answers.get()
+            for start in range(0, len(messages), IN_FLIGHT):
+                await self._answer(messages[start : start + IN_FLIGHT])
+            self._answers.task_done()
+
+    async def _answer(self, messages: Sequence[Message]) -> None:
+        """Publish answers; without a connection they are dropped, for the devices send again what is not
+        acknowledged.
+        """
+        client = self._client
+        if client is None:
+            return
+        results = await asyncio.gather(
+            *(_publish(client, message) for message in messages), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, MqttError):
+                _log.warning("answer_unpublished", reason=str(result))
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def _carry_down(self, client: Client) -> None:
+        """Publish what the service wants devices to hear, in order; a message is marked only when the
+        broker has it.
+        """
+        while True:
+            rows = await self._until_database_answers(self._unpublished_rows)
+            for row in rows:
+                await _publish(client, (row.topic, row.payload))
+            if rows:
+                ids = [row.id for row in rows if row.id is not None]
+                await self._until_database_answers(partial(self._mark_published, ids))
+            else:
+                await asyncio.sleep(self._settings.downlink_seconds)
+
+    def _unpublished_rows(self) -> list[Downlink]:
+        with self._database.snapshot() as session:
+            return Store(session).unpublished(limit=DOWNLINK_PAGE)
+
+    def _mark_published(self, ids: Sequence[int]) -> None:
+        with self._database.unit_of_work() as session:
+            Store(session).mark_published(ids, now=self._clock.now())
+
+    async def _until_database_answers(self, query: Callable[[], Result]) -> Result:
+        """Run a query in the database thread, again and again while the database is down."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await loop.run_in_executor(self._thread, query)
+            except DATABASE_DOWN as error:
+                _log.warning("database_lost", reason=str(error)[:300], retry_seconds=DATABASE_RETRY_SECONDS)
+                await asyncio.sleep(DATABASE_RETRY_SECONDS)
+
+    async def _wait_for_stop(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+
+async def _publish(client: Client, message: Message) -> None:
+    topic, payload = message
+    await client.publish(topic, json.dumps(payload), qos=QOS_AT_LEAST_ONCE)
+
+
+async def serve(database: Database) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    ingest = Ingest(database, mqtt=MqttSettings(), settings=MeteringSettings())
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ingest.stop)
+    await ingest.run()
+
+
+def main() -> int:
+    """Run the process; return its exit code."""
+    configure_logging()
+    try:
+        check_schema("metering")
+        database = open_database(DatabaseSettings.of("metering").database_url)
+        asyncio.run(serve(database))
+    except (OperatorError, ValueError) as error:
+        _log.critical("configuration_wrong", reason=str(error))
+        return EXIT_CONFIGURATION
+    database.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

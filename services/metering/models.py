@@ -1,0 +1,118 @@
+"""Rows of metering. Keys and hashes are 0x-hex in lower case, signed objects JSON as they travelled."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from services.chassis.tables import UtcDateTime
+
+# SQLite numbers rows by itself only where the primary key is exactly INTEGER.
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+
+
+class MeteringTable(SQLModel, registry=registry()):
+    """The base of this service's tables, in metadata of their own: all services may share one process."""
+
+
+class Rental(MeteringTable, table=True):
+    """What an agreement says about measuring, and how far its readings have come."""
+
+    __tablename__ = "rental"
+
+    rental_id: str = Field(primary_key=True)
+    device: str = Field(index=True)
+    meter: str
+    renter_agent: str
+    chain_id: int = Field(sa_type=BigInteger)
+    escrow: str
+    counter_caps: list[int] = Field(
+        sa_type=JSON, description="largest growth of each counter, units per second"
+    )
+    start_at: int = Field(sa_type=BigInteger, description="Unix seconds")
+    end_by: int = Field(sa_type=BigInteger, description="Unix seconds")
+    max_total: str = Field(description="what ceilings may allow at most, base units; text: 96 bits")
+    next_seq: int = Field(
+        default=0, sa_type=BigInteger, description="all readings before this one are accepted"
+    )
+    agreed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AcceptedReading(MeteringTable, table=True):
+    """A reading of the gapless verified series; never changed."""
+
+    __tablename__ = "reading"
+
+    rental_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: str
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class WaitingReading(MeteringTable, table=True):
+    """A reading signed by the meter that lies beyond a hole."""
+
+    __tablename__ = "waiting_reading"
+
+    rental_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: str
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AcceptedCeiling(MeteringTable, table=True):
+    """A ceiling that raised the one before; never changed."""
+
+    __tablename__ = "ceiling"
+
+    rental_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class RefusalRow(MeteringTable, table=True):
+    """Something that does not count, why, and the evidence. One row however often it is sent."""
+
+    __tablename__ = "refusal"
+
+    id: int | None = Field(default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True))
+    key: str = Field(unique=True, description="rental, number, code and hash")
+    rental_id: str = Field(default="", index=True, description="empty where it names none")
+    device: str | None = None
+    seq: str | None = Field(
+        default=None, description="text: a malicious 64-bit number fits no integer column"
+    )
+    code: str
+    detail: str
+    hash: str = Field(description="of the reading, or of the payload where it is no reading")
+    evidence: str = Field(sa_type=Text, description="the payload as it came, cut at 8 KiB")
+    against: dict[str, Any] | None = Field(
+        default=None, sa_type=JSON, description="the signed reading of the same number that it contradicts"
+    )
+    at: datetime = Field(sa_type=UtcDateTime)
+    resolved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Downlink(MeteringTable, table=True):
+    """A message to a device, to be published in order of id."""
+
+    __tablename__ = "downlink"
+    __table_args__ = (
+        Index(
+            "downlink_unpublished",
+            "id",
+            sqlite_where=text("published_at IS NULL"),
+            postgresql_where=text("published_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True))
+    topic: str
+    payload: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,0 +1,237 @@
+"""From a batch of messages to one transaction: what counts is stored and told on, what does not is kept
+with its reason.
+
+Runs in ingest's database thread. What devices are to be told is returned, for ingest to publish after the
+commit.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from hireling.rental.errors import CeilingRefused, ReadingRefused
+from hireling.rental.reading import ReadingChain, SignedReading
+from services.chassis.database import Database
+from services.chassis.outbox import add_event
+from services.messages.events.metering import UsageAccepted
+from services.metering.ceilings import check_ceiling
+from services.metering.downlink import Message, ack, topic_of
+from services.metering.remembered import Remembered
+from services.metering.series import Series
+from services.metering.settings import MeteringSettings
+from services.metering.store import Store
+from services.metering.taking import keep_refusals, reading_row, take_ceiling, terms_of
+from services.metering.usage import Terms
+from services.metering.wire import (
+    CeilingLetter,
+    Incoming,
+    Letter,
+    ReadingLetter,
+    Refused,
+    open_message,
+    refused,
+)
+
+# An event is one message on the bus: large enough to be cheap, small enough to be taken at once.
+READINGS_IN_EVENT = 100
+RENTALS_REMEMBERED = 10_000
+
+
+@dataclass
+class Answers:
+    """What a committed batch leads to: messages to publish, and messages that came before their rental was
+    known.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    early: list[Incoming] = field(default_factory=list)
+
+
+@dataclass
+class _Batch:
+    """A batch being sorted: by rental what is signed rightly, and what is refused already."""
+
+    readings: dict[str, list[ReadingLetter]] = field(default_factory=lambda: defaultdict(list))
+    ceilings: dict[str, list[CeilingLetter]] = field(default_factory=lambda: defaultdict(list))
+    refused: list[Refused] = field(default_factory=list)
+
+    @property
+    def rental_ids(self) -> list[str]:
+        return sorted({*self.readings, *self.ceilings})
+
+
+class Recorder:
+    """Records batches, one after the other; it remembers terms and heads of chains, and the database is the
+    truth.
+    """
+
+    def __init__(self, database: Database, *, settings: MeteringSettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._terms: Remembered[Terms] = Remembered(RENTALS_REMEMBERED)
+        self._chains: Remembered[ReadingChain] = Remembered(RENTALS_REMEMBERED)
+
+    def record(self, batch: Sequence[Incoming], *, now: datetime, patient: bool = True) -> Answers:
+        """Record a batch in one transaction and return what follows from it.
+
+        Where `patient`, a message of an unknown rental is returned as early; else it is refused. Raises
+        only what the database raises, and then nothing is recorded and the same batch may be given again.
+        """
+        answers = Answers()
+        letters, sorted_batch = self._open(batch)
+        terms = self._find_terms({letter.rental_id for letter in letters})
+        for letter in letters:
+            if letter.rental_id in terms:
+                self._sort(letter, terms[letter.rental_id], sorted_batch)
+            elif patient:
+                answers.early.append(letter.incoming)
+            else:
+                detail = f"no agreement of rental {letter.rental_id} is known here"
+                sorted_batch.refused.append(refused(letter, code="unknown_rental", detail=detail))
+        if sorted_batch.rental_ids or sorted_batch.refused:
+            answers.messages.extend(self._write(sorted_batch, terms, now=now))
+        return answers
+
+    def _open(self, batch: Sequence[Incoming]) -> tuple[list[Letter], _Batch]:
+        letters, sorted_batch = [], _Batch()
+        for incoming in batch:
+            opened = open_message(incoming, largest=self._settings.largest_payload)
+            if isinstance(opened, Refused):
+                sorted_batch.refused.append(opened)
+            else:
+                letters.append(opened)
+        return letters, sorted_batch
+
+    def _find_terms(self, rental_ids: set[str]) -> dict[str, Terms]:
+        found, missing = self._terms.look_up(rental_ids)
+        if missing:
+            with self._database.snapshot() as session:
+                rows = Store(session).rentals(missing)
+            fresh = {rental_id: terms_of(row) for rental_id, row in rows.items()}
+            self._terms.update(fresh)
+            found.update(fresh)
+        return found
+
+    def _sort(self, letter: Letter, terms: Terms, sorted_batch: _Batch) -> None:
+        """Check who signed, before the transaction: signatures are the expensive part."""
+        try:
+            if isinstance(letter, ReadingLetter):
+                terms.beginning.check_authentic(letter.signed)
+                sorted_batch.readings[letter.rental_id].append(letter)
+            else:
+                check_ceiling(terms, letter.signed)
+                sorted_batch.ceilings[letter.rental_id].append(letter)
+        except (ReadingRefused, CeilingRefused) as error:
+            sorted_batch.refused.append(refused(letter, code=error.code, detail=error.detail))
+
+    def _write(self, batch: _Batch, terms: Mapping[str, Terms], *, now: datetime) -> list[Message]:
+        with self._database.unit_of_work() as session:
+            store = Store(session)
+            series = self._take_readings(store, batch, terms, now=now)
+            for rental_id, letters in batch.ceilings.items():
+                batch.refused.extend(self._take_ceilings(store, letters, rental_id, now=now))
+            refusals = [_attributed(store, one) for one in batch.refused]
+            refusals += [one for each in series.values() for one in each.refused]
+            keep_refusals(store, refusals, kept=self._settings.refusals_kept)
+        self._chains.update({rental_id: each.chain for rental_id, each in series.items()})
+        return [
+            *_acks(series),
+            *((topic_of(one.device, "refusals"), one.notice) for one in refusals if one.device),
+        ]
+
+    def _take_readings(
+        self, store: Store, batch: _Batch, terms: Mapping[str, Terms], *, now: datetime
+    ) -> dict[str, Series]:
+        rows = store.lock_rentals(batch.rental_ids)
+        rental_ids = list(batch.readings)
+        numbers = {
+            (letter.rental_id, letter.seq) for letters in batch.readings.values() for letter in letters
+        }
+        known = store.reading_hashes({number for number in numbers if number[1] < rows[number[0]].next_seq})
+        waiting = store.waiting_hashes(
+            {number for number in numbers if number not in known and _is_storable(number[1])}
+        )
+        first_waiting = store.first_waiting(rental_ids)
+        taken: dict[str, Series] = {}
+        for rental_id, letters in batch.readings.items():
+            series = Series(
+                store,
+                terms[rental_id],
+                chain=self._chain(store, terms[rental_id], rental_id, next_seq=rows[rental_id].next_seq),
+                slack_seconds=self._settings.slack_seconds,
+                hole_limit=self._settings.hole_limit,
+            )
+            series.take(
+                sorted(letters, key=lambda letter: letter.seq),
+                known={seq: found for (of, seq), found in known.items() if of == rental_id},
+                waiting={seq: found for (of, seq), found in waiting.items() if of == rental_id},
+                first_waiting=first_waiting.get(rental_id),
+            )
+            rows[rental_id].next_seq = series.chain.next_seq
+            taken[rental_id] = series
+        self._store_readings(store, taken, now=now)
+        return taken
+
+    def _store_readings(self, store: Store, taken: Mapping[str, Series], *, now: datetime) -> None:
+        accepted = [letter for series in taken.values() for letter in series.accepted]
+        for rental_id, series in taken.items():
+            if series.reached is not None:
+                store.drop_waiting(rental_id, up_to=series.reached)
+            for run in _runs(series.accepted):
+                event = UsageAccepted(
+                    rental_id=series.terms.rental_id, readings=tuple(letter.signed for letter in run)
+                )
+                add_event(store.session, event, now=now)
+        store.add_readings([reading_row(letter) for letter in accepted])
+        store.add_waiting([reading_row(letter) for series in taken.values() for letter in series.held])
+        store.resolve_refusals(list(taken), [letter.hash for letter in accepted], now=now)
+        judged = [hash_ for series in taken.values() for hash_ in series.judged_waiting]
+        store.resolve_refusals(list(taken), judged, now=now, code="gap")
+
+    def _take_ceilings(
+        self, store: Store, letters: Sequence[CeilingLetter], rental_id: str, *, now: datetime
+    ) -> list[Refused]:
+        refusals = []
+        for letter in letters:
+            try:
+                take_ceiling(store, letter.signed, rental_id=rental_id, now=now)
+            except CeilingRefused as error:
+                refusals.append(refused(letter, code=error.code, detail=error.detail))
+        return refusals
+
+    def _chain(self, store: Store, terms: Terms, rental_id: str, *, next_seq: int) -> ReadingChain:
+        """Return the chain's head: as remembered, unless another process has carried it on."""
+        remembered = self._chains.get(rental_id)
+        if remembered is not None and remembered.next_seq == next_seq:
+            return remembered
+        if next_seq == 0:
+            return terms.beginning
+        last = SignedReading.model_validate(store.accepted_reading(rental_id, next_seq - 1))
+        return terms.chain_after(last.reading)
+
+
+def _attributed(store: Store, one: Refused) -> Refused:
+    """Return the refusal under the rental whose device's topic it came on, where it names none itself."""
+    if one.rental_id is not None or one.device is None:
+        return one
+    return replace(one, rental_id=store.newest_rental_of(one.device))
+
+
+def _is_storable(seq: int) -> bool:
+    return seq < 1 << 63
+
+
+def _acks(series: Mapping[str, Series]) -> list[Message]:
+    """Return an acknowledgement for every rental heard of, also where nothing is new: the device may have
+    missed the first.
+    """
+    return [
+        ack(each.terms.device, rental_id=rental_id, seq=each.chain.next_seq - 1)
+        for rental_id, each in series.items()
+        if each.chain.next_seq > 0
+    ]
+
+
+def _runs(letters: Sequence[ReadingLetter]) -> list[Sequence[ReadingLetter]]:
+    return [letters[start : start + READINGS_IN_EVENT] for start in range(0, len(letters), READINGS_IN_EVENT)]

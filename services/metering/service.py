@@ -1,0 +1,137 @@
+"""The metering service's entrypoints: decode, decide, store, answer."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.errors import CeilingRefused
+from hireling.rental.typed_data import to_hex
+from services.chassis.entrypoints import on_event, rpc
+from services.chassis.service import Service
+from services.messages.errors import Invalid, NotFound, Refused
+from services.messages.events.negotiation import Agreed, OfferMade, QuoteRequested
+from services.messages.events.settlement import BillIssued, RentalChanged
+from services.messages.metering import Refusal
+from services.messages.page import Page
+from services.metering.ceilings import check_ceiling
+from services.metering.downlink import notice, topic_of
+from services.metering.models import RefusalRow, Rental
+from services.metering.store import Store
+from services.metering.taking import rental_row, take_ceiling, terms_of
+
+LARGEST_PAGE = 1_000
+
+
+class Metering(Service):
+    """Answers what was measured, takes ceilings by call, learns of rentals, and has notices carried to
+    devices.
+    """
+
+    name = "metering"
+
+    @rpc
+    def get_readings(self, rental_id: str, after: int, limit: int) -> dict[str, Any]:
+        """Return a page of accepted readings with a number above `after` (-1 for all), ascending. The
+        cursor is the next `after`.
+        """
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise Invalid(
+                "limit_out_of_range", f"a page has 1 to {LARGEST_PAGE} readings, not {limit}", limit=limit
+            )
+        with self.database.snapshot() as session:
+            store = Store(session)
+            _known(store.rentals([rental_id]), rental_id)
+            items = store.readings(rental_id, after=after, limit=limit + 1)
+        more = items[limit - 1]["reading"]["seq"] if len(items) > limit else None
+        return Page[dict[str, Any]](items=tuple(items[:limit]), next=more).model_dump(mode="json")
+
+    @rpc
+    def get_refusals(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return what was refused for a rental and why, newest last; also for a rental nobody agreed on."""
+        with self.database.snapshot() as session:
+            rows = Store(session).refusals(rental_id)
+        return [_refusal_of(row).model_dump(mode="json") for row in rows]
+
+    @rpc
+    def get_ceilings(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return a rental's ceilings, ascending; the last one counts."""
+        with self.database.snapshot() as session:
+            store = Store(session)
+            _known(store.rentals([rental_id]), rental_id)
+            return store.ceilings(rental_id)
+
+    @rpc
+    def submit_ceiling(self, rental_id: str, signed_ceiling: dict[str, Any]) -> dict[str, Any]:
+        """Take a ceiling and have it carried down to the device; return the one that counts now. An old one
+        changes nothing.
+        """
+        signed = SignedCeiling.model_validate(signed_ceiling)
+        if to_hex(signed.ceiling.rental_id) != rental_id:
+            raise Invalid("other_rental", f"the ceiling is of rental {to_hex(signed.ceiling.rental_id)}")
+        now = self.clock.now()
+        with self.database.unit_of_work() as session:
+            store = Store(session)
+            rental = _known(store.lock_rentals([rental_id]), rental_id)
+            try:
+                check_ceiling(terms_of(rental), signed)
+                counting = take_ceiling(store, signed, rental_id=rental_id, now=now)
+            except CeilingRefused as error:
+                raise Refused(error.code, error.detail, rental_id=rental_id) from error
+            wire = counting.model_dump(mode="json")
+            store.add_downlink(topic_of(rental.device, "ceilings"), wire, now=now)
+        return wire
+
+    @on_event(Agreed)
+    def on_agreed(self, session: Session, event: Agreed) -> None:
+        """Know the rental from now on: its meter, its session key, its counters' caps."""
+        store = Store(session)
+        now = self.clock.now()
+        rental = rental_row(event.signed, now=now)
+        if rental.rental_id not in store.rentals([rental.rental_id]):
+            store.add_rental(rental)
+        device = event.signed.agreement.rules.detail.device
+        names = {"quote_id": event.quote_id, "rental_id": rental.rental_id}
+        store.add_downlink(*notice(device, "agreed", **names), now=now)
+
+    @on_event(QuoteRequested)
+    def on_quote_requested(self, session: Session, event: QuoteRequested) -> None:
+        """Wake the owner's agent."""
+        message = notice(event.device, "quote_requested", quote_id=event.quote_id)
+        Store(session).add_downlink(*message, now=self.clock.now())
+
+    @on_event(OfferMade)
+    def on_offer_made(self, session: Session, event: OfferMade) -> None:
+        """Wake the owner's agent."""
+        message = notice(event.device, "offer_made", quote_id=event.quote_id)
+        Store(session).add_downlink(*message, now=self.clock.now())
+
+    @on_event(RentalChanged)
+    def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
+        """Tell the device to look at the rental."""
+        message = notice(event.device, "rental_changed", rental_id=to_hex(event.rental_id), state=event.state)
+        Store(session).add_downlink(*message, now=self.clock.now())
+
+    @on_event(BillIssued)
+    def on_bill_issued(self, session: Session, event: BillIssued) -> None:
+        """Tell the device that there is a bill to countersign."""
+        message = notice(event.device, "bill_ready", rental_id=to_hex(event.rental_id))
+        Store(session).add_downlink(*message, now=self.clock.now())
+
+
+def _known(rentals: dict[str, Rental], rental_id: str) -> Rental:
+    if rental_id not in rentals:
+        raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
+    return rentals[rental_id]
+
+
+def _refusal_of(row: RefusalRow) -> Refusal:
+    return Refusal(
+        source="metering",
+        rental_id=bytes.fromhex(row.rental_id[2:]),
+        seq=None if row.seq is None else int(row.seq),
+        code=row.code,
+        detail=row.detail,
+        at=row.at,
+        resolved_at=row.resolved_at,
+    )

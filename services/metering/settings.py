@@ -1,0 +1,80 @@
+"""Settings of metering: METERING_*, and where the MQTT broker is: HIRELING_MQTT_URL."""
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from services.chassis.settings import ServiceSettings
+
+SCHEMES = {"mqtt": 1883, "mqtts": 8883}
+
+
+class MqttSettings(ServiceSettings):
+    """The MQTT broker, as ``mqtt://user:password@host:port`` or, encrypted, ``mqtts://``."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    mqtt_url: str = "mqtt://127.0.0.1:1883"
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _names_a_broker(cls, url: str) -> str:
+        address = urlsplit(url)
+        if address.scheme not in SCHEMES or not address.hostname:
+            raise ValueError("an MQTT broker is named mqtt://host:port or mqtts://host:port")
+        return url
+
+    @property
+    def host(self) -> str:
+        """Return the broker's host."""
+        return str(urlsplit(self.mqtt_url).hostname)
+
+    @property
+    def port(self) -> int:
+        """Return the broker's port."""
+        address = urlsplit(self.mqtt_url)
+        return address.port or SCHEMES[address.scheme]
+
+    @property
+    def encrypted(self) -> bool:
+        """Return whether to speak TLS."""
+        return urlsplit(self.mqtt_url).scheme == "mqtts"
+
+    @property
+    def credentials(self) -> tuple[str | None, str | None]:
+        """Return user name and password, each None where the URL names none."""
+        address = urlsplit(self.mqtt_url)
+        return address.username, address.password
+
+
+class MeteringSettings(ServiceSettings):
+    """How ingest batches, how patient it is, and how much it keeps."""
+
+    model_config = SettingsConfigDict(env_prefix="METERING_")
+
+    share_group: str | None = Field(
+        default=None,
+        description="of a shared subscription: several processes divide the messages; amqtt has none",
+    )
+    batch_size: int = Field(default=500, ge=1, description="messages at most in one transaction")
+    queue_size: int = Field(
+        default=5_000, ge=1, description="messages that may wait for a transaction; beyond, devices resend"
+    )
+    unknown_patience_seconds: float = Field(
+        default=5.0, ge=0, description="how long a message may come earlier than the agreement of its rental"
+    )
+    unknown_kept: int = Field(default=1_000, ge=0, description="early messages kept at most")
+    downlink_seconds: float = Field(
+        default=0.2, gt=0, description="how often to look for messages to devices"
+    )
+    hole_limit: int = Field(
+        default=10_000, ge=1, description="readings beyond a hole are kept up to this number after it"
+    )
+    slack_seconds: float = Field(
+        default=2.0, ge=0, description="how much a counter may run ahead of the clock"
+    )
+    refusals_kept: int = Field(
+        default=1_000, ge=1, description="refusals kept for each rental, and for those that name none"
+    )
+    largest_payload: int = Field(default=65_536, ge=1, description="bytes; anything longer is malformed")

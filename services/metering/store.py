@@ -1,0 +1,207 @@
+"""Metering's only queries. None of them commits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, tuple_
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, col, delete, insert, select, update
+
+from services.metering.models import (
+    AcceptedCeiling,
+    AcceptedReading,
+    Downlink,
+    RefusalRow,
+    Rental,
+    WaitingReading,
+)
+
+# What is raised while the database cannot be reached, is shutting down, or is locked for too long: nothing
+# was done, try again.
+DATABASE_DOWN = OperationalError
+
+Number = tuple[str, int]
+Row = dict[str, Any]
+
+
+class Store:
+    """Every question and change of one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add_rental(self, rental: Rental) -> None:
+        """Add a rental."""
+        self.session.add(rental)
+
+    def rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
+        """Return those of these rentals that are known."""
+        found = self.session.exec(select(Rental).where(col(Rental.rental_id).in_(rental_ids)))
+        return {rental.rental_id: rental for rental in found}
+
+    def lock_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
+        """Return those of these rentals that are known, kept from other writers until this transaction
+        ends.
+        """
+        query = (
+            select(Rental)
+            .where(col(Rental.rental_id).in_(rental_ids))
+            # One order for all, so that two writers never wait for each other.
+            .order_by(col(Rental.rental_id))
+            .with_for_update()
+        )
+        return {rental.rental_id: rental for rental in self.session.exec(query)}
+
+    def newest_rental_of(self, device: str) -> str | None:
+        """Return the rental that was agreed last for this device."""
+        query = (
+            select(Rental.rental_id)
+            .where(Rental.device == device)
+            .order_by(col(Rental.agreed_at).desc())
+            .limit(1)
+        )
+        return self.session.exec(query).first()
+
+    def accepted_reading(self, rental_id: str, seq: int) -> dict[str, Any]:
+        """Return an accepted reading as it travelled. Raises LookupError."""
+        found = self.session.get(AcceptedReading, (rental_id, seq))
+        if found is None:
+            raise LookupError(f"reading {seq} of rental {rental_id} is not stored")
+        return found.signed
+
+    def reading_hashes(self, numbers: Collection[Number]) -> dict[Number, str]:
+        """Return the hashes of those of these readings that are accepted."""
+        return self._hashes(AcceptedReading, numbers)
+
+    def waiting_hashes(self, numbers: Collection[Number]) -> dict[Number, str]:
+        """Return the hashes of those of these readings that wait beyond a hole."""
+        return self._hashes(WaitingReading, numbers)
+
+    def _hashes(
+        self, table: type[AcceptedReading | WaitingReading], numbers: Collection[Number]
+    ) -> dict[Number, str]:
+        if not numbers:
+            return {}
+        number = tuple_(col(table.rental_id), col(table.seq))
+        query = select(table.rental_id, table.seq, table.hash).where(number.in_(numbers))
+        return {(rental_id, seq): found for rental_id, seq, found in self.session.exec(query)}
+
+    def readings(self, rental_id: str, *, after: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` accepted readings with a number above `after`, ascending."""
+        query = (
+            select(AcceptedReading)
+            .where(AcceptedReading.rental_id == rental_id, AcceptedReading.seq > after)
+            .order_by(col(AcceptedReading.seq))
+            .limit(limit)
+        )
+        return [row.signed for row in self.session.exec(query)]
+
+    def add_readings(self, rows: Sequence[Row]) -> None:
+        """Insert accepted readings, all at once."""
+        if rows:
+            self.session.execute(insert(AcceptedReading), rows)
+
+    def add_waiting(self, rows: Sequence[Row]) -> None:
+        """Insert readings that wait beyond a hole, all at once."""
+        if rows:
+            self.session.execute(insert(WaitingReading), rows)
+
+    def first_waiting(self, rental_ids: Collection[str]) -> dict[str, int]:
+        """Return the lowest waiting number of each of these rentals that has one."""
+        query = (
+            select(WaitingReading.rental_id, func.min(WaitingReading.seq))
+            .where(col(WaitingReading.rental_id).in_(rental_ids))
+            .group_by(col(WaitingReading.rental_id))
+        )
+        return dict(self.session.exec(query).all())
+
+    def waiting(self, rental_id: str, *, from_seq: int, limit: int) -> list[WaitingReading]:
+        """Return up to `limit` waiting readings from this number on, ascending."""
+        query = (
+            select(WaitingReading)
+            .where(WaitingReading.rental_id == rental_id, WaitingReading.seq >= from_seq)
+            .order_by(col(WaitingReading.seq))
+            .limit(limit)
+        )
+        return list(self.session.exec(query))
+
+    def drop_waiting(self, rental_id: str, *, up_to: int) -> None:
+        """Delete the waiting readings with a number up to this one: they are accepted, or refused."""
+        reached = delete(WaitingReading).where(
+            col(WaitingReading.rental_id) == rental_id, col(WaitingReading.seq) <= up_to
+        )
+        self.session.execute(reached)
+
+    def current_ceiling(self, rental_id: str) -> AcceptedCeiling | None:
+        """Return the ceiling that counts now."""
+        query = select(AcceptedCeiling).where(AcceptedCeiling.rental_id == rental_id)
+        return self.session.exec(query.order_by(col(AcceptedCeiling.number).desc()).limit(1)).first()
+
+    def ceilings(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return every accepted ceiling, ascending, as it travelled."""
+        query = select(AcceptedCeiling).where(AcceptedCeiling.rental_id == rental_id)
+        return [row.signed for row in self.session.exec(query.order_by(col(AcceptedCeiling.number)))]
+
+    def add_ceiling(self, ceiling: AcceptedCeiling) -> None:
+        """Add a ceiling; from now on it counts."""
+        self.session.add(ceiling)
+        self.session.flush()
+
+    def known_refusals(self, keys: Collection[str]) -> set[str]:
+        """Return those of these refusals that are stored already."""
+        return set(self.session.exec(select(RefusalRow.key).where(col(RefusalRow.key).in_(keys))))
+
+    def count_refusals(self, rental_ids: Collection[str]) -> dict[str, int]:
+        """Return how many refusals are stored for each of these rentals."""
+        query = (
+            select(RefusalRow.rental_id, func.count())
+            .where(col(RefusalRow.rental_id).in_(rental_ids))
+            .group_by(col(RefusalRow.rental_id))
+        )
+        return dict(self.session.exec(query).all())
+
+    def add_refusals(self, rows: Sequence[Row]) -> None:
+        """Insert refusals, all at once."""
+        if rows:
+            self.session.execute(insert(RefusalRow), rows)
+
+    def resolve_refusals(
+        self, rental_ids: Collection[str], hashes: Collection[str], *, now: datetime, code: str | None = None
+    ) -> None:
+        """Note that what was refused under these hashes, with this code if one is given, has been settled
+        since.
+        """
+        if not hashes:
+            return
+        unresolved: list[ColumnElement[bool]] = [
+            col(RefusalRow.rental_id).in_(rental_ids),
+            col(RefusalRow.resolved_at).is_(None),
+            col(RefusalRow.hash).in_(hashes),
+        ]
+        if code is not None:
+            unresolved.append(col(RefusalRow.code) == code)
+        self.session.execute(update(RefusalRow).where(*unresolved).values(resolved_at=now))
+
+    def refusals(self, rental_id: str) -> list[RefusalRow]:
+        """Return a rental's refusals, newest last."""
+        query = select(RefusalRow).where(RefusalRow.rental_id == rental_id).order_by(col(RefusalRow.id))
+        return list(self.session.exec(query))
+
+    def add_downlink(self, topic: str, payload: Mapping[str, Any], *, now: datetime) -> None:
+        """Have a message published to a device once this transaction commits."""
+        self.session.add(Downlink(topic=topic, payload=dict(payload), created_at=now))
+
+    def unpublished(self, *, limit: int) -> list[Downlink]:
+        """Return up to `limit` messages to devices that are not published yet, in order."""
+        query = (
+            select(Downlink)
+            .where(col(Downlink.published_at).is_(None))
+            .order_by(col(Downlink.id))
+            .limit(limit)
+        )
+        return list(self.session.exec(query))
+
+    def mark_published(self, ids: Collection[int], *, now: datetime) -> None:
+        """Note that the broker has these messages."""
+        self.session.execute(update(Downlink).where(col(Downlink.id).in_(ids)).values(published_at=now))

@@ -1,0 +1,119 @@
+"""Rows from signed objects, shared by ingest and the service: terms of an agreement, readings, ceilings,
+refusals.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.typed_data import Domain, to_hex
+from services.chassis.outbox import add_event
+from services.messages.events.metering import CeilingAccepted
+from services.metering.ceilings import is_higher
+from services.metering.models import AcceptedCeiling, Rental
+from services.metering.store import Store
+from services.metering.usage import Terms
+from services.metering.wire import ReadingLetter, Refused
+
+
+def rental_row(signed: SignedAgreement, *, now: datetime) -> Rental:
+    """Return what metering keeps of an agreement."""
+    pay, rules = signed.agreement.pay, signed.agreement.rules
+    return Rental(
+        rental_id=to_hex(signed.rental_id),
+        device=to_hex(rules.detail.device),
+        meter=to_hex(pay.meter),
+        renter_agent=to_hex(pay.renter_agent),
+        chain_id=signed.domain.chain_id,
+        escrow=to_hex(signed.domain.escrow),
+        counter_caps=[counter.max_per_second for counter in signed.offer.tariff.counters],
+        start_at=pay.start_at,
+        end_by=rules.end_by,
+        max_total=str(pay.max_total),
+        agreed_at=now,
+    )
+
+
+def terms_of(row: Rental) -> Terms:
+    """Return a rental's terms as the rules take them."""
+    return Terms(
+        rental_id=bytes.fromhex(row.rental_id[2:]),
+        device=row.device,
+        meter=bytes.fromhex(row.meter[2:]),
+        renter_agent=bytes.fromhex(row.renter_agent[2:]),
+        domain=Domain(chain_id=row.chain_id, escrow=bytes.fromhex(row.escrow[2:])),
+        counter_caps=tuple(row.counter_caps),
+        start_at=row.start_at,
+        max_total=int(row.max_total),
+    )
+
+
+def reading_row(letter: ReadingLetter) -> dict[str, Any]:
+    """Return a reading as it is stored."""
+    return {
+        "rental_id": letter.rental_id,
+        "seq": letter.seq,
+        "hash": letter.hash,
+        "signed": letter.signed.model_dump(mode="json"),
+        "received_at": letter.incoming.received_at,
+    }
+
+
+def take_ceiling(store: Store, signed: SignedCeiling, *, rental_id: str, now: datetime) -> SignedCeiling:
+    """Store a checked ceiling and tell of it, if it allows more; return the one that counts now. Raises
+    CeilingRefused.
+
+    The rental must be locked: ceilings are numbered.
+    """
+    row = store.current_ceiling(rental_id)
+    current = SignedCeiling.model_validate(row.signed) if row else None
+    if current is not None and not is_higher(signed.ceiling, than=current.ceiling):
+        return current
+    store.add_ceiling(
+        AcceptedCeiling(
+            rental_id=rental_id,
+            number=row.number + 1 if row else 0,
+            signed=signed.model_dump(mode="json"),
+            received_at=now,
+        )
+    )
+    add_event(store.session, CeilingAccepted(rental_id=signed.ceiling.rental_id, ceiling=signed), now=now)
+    return signed
+
+
+def keep_refusals(store: Store, refusals: Sequence[Refused], *, kept: int) -> None:
+    """Store each refusal once, and no more than `kept` for a rental: a flood of rubbish must not fill the
+    disk.
+    """
+    fresh = {one.key: one for one in refusals}
+    for key in store.known_refusals(list(fresh)):
+        del fresh[key]
+    if not fresh:
+        return
+    room = dict.fromkeys({one.rental_id or "" for one in fresh.values()}, kept)
+    for rental_id, stored in store.count_refusals(list(room)).items():
+        room[rental_id] -= stored
+    rows = []
+    for one in fresh.values():
+        rental_id = one.rental_id or ""
+        room[rental_id] -= 1
+        if room[rental_id] >= 0:
+            rows.append(_refusal_row(one))
+    store.add_refusals(rows)
+
+
+def _refusal_row(one: Refused) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "rental_id": one.rental_id or "",
+        "device": one.device,
+        "seq": None if one.seq is None else str(one.seq),
+        "code": one.code,
+        "detail": one.detail,
+        "hash": one.hash,
+        "evidence": one.evidence,
+        "against": one.against,
+        "at": one.at,
+    }

@@ -1,4 +1,4 @@
-"""An agreement that both sides signed, with the offer that made it: all a stranger needs to judge the rental."""
+"""An agreement that both sides signed, with the offer that made it: enough to judge a rental."""
 
 from datetime import datetime
 
@@ -32,7 +32,7 @@ class SignedAgreement(Document):
         return rental_id(self.domain, self.agreement)
 
     def check(self, now: datetime) -> None:
-        """Raise a RentalError unless this is a rental both sides signed and the escrow would open at ``now``."""
+        """Raise a RentalError unless both sides signed this and the escrow would open it at ``now``."""
         self.check_signed()
         check_openable(self.agreement, now)
 

@@ -88,7 +88,7 @@ def allowed(agreement: Agreement, ceiling: Ceiling | None, prepaid: int) -> int:
 
 
 def check_not_falling(before: Ceiling, after: Ceiling) -> None:
-    """Raise CeilingRefused if a later ceiling takes back what an earlier one gave. Neither amount ever falls."""
+    """Raise CeilingRefused if a later ceiling takes back what an earlier one gave; no amount falls."""
     for name in ("max_claimable", "ack_amount"):
         low, high = getattr(before, name), getattr(after, name)
         if high < low:

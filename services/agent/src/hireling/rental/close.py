@@ -5,7 +5,23 @@ disputed.
 from enum import IntEnum
 from typing import Annotated
 
-from hireling.rental.typed_data import Address, Bytes32, TypedData, Uint16, Uint40, Uint64, Uint96, Uint128
+from hireling.rental.errors import CloseRefused, SignatureMismatch
+from hireling.rental.signing import signer_of
+from hireling.rental.terms import Agreement
+from hireling.rental.typed_data import (
+    Address,
+    Bytes32,
+    Document,
+    Domain,
+    HexBytes,
+    TypedData,
+    Uint16,
+    Uint40,
+    Uint64,
+    Uint96,
+    Uint128,
+    digest,
+)
 from hireling.rental.values import Integer
 
 
@@ -25,6 +41,20 @@ class Close(TypedData):
     use: Uint96
     damage: Uint96
     valid_until: Uint40
+
+
+class SignedClose(Document):
+    """A Close with both sides' signatures."""
+
+    close: Close
+    owner_signature: HexBytes
+    renter_signature: HexBytes
+
+    def check(self, domain: Domain, agreement: Agreement) -> None:
+        """Raise CloseRefused for one beyond the agreement, SignatureMismatch unless both sides signed it."""
+        check_close(domain, agreement, self.close)
+        check_close_by_owner(domain, agreement, self.close, signature=self.owner_signature)
+        check_close_by_renter(domain, agreement, self.close, signature=self.renter_signature)
 
 
 class Fund(TypedData):
@@ -87,3 +117,32 @@ class Possession(TypedData):
     owner: Address
     registry: Address
     valid_until: Uint40
+
+
+def check_close(domain: Domain, agreement: Agreement, close: Close) -> None:
+    """Raise CloseRefused unless the close is of this rental and within its money."""
+    if close.rental_id != digest(domain, agreement):
+        raise CloseRefused("unknown_rental", f"the close is of rental 0x{close.rental_id.hex()}")
+    if close.use > agreement.pay.max_total:
+        raise CloseRefused("above_total", f"use {close.use} is above the total {agreement.pay.max_total}")
+    if close.damage > agreement.rules.deposit:
+        raise CloseRefused(
+            "above_deposit", f"damage {close.damage}, the deposit is {agreement.rules.deposit}"
+        )
+
+
+def check_close_by_owner(domain: Domain, agreement: Agreement, close: Close, *, signature: bytes) -> None:
+    """Raise SignatureMismatch unless the owner or its agent signed the close."""
+    _check_signer(domain, close, signature, signers=(agreement.pay.owner, agreement.rules.owner_agent))
+
+
+def check_close_by_renter(domain: Domain, agreement: Agreement, close: Close, *, signature: bytes) -> None:
+    """Raise SignatureMismatch unless the renter signed it, or its agent where nothing is for damage."""
+    renter, agent = agreement.rules.renter, agreement.pay.renter_agent
+    _check_signer(domain, close, signature, signers=(renter,) if close.damage else (renter, agent))
+
+
+def _check_signer(domain: Domain, close: Close, signature: bytes, *, signers: tuple[bytes, ...]) -> None:
+    signer = signer_of(digest(domain, close), signature)
+    if signer not in signers:
+        raise SignatureMismatch("wrong_signer", f"the close is signed by 0x{signer.hex()}, who may not")

@@ -8,6 +8,7 @@ RentalError
 ├── MandateExceeded     an agent may not sign this for its principal
 ├── ReadingRefused      a reading does not continue its chain
 ├── CeilingRefused      a ceiling falls, or allows more than the agreement
+├── CloseRefused        a close is beyond the agreement's money
 ├── EscrowRefused       the escrow would not make this move of money
 ├── BillInvalid         a bill does not follow from what it contains; the message names the place
 └── IllegalTransition   a rental in this state knows no such trigger
@@ -79,6 +80,10 @@ class ReadingRefused(RentalError):
 
 class CeilingRefused(RentalError):
     """A ceiling falls, or allows more than the agreement."""
+
+
+class CloseRefused(RentalError):
+    """A close is of another rental, or beyond the agreement's money."""
 
 
 class EscrowRefused(RentalError):

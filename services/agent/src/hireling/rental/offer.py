@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from hireling.rental.documents import document_hash
-from hireling.rental.errors import Malformed, OfferRefused
+from hireling.rental.errors import OfferRefused
 from hireling.rental.listing import ListingDocument
-from hireling.rental.money import UINT96_MAX, divide_up
+from hireling.rental.quote import PlatformTerms, Quote, QuoteRequest, quote_of
 from hireling.rental.signing import Signer, sign, verify
-from hireling.rental.tariff import SECONDS_PER_HOUR, Tariff, max_rate_per_hour, tariff_hash, worst_case
+from hireling.rental.tariff import Tariff, amounts, tariff_hash
 from hireling.rental.terms import Agreement, Detail, Pay, Rules
 from hireling.rental.typed_data import (
     Address,
@@ -33,53 +33,27 @@ from hireling.rental.typed_data import (
     digest,
 )
 
+__all__ = [
+    "Offer", "OfferEnvelope", "PlatformTerms", "Quote", "QuoteRequest", "SignedOffer",
+    "agreement_from", "check_amounts", "check_sequence", "counter", "envelope_of", "first_offer",
+    "quote_of", "sign_offer",
+]  # fmt: skip
+
 LAST_ROUND = 8
 OFFER_SECONDS = 120
 FUNDING_SECONDS = 900
 # Starts are rounded down to a quarter of an hour, so that the chain tells less about who does what when.
 START_STEP = 900
+# What an offer takes from the listing and from the request.
+LISTED = (
+    "device", "owner", "owner_agent", "meter", "tariff",
+    "deposit", "notice", "claim_window", "challenge_window", "ceiling_seconds", "grace",
+)  # fmt: skip
+ASKED = ("renter", "renter_agent", "seconds", "budget")
 # What a counter-offer may change; everything else was fixed by the first offer.
 NEGOTIABLE = frozenset(
     {"previous", "round", "tariff", "max_total", "block_max", "max_rate_per_hour", "valid_until"}
 )
-
-
-class PlatformTerms(Document):
-    """What the marketplace fixes for every rental."""
-
-    chain_id: Uint256
-    escrow: Address
-    token: Address
-    fee_bps: Uint16
-    fee_to: Address
-    arbiter: Address
-
-    @property
-    def domain(self) -> Domain:
-        """Return the domain in which everything of the rental is signed."""
-        return Domain(chain_id=self.chain_id, escrow=self.escrow)
-
-
-class QuoteRequest(Document):
-    """A renter's question: this device, under this listing, for so many seconds from ``start_at`` (Unix
-    seconds).
-
-    ``budget`` caps the price in base units, the deposit apart; None for no cap.
-    """
-
-    device: Bytes32
-    listing: Bytes32
-    renter: SignerBytes
-    renter_agent: KeyBytes
-    seconds: Uint32
-    budget: Uint96 | None = None
-    start_at: Uint40
-
-
-class Quote(TypedData):
-    """What the renter's agent signs of a QuoteRequest."""
-
-    document: Bytes32
 
 
 class Offer(Document):
@@ -136,7 +110,7 @@ class Offer(Document):
 
     @property
     def proposer(self) -> bytes:
-        """Return who has to sign this round: the owner's agent on even ones, the renter's agent on odd ones."""
+        """Return who signs this round: the owner's agent on even ones, the renter's agent on odd ones."""
         return self.owner_agent if self.round % 2 == 0 else self.renter_agent
 
 
@@ -172,11 +146,6 @@ class SignedOffer(Document):
             )
         check_amounts(self.offer)
         verify(self.offer.proposer, digest(domain, envelope_of(self.offer)), self.signature)
-
-
-def quote_of(request: QuoteRequest) -> Quote:
-    """Return what is signed of a request."""
-    return Quote(document=document_hash(request))
 
 
 def envelope_of(offer: Offer) -> OfferEnvelope:
@@ -216,8 +185,8 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
             "quote_id": quote_id,
             "previous": document_hash(request),
             "round": 0,
-            **{name: getattr(listing, name) for name in _LISTED},
-            **{name: getattr(request, name) for name in ("renter", "renter_agent", "seconds", "budget")},
+            **{name: getattr(listing, name) for name in LISTED},
+            **{name: getattr(request, name) for name in ASKED},
             **dict(platform),
             **amounts(listing.tariff, request.seconds, request.budget, listing.ceiling_seconds),
             "start_at": request.start_at - request.start_at % START_STEP,
@@ -244,24 +213,6 @@ def counter(offer: Offer, *, tariff: Tariff, now: datetime) -> Offer:
         **amounts(tariff, offer.seconds, offer.budget, offer.ceiling_seconds),
     }
     return Offer.model_validate({**dict(offer), **changes})
-
-
-def amounts(tariff: Tariff, seconds: int, budget: int | None, ceiling_seconds: int) -> dict[str, int]:
-    """Return max_total, block_max and max_rate_per_hour, in base units. Raises Malformed if one exceeds 96
-    bits.
-    """
-    per_hour = max_rate_per_hour(tariff)
-    worst = worst_case(tariff, seconds)
-    found = {
-        "max_total": worst if budget is None else min(worst, budget),
-        "block_max": max(tariff.flat, tariff.minimum)
-        + divide_up(per_hour * ceiling_seconds, SECONDS_PER_HOUR),
-        "max_rate_per_hour": per_hour,
-    }
-    for name, amount in found.items():
-        if amount > UINT96_MAX:
-            raise Malformed("too_much_money", f"{name} is {amount}, beyond 96 bits")
-    return found
 
 
 def check_amounts(offer: Offer) -> None:
@@ -313,22 +264,6 @@ def agreement_from(offer: Offer) -> Agreement:
     return Agreement(pay=pay, rules=rules)
 
 
-_LISTED = (
-    "device",
-    "owner",
-    "owner_agent",
-    "meter",
-    "tariff",
-    "deposit",
-    "notice",
-    "claim_window",
-    "challenge_window",
-    "ceiling_seconds",
-    "grace",
-)
-_ANSWERED = ("device", "renter", "renter_agent", "seconds", "budget")
-
-
 def _check_request(listing: ListingDocument, request: QuoteRequest, now: datetime) -> None:
     if request.device != listing.device or request.listing != document_hash(listing):
         raise OfferRefused("other_listing", "the request is for another device or another listing of it")
@@ -339,7 +274,7 @@ def _check_request(listing: ListingDocument, request: QuoteRequest, now: datetim
 
 
 def _check_answers(request: QuoteRequest, offer: Offer) -> None:
-    for name in _ANSWERED:
+    for name in ("device", *ASKED):
         if getattr(offer, name) != getattr(request, name):
             raise OfferRefused("other_request", f"the offer's {name} is not the request's")
 

@@ -1,4 +1,4 @@
-"""Readings: the meter's signed, gapless, hash-chained account of use. Counters and the amount are cumulative."""
+"""Readings: the meter's signed, gapless, hash-chained account of use. All its numbers are cumulative."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -183,7 +183,8 @@ class ReadingChain:
         if reading.sample.previous != self.head_hash:
             raise ReadingRefused(
                 "broken_chain",
-                f"number {reading.seq} follows {to_hex(reading.sample.previous)}, not {to_hex(self.head_hash)}",
+                f"number {reading.seq} follows {to_hex(reading.sample.previous)}, "
+                f"not {to_hex(self.head_hash)}",
             )
 
     def _check_form(self, reading: Reading) -> None:

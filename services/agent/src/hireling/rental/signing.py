@@ -187,7 +187,7 @@ def _check_low_s(s: bytes, *, order: int) -> None:
 
 @lru_cache(maxsize=4096)
 def _address_of(uncompressed: bytes) -> bytes:
-    """Return the address of a public key (0x04|x|y); remembered, since a meter signs thousands of readings."""
+    """Return the address of a public key 0x04|x|y; remembered: a meter signs thousands of readings."""
     return keccak256(uncompressed[1:])[12:]
 
 

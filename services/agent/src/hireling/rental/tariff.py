@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import Malformed
-from hireling.rental.money import divide_half_even, divide_up
+from hireling.rental.money import UINT96_MAX, divide_half_even, divide_up
 from hireling.rental.typed_data import Document, Int128, Uint64, Uint96, Uint256
 
 MOST_COMPONENTS = 6
@@ -24,7 +24,7 @@ SECONDS_PER_HOUR = 3600
 
 Name = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 RateKind = Literal["time", "use", "idle"]
-LineKind = Literal["flat", "time", "use", "idle", "minimum", "maximum"]
+LineKind = Literal["flat", "time", "use", "idle", "minimum", "maximum", "uncovered"]
 
 
 class CounterSpec(Document):
@@ -51,7 +51,7 @@ class Rate(Document):
 
 
 class Tariff(Document):
-    """At most six components: a flat fee, rates, a minimum, a maximum. Amounts in base units of the currency."""
+    """At most six components: a flat fee, rates, a minimum, a maximum. Amounts in base units."""
 
     currency: str = Field(min_length=1, max_length=16)
     counters: tuple[CounterSpec, ...] = Field(min_length=1, max_length=MOST_COUNTERS)
@@ -90,7 +90,7 @@ class Tariff(Document):
 
 
 class BillLine(Document):
-    """One line of a bill. ``amount`` is in base units; a maximum's is negative: what it cuts off."""
+    """One line of a bill, in base units. ``maximum`` and ``uncovered`` (by ceilings or funds) take away."""
 
     kind: LineKind
     counter: Name | None = None
@@ -121,6 +121,24 @@ def max_rate_per_hour(tariff: Tariff) -> int:
         tariff, [spec.max_per_second * SECONDS_PER_HOUR for spec in tariff.counters]
     )
     return divide_up(numerator, denominator)
+
+
+def amounts(tariff: Tariff, seconds: int, budget: int | None, ceiling_seconds: int) -> dict[str, int]:
+    """Return max_total, block_max and max_rate_per_hour, in base units. Raises Malformed if one exceeds 96
+    bits.
+    """
+    per_hour = max_rate_per_hour(tariff)
+    worst = worst_case(tariff, seconds)
+    found = {
+        "max_total": worst if budget is None else min(worst, budget),
+        "block_max": max(tariff.flat, tariff.minimum)
+        + divide_up(per_hour * ceiling_seconds, SECONDS_PER_HOUR),
+        "max_rate_per_hour": per_hour,
+    }
+    for name, amount in found.items():
+        if amount > UINT96_MAX:
+            raise Malformed("too_much_money", f"{name} is {amount}, beyond 96 bits")
+    return found
 
 
 def scaled(tariff: Tariff, numerator: int, denominator: int) -> Tariff:

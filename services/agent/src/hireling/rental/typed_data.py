@@ -56,7 +56,7 @@ class Document(BaseModel):
 
 
 class TypedData(Document):
-    """The base of what is signed. ``signed_as`` is the name of the type where the class is called otherwise."""
+    """The base of what is signed. ``signed_as`` names the type where the class is called otherwise."""
 
     signed_as: ClassVar[str | None] = None
 
@@ -187,7 +187,7 @@ def _solidity(annotation: Any) -> str:
 
 @lru_cache(maxsize=256)
 def _struct_encoder(cls: type[TypedData]) -> Encoder:
-    """Return a function that hashes a ``cls``; built once, so that hashing a reading inspects no annotation."""
+    """Return a function that hashes a ``cls``; built once: hashing a reading inspects no annotation."""
     names, encoders = zip(
         *((name, _encoder(annotation)) for name, annotation in _annotations(cls)), strict=True
     )

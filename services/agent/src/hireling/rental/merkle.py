@@ -1,0 +1,60 @@
+"""Merkle trees as OpenZeppelin's StandardMerkleTree builds them, over leaves of one bytes32 each.
+
+Source: https://github.com/OpenZeppelin/merkle-tree (leaves ABI-encoded and hashed twice, sorted, packed into
+a complete binary tree from its end, children hashed in sorted order), so that any of its verifiers,
+Solidity's MerkleProof among them, checks a proof. A leaf is hashed twice and a node once: neither can pass
+for the other.
+"""
+
+from collections.abc import Sequence
+
+from hireling.rental.errors import Malformed
+from hireling.rental.hashing import keccak256
+
+
+def leaf_hash(value: bytes) -> bytes:
+    """Return the tree's leaf for a 32-byte value: Keccak-256, twice."""
+    if len(value) != 32:
+        raise Malformed("bad_leaf", f"a leaf of {len(value)} bytes, not 32")
+    return keccak256(keccak256(value))
+
+
+def root(values: Sequence[bytes]) -> bytes:
+    """Return the root over 32-byte values, in any order. Raises Malformed for none."""
+    return _tree(values)[0]
+
+
+def proof(values: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """Return the siblings, from the leaf up, that prove the value at ``index`` to be in the tree."""
+    tree = _tree(values)
+    node = tree.index(leaf_hash(values[index]), len(values) - 1)
+    siblings = []
+    while node > 0:
+        siblings.append(tree[node + 1 if node % 2 else node - 1])
+        node = (node - 1) // 2
+    return tuple(siblings)
+
+
+def verify(root: bytes, value: bytes, proof: Sequence[bytes]) -> bool:
+    """Return whether ``proof`` shows that ``value`` is in the tree of ``root``."""
+    node = leaf_hash(value)
+    for sibling in proof:
+        node = _parent(node, sibling)
+    return node == root
+
+
+def _tree(values: Sequence[bytes]) -> list[bytes]:
+    """Return all nodes: the root first, the children of node i at 2i + 1 and 2i + 2, sorted leaves from the
+    end.
+    """
+    if not values:
+        raise Malformed("no_leaves", "a tree needs at least one leaf")
+    leaves = sorted(leaf_hash(value) for value in values)
+    tree = [b""] * (len(leaves) - 1) + leaves[::-1]
+    for node in range(len(leaves) - 2, -1, -1):
+        tree[node] = _parent(tree[2 * node + 1], tree[2 * node + 2])
+    return tree
+
+
+def _parent(left: bytes, right: bytes) -> bytes:
+    return keccak256(left + right if left < right else right + left)

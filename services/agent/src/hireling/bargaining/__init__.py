@@ -1,0 +1,1 @@
+"""How agents haggle: pure strategies, each decision with its reason."""

@@ -1,0 +1,1 @@
+"""A machine that rents itself out: it lists, bargains, unlocks, meters, signs and is paid."""

@@ -1,0 +1,267 @@
+"""The device's agent: it lists the machine, bargains for it, serves one rental at a time, and forgets nothing
+across restarts.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hireling.device.engagement import Engagement, Tools
+from hireling.device.log import RentalLog
+from hireling.device.negotiator import Negotiator
+from hireling.device.presence import Presence
+from hireling.device.settling import BillWrong
+from hireling.device.unlock import Answer, Ask
+from hireling.mqtt_line import topic_of
+from hireling.platform_errors import PlatformError
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.errors import RentalError
+from hireling.rental.states import TERMINAL
+from hireling.rental.typed_data import Bytes32
+
+POLL_SECONDS = 15.0
+WORDS = ("acks", "refusals", "ceilings", "notices", "unlock/ask", "unlock/answer")
+
+
+class Ack(BaseModel):
+    """The platform holds everything up to ``seq``."""
+
+    model_config = ConfigDict(frozen=True)
+    rental_id: Bytes32
+    seq: int
+
+
+class Refused(BaseModel):
+    """The platform does not count a reading."""
+
+    model_config = ConfigDict(frozen=True)
+    rental_id: Bytes32
+    seq: int
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a finished rental ended."""
+
+    rental_id: bytes
+    has_bill: bool
+
+
+class DeviceAgent:
+    """Runs one machine."""
+
+    def __init__(self, *, tools: Tools, presence: Presence, negotiator: Negotiator) -> None:
+        self._tools = tools
+        self._presence = presence
+        self._negotiator = negotiator
+        self._engagements: dict[bytes, Engagement] = {}
+        self._known: set[bytes] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look = asyncio.Event()
+        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+        self._failure: asyncio.Future[None] | None = None
+        self._acts: dict[str, Callable[[bytes], None]] = {
+            "notices": self._on_notice,
+            "acks": self._on_ack,
+            "refusals": self._on_refusal,
+            "ceilings": self._on_ceiling,
+            "unlock/ask": self._on_ask,
+            "unlock/answer": self._on_answer,
+        }
+
+    @staticmethod
+    def topics(device: bytes) -> list[str]:
+        """Return what the agent listens to."""
+        return [topic_of(device, word) for word in WORDS]
+
+    async def run_for_ever(self) -> None:
+        """Serve until cancelled."""
+        await self._run(None)
+
+    async def run_once(self) -> Outcome:
+        """Serve until one rental has come to its end, and return how."""
+        outcome = await self._run(self._outcomes)
+        if outcome is None:
+            raise RuntimeError("run_once ended without a rental")
+        return outcome
+
+    async def _run(self, outcomes: "asyncio.Queue[Outcome] | None") -> Outcome | None:
+        self._failure = asyncio.get_running_loop().create_future()
+        self._resume_logs()
+        self._spawn(self._tools.line.run())
+        try:
+            # A rental in progress goes on even while the marketplace cannot be reached.
+            self._spawn(self._attend())
+            return await self._first_outcome(outcomes or asyncio.Queue[Outcome](), self._failure)
+        finally:
+            await self._stop_tasks()
+
+    async def _first_outcome(
+        self, outcomes: "asyncio.Queue[Outcome]", failure: "asyncio.Future[None]"
+    ) -> Outcome:
+        wanted = asyncio.create_task(outcomes.get())
+        failure.add_done_callback(lambda _: wanted.cancel())
+        try:
+            return await wanted
+        except asyncio.CancelledError:
+            if failure.done():
+                failure.result()
+            raise
+
+    async def _attend(self) -> None:
+        await self._presence.arrive()
+        self._spawn(self._presence.stay())
+        while True:
+            self._look.clear()
+            await self._look_for_work()
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._look.wait()
+            except TimeoutError:
+                continue
+
+    async def _look_for_work(self) -> None:
+        try:
+            work = await self._tools.platform.work(self._presence.device)
+            for rental in work.rentals:
+                if rental.rental_id not in self._known and rental.state not in TERMINAL:
+                    await self._engage(rental.rental_id)
+            if self._is_free():
+                for quote in work.quotes:
+                    await self._negotiator.answer(quote)
+        except PlatformError as error:
+            self._tools.announce("platform_unreachable", detail=str(error))
+
+    def _is_free(self) -> bool:
+        return not any(engagement.occupies_machine for engagement in self._engagements.values())
+
+    async def _engage(self, rental_id: bytes) -> None:
+        agreement = await self._tools.platform.agreement(rental_id)
+        self._known.add(rental_id)
+        try:
+            agreement.check(self._tools.clock.now())
+        except RentalError as error:
+            self._tools.announce(
+                "agreement_refused", rental_id=_hex(rental_id), code=error.code, detail=str(error)
+            )
+            return
+        if (
+            agreement.rental_id != rental_id
+            or agreement.agreement.pay.meter != self._tools.meter_key.identity
+        ):
+            self._tools.announce(
+                "agreement_refused",
+                rental_id=_hex(rental_id),
+                code="other_device",
+                detail="not for this machine",
+            )
+            return
+        self._tools.announce("agreed", rental_id=_hex(rental_id), all_in=agreement.agreement.all_in)
+        self._start(Engagement(self._tools, agreement))
+
+    def _resume_logs(self) -> None:
+        for path in sorted(self._tools.folder.glob("*.log")):
+            log = RentalLog.open(path)
+            if log.cut is not None:
+                self._tools.announce("log_cut", rental_id=_hex(log.rental_id), detail=log.cut)
+            self._known.add(log.rental_id)
+            self._start(Engagement(self._tools, log.start.agreement, log))
+
+    def _start(self, engagement: Engagement) -> None:
+        self._engagements[engagement.rental_id] = engagement
+        self._spawn(self._carry(engagement))
+
+    async def _carry(self, engagement: Engagement) -> None:
+        try:
+            has_bill = await engagement.run()
+        except BillWrong as error:
+            self._tools.announce("bill_refused", rental_id=_hex(engagement.rental_id), detail=str(error))
+            has_bill = False
+        del self._engagements[engagement.rental_id]
+        self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=has_bill))
+        self._look.set()
+
+    # -- what the broker brings ------------------------------------------------------------------------------
+
+    def on_line_up(self) -> None:
+        """Look for what was missed while the line was down."""
+        self._look.set()
+        for engagement in self._engagements.values():
+            engagement.on_line_up()
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Act on a message; one that is not understood is announced and ignored."""
+        word = topic.partition(f"hireling/{_hex(self._presence.device)}/")[2]
+        try:
+            if act := self._acts.get(word):
+                act(payload)
+        except ValidationError as error:
+            first = error.errors()[0]
+            self._tools.announce("message_ignored", topic=topic, reason=f"{first['loc']}: {first['msg']}")
+
+    def _on_notice(self, payload: bytes) -> None:
+        self._look.set()
+        for engagement in self._engagements.values():
+            engagement.on_rental_changed()
+
+    def _on_ack(self, payload: bytes) -> None:
+        ack = Ack.model_validate_json(payload)
+        for engagement in self._engaged(ack.rental_id):
+            engagement.on_ack(ack.seq)
+
+    def _on_refusal(self, payload: bytes) -> None:
+        refused = Refused.model_validate_json(payload)
+        for engagement in self._engaged(refused.rental_id):
+            engagement.on_refusal(seq=refused.seq, code=refused.code, detail=refused.detail)
+
+    def _on_ceiling(self, payload: bytes) -> None:
+        signed = SignedCeiling.model_validate_json(payload)
+        for engagement in self._engaged(signed.ceiling.rental_id):
+            engagement.on_ceiling(signed)
+
+    def _on_ask(self, payload: bytes) -> None:
+        ask = Ask.model_validate_json(payload)
+        for engagement in self._engaged(ask.rental_id):
+            challenge = engagement.on_ask(ask)
+            if challenge is not None:
+                self._spawn(engagement.send_challenge(challenge))
+
+    def _on_answer(self, payload: bytes) -> None:
+        answer = Answer.model_validate_json(payload)
+        for engagement in self._engaged(answer.rental_id):
+            engagement.on_answer(answer)
+
+    def _engaged(self, rental_id: bytes) -> list[Engagement]:
+        """Return the engagement a message is for: one, or none when it is another's or over."""
+        found = self._engagements.get(rental_id)
+        return [found] if found else []
+
+    # -- tasks -----------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        # A part that broke ends the agent: the log holds everything, and a restart goes on from it.
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _stop_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _hex(value: bytes) -> str:
+    return f"0x{value.hex()}"

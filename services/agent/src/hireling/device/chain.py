@@ -1,0 +1,75 @@
+"""What the device asks the chain itself, taking nobody's word for it: is the renter's money really there?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hireling.json_rpc import ChainUnreachable, JsonRpc
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.escrow_math import Slot
+from hireling.rental.signing import keccak256
+
+RENTALS = keccak256(b"rentals(bytes32)")[:4]
+WORD = 32
+OPEN = 1  # escrow: bits of a slot's status
+FULLY_FUNDED_BPS = 10_000
+
+
+class NotFunded(Exception):
+    """The chain does not hold the money, or not deeply enough yet; asking again later may change that."""
+
+
+class WrongChain(Exception):
+    """The node belongs to another chain than the agreement."""
+
+
+@dataclass(frozen=True)
+class Funding:
+    """What the chain says, k blocks deep."""
+
+    slot: Slot
+    block: int
+
+
+class EscrowReader:
+    """Reads the escrow's one slot per rental."""
+
+    def __init__(self, rpc: JsonRpc, *, confirmations: int) -> None:
+        """``confirmations`` (>= 1): 1 believes the newest block, k only what lies under k - 1 more."""
+        self._rpc = rpc
+        self._confirmations = confirmations
+
+    async def funding(self, agreement: SignedAgreement) -> Funding:
+        """Return the rental's slot, open and fully funded. Raises NotFunded, WrongChain, ChainUnreachable."""
+        domain = agreement.domain
+        chain_id = await self._rpc.chain_id()
+        if chain_id != domain.chain_id:
+            raise WrongChain(f"the node is on chain {chain_id}, the agreement on chain {domain.chain_id}")
+        block = await self._rpc.height() - (self._confirmations - 1)
+        if block < 0:
+            raise NotFunded(f"the chain is not yet {self._confirmations} blocks long")
+        answer = await self._rpc.read(domain.escrow, RENTALS + agreement.rental_id, block=block)
+        slot = decode_slot(answer)
+        if not slot.status & OPEN:
+            raise NotFunded(f"no money for this rental in block {block} (status {int(slot.status)})")
+        if slot.funded_bps < FULLY_FUNDED_BPS:
+            raise NotFunded(
+                f"funded to {slot.funded_bps} of {FULLY_FUNDED_BPS} basis points in block {block}"
+            )
+        return Funding(slot=slot, block=block)
+
+
+def decode_slot(answer: bytes) -> Slot:
+    """Return the slot in an answer of ``rentals(bytes32)``. Raises ChainUnreachable when it is no such
+    answer.
+    """
+    if len(answer) != 5 * WORD:
+        raise ChainUnreachable(
+            f"the escrow's answer is {len(answer)} bytes long where 160 were due: no escrow there?"
+        )
+    paid, tail, claim_by, funded_bps, status = (
+        int.from_bytes(answer[i : i + WORD]) for i in range(0, 5 * WORD, WORD)
+    )
+    fields: dict[str, Any] = {
+        "paid": paid, "tail": tail, "claim_by": claim_by, "funded_bps": funded_bps, "status": status
+    }  # fmt: skip
+    return Slot(**fields)

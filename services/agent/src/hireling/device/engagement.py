@@ -1,0 +1,250 @@
+"""One rental in the device's life: from the agreement, through money seen on the chain, unlocking and
+service, to a countersigned bill.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hireling.announce import Announce
+from hireling.clock import Clock
+from hireling.device.chain import EscrowReader, NotFunded, WrongChain
+from hireling.device.log import RentalLog, Start, log_path
+from hireling.device.session import RentalSession
+from hireling.device.settling import Settling
+from hireling.device.unlock import Answer, Ask, Challenge, UnlockGate, UnlockRefused
+from hireling.device.uplink import Uplink
+from hireling.drivers.driver import Driver, DriverFailed
+from hireling.durable import make_private_folder
+from hireling.json_rpc import ChainUnreachable
+from hireling.mqtt_line import LineDown, MqttLine, topic_of
+from hireling.platform_client import PlatformClient
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.close import UnlockAction
+from hireling.rental.errors import CeilingRefused, SignatureMismatch
+from hireling.rental.signing import Signer
+from hireling.rental.states import State, deadline, facts_of
+
+CHAIN_POLL_SECONDS = 1.0
+# What a refused reading means for the ones after it: with these the platform only waits for another message.
+HARMLESS_REFUSALS = frozenset({"gap", "unknown_rental"})
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every engagement of a device shares."""
+
+    platform: PlatformClient
+    chain: EscrowReader
+    line: MqttLine
+    driver: Driver
+    meter_key: Signer
+    agent_key: Signer
+    clock: Clock
+    announce: Announce
+    folder: Path
+    bills: Path
+    device: bytes
+    in_use: asyncio.Lock
+    """Held while the machine serves: one rental at a time."""
+
+
+class Engagement:
+    """Carries one rental to its end, however often the agent is restarted on the way."""
+
+    def __init__(self, tools: Tools, agreement: SignedAgreement, log: RentalLog | None = None) -> None:
+        self._tools = tools
+        self._agreement = agreement
+        self._log = log
+        self._gate = UnlockGate(agreement)
+        self._unlocked = asyncio.Event()
+        self._ceiling_came = asyncio.Event()
+        self._session: RentalSession | None = None
+        self._uplink: Uplink | None = None
+        self._settling = Settling(
+            platform=tools.platform, key=tools.agent_key, announce=tools.announce, bills=tools.bills
+        )
+
+    @property
+    def rental_id(self) -> bytes:
+        """Return the rental's id."""
+        return self._agreement.rental_id
+
+    @property
+    def occupies_machine(self) -> bool:
+        """Return whether the machine is promised to this rental or serving it."""
+        return self._log is None or not self._log.is_over
+
+    async def run(self) -> bool:
+        """Carry the rental to its end; return whether it came to a bill (False: never funded, or cancelled).
+        Raises BillWrong.
+        """
+        if self._log is None and not await self._wait_for_money():
+            return False
+        log = self._require_log()
+        uplink = self._uplink = Uplink(
+            log, line=self._tools.line, topic=self._topic("readings"), announce=self._tools.announce
+        )
+        sending = asyncio.create_task(uplink.run())
+        try:
+            if not log.is_over:
+                async with self._tools.in_use:
+                    await self._serve(log)
+            uplink.wake()
+            await self._settling.close(log)
+            await sending
+            bill = await self._settling.settle(log)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        log.note_finished()
+        log.close()
+        log_path(self._tools.folder, self.rental_id).replace(
+            make_private_folder(self._tools.folder / "finished") / f"{self.rental_id.hex()}.log"
+        )
+        return bill is not None
+
+    # -- what the broker brings ------------------------------------------------------------------------------
+
+    def on_ack(self, seq: int) -> None:
+        """Note how far the platform holds the readings."""
+        if self._uplink is not None:
+            self._uplink.note_ack(seq)
+        if self._session is not None:
+            self._session.heard()
+
+    def on_line_up(self) -> None:
+        """Send again what may be lost."""
+        if self._uplink is not None:
+            self._uplink.send_again()
+
+    def on_refusal(self, *, seq: int, code: str, detail: str) -> None:
+        """Stop when a reading can never count: nothing after it could be paid either."""
+        self._tools.announce("reading_refused", rental_id=self._id, seq=seq, code=code, detail=detail)
+        if code not in HARMLESS_REFUSALS and self._session is not None:
+            self._session.stop(f"refused: {code}")
+
+    def on_ceiling(self, signed: SignedCeiling) -> None:
+        """Serve under a new ceiling."""
+        session = self._session
+        if session is None:
+            return  # not funded in the device's eyes yet, or over: the renter sends it again until it counts
+        try:
+            session.take_ceiling(signed)
+        except (CeilingRefused, SignatureMismatch) as error:
+            self._tools.announce("ceiling_refused", rental_id=self._id, code=error.code, detail=str(error))
+            return
+        self._ceiling_came.set()
+
+    def on_rental_changed(self) -> None:
+        """Look at once, where the next look would have come later."""
+        self._settling.hurry()
+
+    def on_ask(self, ask: Ask) -> Challenge | None:
+        """Return the challenge for a wish, or None while there is nothing to grant."""
+        if self._session is None:
+            return None
+        if ask.action is UnlockAction.UNLOCK and not self._session.can_begin():
+            return None
+        return self._gate.challenge(ask.action)
+
+    def on_answer(self, answer: Answer) -> None:
+        """Grant what a right answer asks for."""
+        try:
+            action = self._gate.check(answer)
+        except UnlockRefused as error:
+            self._tools.announce("unlock_refused", rental_id=self._id, detail=str(error))
+            return
+        if action is UnlockAction.UNLOCK:
+            self._unlocked.set()
+        elif self._session is not None:
+            self._session.stop("renter_stopped")
+            self._unlocked.set()
+
+    async def send_challenge(self, challenge: Challenge) -> None:
+        """Publish a challenge; a lost one is asked for again."""
+        try:
+            await self._tools.line.publish(self._topic("unlock/challenge"), challenge.model_dump_json())
+        except LineDown as error:
+            self._tools.announce("challenge_not_sent", rental_id=self._id, detail=str(error))
+
+    # -- the way ---------------------------------------------------------------------------------------------
+
+    async def _wait_for_money(self) -> bool:
+        said = ""
+        while self._tools.clock.now() <= _moment(self._agreement.agreement.rules.fund_by):
+            try:
+                funding = await self._tools.chain.funding(self._agreement)
+            except (NotFunded, ChainUnreachable, WrongChain) as error:
+                if str(error) != said and not isinstance(error, NotFunded):
+                    self._tools.announce("chain_unclear", rental_id=self._id, detail=str(error))
+                said = str(error)
+                await self._tools.clock.sleep(CHAIN_POLL_SECONDS)
+                continue
+            start = Start(agreement=self._agreement, funded_bps=funding.slot.funded_bps)
+            self._log = RentalLog.create(log_path(self._tools.folder, self.rental_id), start)
+            self._tools.announce("money_seen", rental_id=self._id, block=funding.block)
+            return True
+        self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
+        return False
+
+    async def _serve(self, log: RentalLog) -> None:
+        session = self._session = RentalSession(
+            log=log,
+            driver=self._tools.driver,
+            key=self._tools.meter_key,
+            clock=self._tools.clock,
+            announce=self._tools.announce,
+            on_reading=self._wake_uplink,
+        )
+        is_new = log.last is None
+        if is_new and not await self._wait_for_unlock():
+            log.note_end("never_unlocked")
+            return
+        self._tools.announce("rental_started" if is_new else "rental_resumed", rental_id=self._id)
+        try:
+            reason = await session.serve()
+        except DriverFailed as error:
+            # Dead on arrival: the first reading was never signed, and a zero close refunds the
+            # renter at once.
+            self._tools.announce("dead_on_arrival", rental_id=self._id, detail=str(error))
+            log.note_end("dead_on_arrival")
+            return
+        finally:
+            self._session = None
+        self._tools.announce("rental_ended", rental_id=self._id, reason=reason, amount_due=session.amount_due)
+
+    async def _wait_for_unlock(self) -> bool:
+        now = self._tools.clock.now()
+        ends = deadline(State.FUNDED, facts_of(self._agreement.agreement, entered_at=now)) or now
+        self._tools.announce("waiting_for_unlock", rental_id=self._id)
+        while self._tools.clock.now() < ends:
+            left = (ends - self._tools.clock.now()).total_seconds()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._unlocked.wait()
+                return True
+        return False
+
+    def _wake_uplink(self) -> None:
+        if self._uplink is not None:
+            self._uplink.wake()
+
+    def _require_log(self) -> RentalLog:
+        if self._log is None:
+            raise RuntimeError("an engagement runs only with its log")
+        return self._log
+
+    def _topic(self, word: str) -> str:
+        return topic_of(self._tools.device, word)
+
+    @property
+    def _id(self) -> str:
+        return f"0x{self.rental_id.hex()}"
+
+
+def _moment(unix_seconds: int) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, tz=UTC)

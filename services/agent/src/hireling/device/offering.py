@@ -1,0 +1,131 @@
+"""What the machine offers: its driver's facts and its owner's wishes become a listing."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from hireling.drivers.driver import BadInput, Facts
+from hireling.mqtt_line import topic_of
+from hireling.rental.errors import Malformed
+from hireling.rental.listing import ListingDocument
+from hireling.rental.money import Token, parse_amount
+from hireling.rental.tariff import Rate, Tariff
+from hireling.rental.terms import device_id
+
+LISTED_FOR = timedelta(hours=24)  # protocol.md: a listing expires after at most 24 hours
+LISTED_AGAIN_AFTER = timedelta(hours=12)
+NOTICE_SECONDS = 600
+GRACE_SECONDS = 60
+# The escrow's shortest windows: an hour each.
+CLAIM_WINDOW_SECONDS = 3600
+CHALLENGE_WINDOW_SECONDS = 3600
+LONGEST_RENTAL_SECONDS = 24 * 3600
+THING_CONTEXT = "https://www.w3.org/2022/wot/td/v1.1"
+SHORTEST_CEILING_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the owner asks for; None leaves it to the driver."""
+
+    price: str | None = None
+    """Amount per the driver's unit of use, such as ``0.40`` for 0.40 a kWh."""
+    flat: str | None = None
+    deposit: str = "0.50"
+    floor_percent: int = 80
+    """The least of the listed price, in percent, that the agent may go down to."""
+    ceiling_seconds: int | None = None
+    grace_seconds: int = GRACE_SECONDS
+    notice_seconds: int = NOTICE_SECONDS
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who offers: the owner, its agent and the machine's meter."""
+
+    owner: bytes
+    owner_agent: bytes
+    meter: bytes
+
+    @property
+    def device(self) -> bytes:
+        """Return the device's id."""
+        return device_id(self.meter)
+
+
+def tariff_of(facts: Facts, wishes: Wishes, token: Token) -> Tariff:
+    """Return the tariff: a flat fee and a price per unit of use. Raises BadInput for an amount the token
+    cannot express.
+    """
+    pricing = facts.pricing
+    per_unit = _amount(wishes.price or pricing.default, token, "price")
+    rate = Fraction(per_unit, pricing.per)
+    return Tariff(
+        currency=token.symbol,
+        counters=facts.counters,
+        flat=_amount(wishes.flat or pricing.default_flat, token, "flat fee"),
+        rates=(Rate(kind="use", counter=pricing.counter, rate=rate.numerator, per=rate.denominator),),
+    )
+
+
+def listing_of(
+    facts: Facts, wishes: Wishes, *, parties: Parties, token: Token, now: datetime
+) -> ListingDocument:
+    """Return what the machine offers from ``now`` on. Raises BadInput."""
+    ceiling_seconds = wishes.ceiling_seconds or facts.ceiling_seconds
+    if ceiling_seconds < SHORTEST_CEILING_SECONDS:
+        raise BadInput(f"a ceiling of {ceiling_seconds} s: at least {SHORTEST_CEILING_SECONDS}")
+    return ListingDocument(
+        device=parties.device,
+        owner=parties.owner,
+        owner_agent=parties.owner_agent,
+        meter=parties.meter,
+        title=facts.title,
+        kind=facts.kind,
+        thing=thing_description(facts, parties.device),
+        tariff=tariff_of(facts, wishes, token),
+        deposit=_amount(wishes.deposit, token, "deposit"),
+        time_factor=facts.time_factor,
+        ceiling_seconds=ceiling_seconds,
+        grace=wishes.grace_seconds,
+        notice=wishes.notice_seconds,
+        claim_window=CLAIM_WINDOW_SECONDS,
+        challenge_window=CHALLENGE_WINDOW_SECONDS,
+        max_seconds=LONGEST_RENTAL_SECONDS,
+        valid_until=int((now + LISTED_FOR).timestamp()),
+    )
+
+
+def thing_description(facts: Facts, device: bytes) -> dict[str, Any]:
+    """Return the machine's W3C WoT Thing Description (1.1): its counters as properties, observed on the
+    readings' topic.
+    """
+    topic = topic_of(device, "readings")
+    properties = {
+        counter.name: {
+            "type": "integer",
+            "unit": counter.unit,
+            "readOnly": True,
+            "observable": True,
+            "forms": [{"href": f"mqtt://broker/{topic}", "op": ["observeproperty"]}],
+        }
+        for counter in facts.counters
+    }
+    thing: dict[str, Any] = {
+        "@context": THING_CONTEXT,
+        "id": f"urn:hireling:0x{device.hex()}",
+        "title": facts.title,
+        "description": facts.description,
+        "securityDefinitions": {"unlock": {"scheme": "auto"}},
+        "security": ["unlock"],
+        "properties": properties,
+    }
+    return thing | ({"hireling:details": facts.details} if facts.details else {})
+
+
+def _amount(text: str, token: Token, what: str) -> int:
+    try:
+        return parse_amount(text, token)
+    except Malformed as error:
+        raise BadInput(f"{what}: {error}") from error

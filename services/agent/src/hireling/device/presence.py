@@ -1,0 +1,172 @@
+"""The machine's presence at the marketplace: it proves its keys, lists itself, and gives a sign of life every
+few seconds.
+"""
+
+import secrets
+from datetime import timedelta
+
+from hireling.announce import Announce
+from hireling.clock import Clock
+from hireling.device.offering import LISTED_AGAIN_AFTER, Parties, Wishes, listing_of
+from hireling.drivers.driver import Facts
+from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformError, PlatformUnreachable
+from hireling.platform_views import DeviceView, PlatformView
+from hireling.rental.close import Possession
+from hireling.rental.documents import document_hash
+from hireling.rental.listing import Heartbeat, ListingDocument, SignedListing, sign_listing
+from hireling.rental.mandate import MandateLimits, SignedMandate, sign_mandate
+from hireling.rental.signing import Secp256k1Key, Signer, sign
+from hireling.rental.typed_data import Domain
+
+HEARTBEAT_SECONDS = 10.0
+REGISTRATION_POLL_SECONDS = 0.5
+PROOF_HOLDS = timedelta(hours=1)
+MANDATE_HOLDS = timedelta(days=365)
+# What a machine's own agent may promise in one rental; its owner's money is never at stake beyond the
+# machine's work.
+UNBOUNDED = (1 << 96) - 1
+LONGEST_WINDOW_SECONDS = 30 * 24 * 3600
+HIGHEST_FEE_BPS = 1000
+
+
+class Presence:
+    """Keeps one machine known, listed and alive."""
+
+    def __init__(
+        self,
+        *,
+        platform: PlatformClient,
+        facts: PlatformView,
+        machine: Facts,
+        wishes: Wishes,
+        owner: Secp256k1Key,
+        agent: Signer,
+        meter: Signer,
+        clock: Clock,
+        announce: Announce,
+    ) -> None:
+        self._platform = platform
+        self._facts = facts
+        self._machine = machine
+        self._wishes = wishes
+        self._owner = owner
+        self._agent = agent
+        self._meter = meter
+        self._clock = clock
+        self._announce = announce
+        self.parties = Parties(owner=owner.identity, owner_agent=agent.identity, meter=meter.identity)
+        self.domain = Domain(chain_id=facts.chain_id, escrow=facts.escrow)
+        self.mandate = self._mandate()
+        self._listings: dict[bytes, ListingDocument] = {}
+        self._listed_at = clock.now()
+
+    @property
+    def device(self) -> bytes:
+        """Return the device's id."""
+        return self.parties.device
+
+    def listing(self, document: bytes) -> ListingDocument | None:
+        """Return a listing of this machine by its hash, if this agent published it since it started."""
+        return self._listings.get(document)
+
+    async def arrive(self) -> None:
+        """Register the machine, wait until the chain knows it, and list it. Raises PlatformError."""
+        view = await self._register()
+        while not view.registered:
+            await self._clock.sleep(REGISTRATION_POLL_SECONDS)
+            view = await self._platform.device(self.device)
+        self._announce(
+            "registered",
+            device=f"0x{self.device.hex()}",
+            owner=f"0x{self._owner.identity.hex()}",
+            tx_hash=f"0x{view.tx_hash.hex()}" if view.tx_hash else None,
+        )
+        await self._list()
+
+    async def stay(self) -> None:
+        """Give signs of life until cancelled; list again before the listing expires."""
+        is_away = False
+        while True:
+            try:
+                await self._beat()
+                if self._clock.now() - self._listed_at > LISTED_AGAIN_AFTER:
+                    await self._list()
+                is_away = False
+            except PlatformError as error:
+                if not is_away:
+                    self._announce("platform_unreachable", detail=str(error))
+                is_away = True
+            await self._clock.sleep(HEARTBEAT_SECONDS)
+
+    async def _register(self) -> DeviceView:
+        valid_until = int((self._clock.now() + PROOF_HOLDS).timestamp())
+        registry = Domain(chain_id=self._facts.chain_id, escrow=self._facts.registry)
+        proof = Possession(owner=self._owner.identity, registry=self._facts.registry, valid_until=valid_until)
+        registration = {
+            "meter": f"0x{self._meter.identity.hex()}",
+            "owner": f"0x{self._owner.identity.hex()}",
+            "owner_agent": f"0x{self._agent.identity.hex()}",
+            "mandate": self.mandate.model_dump(mode="json"),
+            "metadata_hash": f"0x{self._metadata_hash().hex()}",
+            "valid_until": str(valid_until),
+            "possession": f"0x{sign(self._meter, registry, proof).hex()}",
+        }
+        while True:
+            try:
+                return await self._platform.register(registration)
+            except PlatformUnreachable as error:
+                self._announce("platform_unreachable", detail=str(error))
+                await self._clock.sleep(HEARTBEAT_SECONDS / 5)
+
+    def _metadata_hash(self) -> bytes:
+        document = self._document()
+        return document_hash({"title": document.title, "thing": document.thing})
+
+    async def _list(self) -> None:
+        document = self._document()
+        signed: SignedListing = sign_listing(self._agent, self.domain, document)
+        view = await self._platform.publish_listing(signed)
+        self._listings[signed.hash] = document
+        self._listed_at = self._clock.now()
+        await self._beat()
+        self._announce(
+            "listed",
+            device=f"0x{self.device.hex()}",
+            listing=f"0x{view.listing.hex()}",
+            title=document.title,
+            kind=document.kind,
+            default_seconds=self._machine.default_seconds,
+        )
+
+    async def _beat(self) -> None:
+        heartbeat = Heartbeat(device=self.device, at=int(self._clock.now().timestamp()))
+        await self._platform.heartbeat(heartbeat, sign(self._meter, self.domain, heartbeat))
+
+    def _document(self) -> ListingDocument:
+        return listing_of(
+            self._machine, self._wishes, parties=self.parties, token=self._facts.money, now=self._clock.now()
+        )
+
+    def _mandate(self) -> SignedMandate:
+        limits = MandateLimits(
+            per_rental=UNBOUNDED,
+            total=UNBOUNDED,
+            max_rate_per_hour=UNBOUNDED,
+            price_floor_percent=self._wishes.floor_percent,
+            kinds=(self._machine.kind,),
+            arbiters=(self._facts.arbiter,),
+            tokens=(self._facts.token.address,),
+            max_fee_bps=HIGHEST_FEE_BPS,
+            longest_notice=LONGEST_WINDOW_SECONDS,
+            longest_claim_window=LONGEST_WINDOW_SECONDS,
+            longest_challenge_window=LONGEST_WINDOW_SECONDS,
+        )
+        return sign_mandate(
+            self._owner,
+            self.domain,
+            agent=self._agent.identity,
+            limits=limits,
+            valid_until=int((self._clock.now() + MANDATE_HOLDS).timestamp()),
+            revocation=secrets.token_bytes(32),
+        )

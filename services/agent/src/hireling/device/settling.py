@@ -1,0 +1,159 @@
+"""After the last reading: the owner's agent signs the close, waits for the bill, checks it against the
+device's log, countersigns.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from hireling.announce import Announce
+from hireling.device.log import RentalLog
+from hireling.durable import make_private_folder, write_atomically
+from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
+from hireling.rental.bill import BillEnvelope, SignedBill, verify_bill
+from hireling.rental.close import Close
+from hireling.rental.documents import document_hash
+from hireling.rental.errors import BillInvalid
+from hireling.rental.signing import Signer, sign
+from hireling.rental.states import State
+from hireling.rental.typed_data import hash_struct
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+WITHOUT_BILL = frozenset({State.CANCELLED, State.EXPIRED})
+
+
+class BillWrong(Exception):
+    """The bill is not what the device measured; it is not countersigned, and the log stays as evidence."""
+
+
+class Settling:
+    """Tries until the marketplace has what it needs; a marketplace that stays away leaves the chain's own
+    deadlines.
+    """
+
+    def __init__(self, *, platform: PlatformClient, key: Signer, announce: Announce, bills: Path) -> None:
+        self._platform = platform
+        self._key = key
+        self._announce = announce
+        self._bills = bills
+        self._hint = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Look again now."""
+        self._hint.set()
+
+    async def close(self, log: RentalLog) -> None:
+        """Hand in the owner's half of the close over the last reading's amount."""
+        close = final_close(log)
+        signature = sign(self._key, log.start.agreement.domain, close)
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._platform.submit_close(close, by="owner", signature=signature)
+            except PlatformRefused as error:
+                # Perhaps settled without it (claims and deadlines), or the last readings
+                # are still on their way.
+                if await self._has_bill(log):
+                    return
+                self._announce("close_refused", rental_id=_id(log), code=error.code, detail=str(error))
+            except PlatformError as error:
+                self._announce("platform_unreachable", detail=str(error))
+            else:
+                self._announce("close_signed", rental_id=_id(log), use=close.use)
+                return
+            await self._pause(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def settle(self, log: RentalLog) -> SignedBill | None:
+        """Wait for the bill, check it, countersign it and keep it; None when the rental was cancelled. Raises
+        BillWrong.
+        """
+        bill = await self._wait_for_bill(log)
+        if bill is None:
+            return None
+        check_bill(bill, log)
+        countersigned = await self._countersign(bill, log)
+        path = make_private_folder(self._bills) / f"{_id(log)}.json"
+        write_atomically(path, countersigned.model_dump_json(indent=1).encode())
+        self._announce("bill_countersigned", rental_id=_id(log), total=int(bill.bill.total), path=str(path))
+        return countersigned
+
+    async def _wait_for_bill(self, log: RentalLog) -> SignedBill | None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                rental = await self._platform.rental(log.rental_id)
+                if rental.bill:
+                    return await self._platform.bill(log.rental_id)
+                if rental.state in WITHOUT_BILL:
+                    self._announce("rental_cancelled", rental_id=_id(log), state=rental.state.value)
+                    return None
+            except PlatformNotFound:
+                pass  # the marketplace lags behind the agreement it was given; the next look may find it
+            except PlatformError as error:
+                self._announce("platform_unreachable", detail=str(error))
+            await self._pause(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+
+    async def _countersign(self, bill: SignedBill, log: RentalLog) -> SignedBill:
+        envelope = BillEnvelope(
+            rental_id=log.rental_id,
+            readings_root=bill.bill.readings_root,
+            document=document_hash(bill.bill),
+        )
+        signature = sign(self._key, log.start.agreement.domain, envelope)
+        while True:
+            try:
+                return await self._platform.countersign_bill(log.rental_id, signature)
+            except PlatformRefused:
+                raise
+            except PlatformError as error:
+                self._announce("platform_unreachable", detail=str(error))
+                await self._pause(LONGEST_PAUSE_SECONDS)
+
+    async def _has_bill(self, log: RentalLog) -> bool:
+        try:
+            return (await self._platform.rental(log.rental_id)).bill
+        except PlatformError:
+            return False
+
+    async def _pause(self, seconds: float) -> None:
+        self._hint.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hint.wait()
+
+
+def final_close(log: RentalLog) -> Close:
+    """Return the close that both sides sign: the last reading's amount, valid for as long as claims are.
+
+    Every value follows from the agreement and the last reading, so both sides build the same one without
+    talking.
+    """
+    return Close(
+        rental_id=log.rental_id,
+        use=log.last.signed.reading.amount_due if log.last else 0,
+        damage=0,
+        valid_until=log.start.agreement.agreement.claim_by,
+    )
+
+
+def check_bill(signed: SignedBill, log: RentalLog) -> None:
+    """Check a bill for itself and against the device's own last reading. Raises BillWrong."""
+    try:
+        verify_bill(signed)
+    except BillInvalid as error:
+        raise BillWrong(f"the bill does not check: {error}") from error
+    if signed.bill.rental.rental_id != log.rental_id:
+        raise BillWrong("the bill belongs to another rental")
+    if log.last is None:
+        return
+    last = signed.bill.readings[-1].reading if signed.bill.readings else None
+    if last is None or hash_struct(last) != hash_struct(log.last.signed.reading):
+        raise BillWrong(f"the bill ends with another reading than number {log.last.seq}, the device's last")
+
+
+def _id(log: RentalLog) -> str:
+    return f"0x{log.rental_id.hex()}"

@@ -1,0 +1,1 @@
+"""This computer, metered by its own operating system."""

@@ -1,0 +1,1 @@
+"""A recorded machine, played back faster than it ran."""

@@ -1,0 +1,58 @@
+"""A node's JSON-RPC, spoken plainly: agents only read the chain, and need no library for that."""
+
+from typing import Any
+
+import httpx
+
+TIMEOUT_SECONDS = 5.0
+
+
+class ChainUnreachable(Exception):
+    """The node did not answer, or not as a node does; nothing was changed."""
+
+
+class JsonRpc:
+    """One node."""
+
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._url = url
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, transport=transport)
+
+    async def chain_id(self) -> int:
+        """Return the chain's id. Raises ChainUnreachable."""
+        return int(str(await self._call("eth_chainId")), 16)
+
+    async def height(self) -> int:
+        """Return the newest block's number. Raises ChainUnreachable."""
+        return int(str(await self._call("eth_blockNumber")), 16)
+
+    async def block_time(self, block: int) -> int:
+        """Return a block's Unix time in seconds. Raises ChainUnreachable."""
+        found = await self._call("eth_getBlockByNumber", hex(block), False)  # noqa: FBT003 - the method's own signature
+        if not isinstance(found, dict) or "timestamp" not in found:
+            raise ChainUnreachable(f"{self._url} knows no block {block}")
+        return int(found["timestamp"], 16)
+
+    async def read(self, contract: bytes, calldata: bytes, *, block: int | None = None) -> bytes:
+        """Return what a view function answers at a block, or at the newest. Raises ChainUnreachable."""
+        call = {"to": f"0x{contract.hex()}", "data": f"0x{calldata.hex()}"}
+        answer = await self._call("eth_call", call, "latest" if block is None else hex(block))
+        if not isinstance(answer, str):
+            raise ChainUnreachable(f"{self._url} answered eth_call with {answer!r}")
+        return bytes.fromhex(answer.removeprefix("0x"))
+
+    async def close(self) -> None:
+        """Free the connections."""
+        await self._http.aclose()
+
+    async def _call(self, method: str, *params: Any) -> object:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        try:
+            response = await self._http.post(self._url, json=body)
+            answer = response.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise ChainUnreachable(f"the node {self._url} does not answer {method}: {error!r}") from error
+        if not isinstance(answer, dict) or "result" not in answer:
+            raise ChainUnreachable(f"the node {self._url} refuses {method}: {answer}")
+        result: object = answer["result"]
+        return result

@@ -1,0 +1,269 @@
+"""The marketplace over HTTP: one method per call, timeouts everywhere, retries only where repeating does no
+harm.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRefused, PlatformUnreachable
+from hireling.platform_views import (
+    DeviceView,
+    ListingView,
+    PlatformView,
+    QuoteView,
+    RefusalView,
+    RentalView,
+    Side,
+    WalletView,
+    WorkView,
+)
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.bill import SignedBill
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.close import Close
+from hireling.rental.listing import Heartbeat, SignedListing
+from hireling.rental.offer import QuoteRequest, SignedOffer
+from hireling.rental.reading import SignedReading
+
+TIMEOUT_SECONDS = 10.0
+LONG_POLL_SECONDS = 8
+# A GET, or a POST under one Idempotency-Key, is tried this often in all.
+TRIES = 3
+BETWEEN_TRIES_SECONDS = 0.3
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """The first page of a list."""
+
+    items: tuple[Item, ...]
+
+
+class PlatformClient:
+    """One marketplace. Every method raises PlatformUnreachable, PlatformFault or PlatformRefused (see
+    platform_errors).
+    """
+
+    def __init__(self, gateway: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._gateway = gateway.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self._gateway,
+            timeout=TIMEOUT_SECONDS,
+            transport=transport,
+            headers={"User-Agent": "hireling"},
+        )
+
+    @property
+    def gateway(self) -> str:
+        """Return the marketplace's address."""
+        return self._gateway
+
+    async def close(self) -> None:
+        """Free the connections."""
+        await self._http.aclose()
+
+    async def platform(self) -> PlatformView:
+        """Return the marketplace's own facts."""
+        return await self._get("/v1/platform", PlatformView)
+
+    async def health(self) -> Mapping[str, Any]:
+        """Return how the marketplace's services are."""
+        return await self._get("/health", dict[str, Any])
+
+    # -- machines --------------------------------------------------------------------------------------------
+
+    async def register(self, registration: Mapping[str, Any]) -> DeviceView:
+        """Make a device known; idempotent."""
+        return await self._post("/v1/devices", registration, DeviceView)
+
+    async def device(self, device: bytes) -> DeviceView:
+        """Return a device."""
+        return await self._get(f"/v1/devices/{_hex(device)}", DeviceView)
+
+    async def heartbeat(self, heartbeat: Heartbeat, signature: bytes) -> None:
+        """Say that the device is alive."""
+        body = {"heartbeat": heartbeat.model_dump(mode="json"), "signature": _hex(signature)}
+        await self._post(f"/v1/devices/{_hex(heartbeat.device)}/heartbeats", body, dict[str, Any])
+
+    async def work(self, device: bytes) -> WorkView:
+        """Return what waits for the device's agent."""
+        return await self._get(f"/v1/devices/{_hex(device)}/work", WorkView)
+
+    async def publish_listing(self, listing: SignedListing) -> ListingView:
+        """Offer the device; replaces its earlier listing."""
+        return await self._post("/v1/listings", listing.model_dump(mode="json"), ListingView)
+
+    async def listing(self, listing: str) -> ListingView:
+        """Return one listing, by its hash."""
+        return await self._get(f"/v1/listings/{listing}", ListingView)
+
+    async def listings(
+        self, *, kind: str | None = None, online: bool | None = None, limit: int = 50
+    ) -> Sequence[ListingView]:
+        """Return listings, the first page."""
+        query = {"kind": kind, "online": None if online is None else str(online).lower(), "limit": str(limit)}
+        return await self._page("/v1/listings", query, ListingView)
+
+    # -- bargaining ------------------------------------------------------------------------------------------
+
+    async def request_quote(self, request: QuoteRequest, signature: bytes) -> QuoteView:
+        """Ask a device for its price."""
+        body = {"request": request.model_dump(mode="json"), "signature": _hex(signature)}
+        return await self._post("/v1/quotes", body, QuoteView)
+
+    async def quote(self, quote_id: str) -> QuoteView:
+        """Return a session as it stands."""
+        return await self._get(f"/v1/quotes/{quote_id}", QuoteView)
+
+    async def quote_after(self, quote_id: str, offers: int) -> QuoteView:
+        """Wait a few seconds for more than ``offers`` offers or another status, and return the session either
+        way.
+        """
+        query = {"after": str(offers), "wait": str(LONG_POLL_SECONDS)}
+        return await self._get(
+            f"/v1/quotes/{quote_id}", QuoteView, query=query, timeout=LONG_POLL_SECONDS + TIMEOUT_SECONDS
+        )
+
+    async def make_offer(self, quote_id: str, offer: SignedOffer) -> QuoteView:
+        """Put an offer on the table; idempotent by its hash."""
+        return await self._post(f"/v1/quotes/{quote_id}/offers", offer.model_dump(mode="json"), QuoteView)
+
+    async def sign_agreement(self, *, quote_id: str, by: Side, offer: bytes, signature: bytes) -> QuoteView:
+        """Sign the agreement that the last offer makes; idempotent."""
+        body = {"quote_id": quote_id, "by": by, "offer": _hex(offer), "signature": _hex(signature)}
+        return await self._post("/v1/agreements", body, QuoteView)
+
+    async def agreement(self, rental_id: bytes) -> SignedAgreement:
+        """Return what both sides signed."""
+        return await self._get(f"/v1/agreements/{_hex(rental_id)}", SignedAgreement)
+
+    # -- rentals ---------------------------------------------------------------------------------------------
+
+    async def rental(self, rental_id: bytes) -> RentalView:
+        """Return a rental as it stands."""
+        return await self._get(f"/v1/rentals/{_hex(rental_id)}", RentalView)
+
+    async def fund(self, rental_id: bytes, permit: Mapping[str, Any] | None) -> RentalView:
+        """Ask the marketplace to relay the opening of the escrow; idempotent."""
+        return await self._post(f"/v1/rentals/{_hex(rental_id)}/funding", {"permit": permit}, RentalView)
+
+    async def submit_ceiling(self, rental_id: bytes, ceiling: SignedCeiling) -> None:
+        """Hand in a ceiling where the broker cannot be reached; idempotent."""
+        path = f"/v1/rentals/{_hex(rental_id)}/ceilings"
+        await self._post(path, ceiling.model_dump(mode="json"), dict[str, Any])
+
+    async def readings(self, rental_id: bytes, *, after: int, limit: int = 200) -> Sequence[SignedReading]:
+        """Return durable readings above number ``after`` (-1 for all), ascending, at most ``limit``."""
+        query = {"after": str(after), "limit": str(limit)}
+        return await self._page(f"/v1/rentals/{_hex(rental_id)}/readings", query, SignedReading)
+
+    async def refusals(self, rental_id: bytes) -> Sequence[RefusalView]:
+        """Return what was sent for this rental and does not count."""
+        return await self._page(f"/v1/rentals/{_hex(rental_id)}/refusals", {}, RefusalView)
+
+    async def submit_close(self, close: Close, *, by: Side, signature: bytes) -> RentalView:
+        """Hand in one side's half of a close; idempotent by side."""
+        body = {"close": close.model_dump(mode="json"), "by": by, "signature": _hex(signature)}
+        return await self._post(f"/v1/rentals/{_hex(close.rental_id)}/closes", body, RentalView)
+
+    async def bill(self, rental_id: bytes) -> SignedBill:
+        """Return the bill. Raises PlatformNotFound until the rental is settled."""
+        return await self._get(f"/v1/rentals/{_hex(rental_id)}/bill", SignedBill)
+
+    async def countersign_bill(self, rental_id: bytes, signature: bytes) -> SignedBill:
+        """Hand in the owner's agent's signature under the bill; idempotent."""
+        path = f"/v1/bills/{_hex(rental_id)}/countersignature"
+        return await self._post(path, {"signature": _hex(signature)}, SignedBill)
+
+    # -- money -----------------------------------------------------------------------------------------------
+
+    async def wallet(self, address: bytes) -> WalletView:
+        """Return what the chain says of an address."""
+        return await self._get(f"/v1/wallets/{_hex(address)}", WalletView)
+
+    async def faucet(self, address: bytes) -> WalletView:
+        """Ask for test money, on a development chain."""
+        return await self._post("/v1/faucet", {"address": _hex(address)}, WalletView)
+
+    async def withdraw(self, authorization: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask the marketplace to relay a signed transfer."""
+        return await self._post("/v1/withdrawals", authorization, dict[str, Any])
+
+    # -- the line --------------------------------------------------------------------------------------------
+
+    async def _page(self, path: str, query: Mapping[str, str | None], item: type[Item]) -> list[Item]:
+        # Parsed from the text itself: the protocol's models take JSON's lists only there.
+        return list((await self._get(path, Page[item], query=query)).items)  # type: ignore[valid-type]
+
+    async def _get(
+        self,
+        path: str,
+        answer: type[Answer],
+        *,
+        query: Mapping[str, str | None] | None = None,
+        timeout: float = TIMEOUT_SECONDS,  # noqa: ASYNC109 - handed to httpx, which enforces it
+    ) -> Answer:
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        return await self._send("GET", path, answer, params=params, timeout=timeout)
+
+    async def _post(self, path: str, body: Mapping[str, Any], answer: type[Answer]) -> Answer:
+        # The same key on every try: the marketplace answers a repetition with what it answered first.
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/json"}
+        return await self._send("POST", path, answer, content=json.dumps(body), headers=headers)
+
+    async def _send(self, method: str, path: str, answer: type[Answer], **request: Any) -> Answer:
+        response: httpx.Response | None = None
+        for left in reversed(range(TRIES)):
+            try:
+                response = await self._http.request(method, path, **request)
+            except httpx.TransportError as error:
+                if not left:
+                    reason = str(error) or type(error).__name__
+                    raise PlatformUnreachable(f"{self._gateway} does not answer: {reason}") from error
+            else:
+                if response.status_code not in {502, 503, 504} or not left:
+                    break
+            await asyncio.sleep(BETWEEN_TRIES_SECONDS * (TRIES - left))
+        if response is None:
+            raise PlatformUnreachable(f"{self._gateway} does not answer")
+        _raise_for_problem(response, f"{method} {path}")
+        return _parse(TypeAdapter(answer), response.content, path)
+
+
+def _raise_for_problem(response: httpx.Response, call: str) -> None:
+    if response.is_success:
+        return
+    status = response.status_code
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    code, detail = str(problem.get("code", "")), str(problem.get("detail") or problem.get("title") or "")
+    if status in {502, 503, 504}:
+        raise PlatformUnreachable(f"the marketplace is not ready: {detail or status} ({call})")
+    if status >= 500 or not detail:
+        raise PlatformFault(f"{call} answered {status} {detail or response.reason_phrase}")
+    kind = PlatformNotFound if status == 404 else PlatformRefused
+    raise kind(status=status, code=code, detail=detail)
+
+
+def _parse(adapter: TypeAdapter[Answer], content: bytes, path: str) -> Answer:
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        raise PlatformFault(
+            f"{path} answered something else than this version understands: {error}"
+        ) from error
+
+
+def _hex(value: bytes) -> str:
+    return f"0x{value.hex()}"

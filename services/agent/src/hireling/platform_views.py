@@ -1,0 +1,168 @@
+"""What the marketplace answers, as far as an agent reads it; fields that a newer marketplace adds are
+ignored.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from hireling.rental.agreement import Agreement
+from hireling.rental.listing import ListingDocument
+from hireling.rental.money import Token
+from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
+from hireling.rental.states import State
+from hireling.rental.typed_data import Address, Bytes32, HexBytes, Uint96, Uint256
+
+Side = Literal["owner", "renter"]
+
+
+class View(BaseModel):
+    """The base of what is read from the marketplace."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TokenView(View):
+    """The token that rentals are paid in."""
+
+    address: Address
+    symbol: str
+    decimals: int
+
+
+class BrokerView(View):
+    """Where readings go."""
+
+    host: str
+    port: int
+
+
+class PlatformView(View):
+    """The marketplace's own facts."""
+
+    chain_id: int
+    escrow: Address
+    registry: Address
+    token: TokenView
+    fee_bps: int
+    fee_to: Address
+    arbiter: Address
+    bill_signer: HexBytes
+    mqtt: BrokerView
+    rpc_url: str
+    confirmations: int
+    faucet: bool
+
+    @property
+    def terms(self) -> PlatformTerms:
+        """Return what every offer on this marketplace must carry."""
+        return PlatformTerms(
+            chain_id=self.chain_id,
+            escrow=self.escrow,
+            token=self.token.address,
+            fee_bps=self.fee_bps,
+            fee_to=self.fee_to,
+            arbiter=self.arbiter,
+        )
+
+    @property
+    def money(self) -> Token:
+        """Return the token as amounts are spoken of."""
+        return Token(
+            address=self.token.address,
+            symbol=self.token.symbol,
+            decimals=self.token.decimals,
+            chain_id=self.chain_id,
+        )
+
+
+class DeviceView(View):
+    """A device as the marketplace holds it."""
+
+    device: Bytes32
+    owner: HexBytes
+    registered: bool
+    tx_hash: Bytes32 | None = None
+    last_seen: datetime | None = None
+    listing: Bytes32 | None = None
+
+
+class ListingView(View):
+    """A listing and whether its machine is alive."""
+
+    listing: Bytes32
+    document: ListingDocument
+    signature: HexBytes
+    online: bool
+    registered: bool
+
+
+class QuoteView(View):
+    """A bargaining session."""
+
+    quote_id: str
+    status: Literal["open", "agreed", "expired", "ended"]
+    turn: Literal["owner", "renter", "none"]
+    request: QuoteRequest
+    offers: tuple[SignedOffer, ...]
+    signed_by: tuple[Side, ...] = ()
+    rental_id: Bytes32 | None = None
+
+
+class TransactionView(View):
+    """A transaction on the chain that belongs to a rental."""
+
+    kind: str
+    status: str
+    hash: Bytes32 | None = None
+    block: int | None = None
+    gas_used: int | None = None
+    reason: str | None = None
+
+
+class RentalView(View):
+    """A rental as the marketplace sees it."""
+
+    rental_id: Bytes32
+    quote_id: str
+    state: State
+    device: Bytes32
+    agreement: Agreement
+    seq: int | None
+    amount_due: Uint96
+    acknowledged: Uint96
+    funded: Uint96
+    claimed: Uint96
+    fee: Uint96
+    refund: Uint96
+    transactions: tuple[TransactionView, ...]
+    closes_by: tuple[Side, ...] = ()
+    refusals: int
+    bill: bool
+    countersigned: bool
+
+
+class WorkView(View):
+    """What waits for a device's agent."""
+
+    quotes: tuple[QuoteView, ...]
+    rentals: tuple[RentalView, ...]
+
+
+class WalletView(View):
+    """What the chain says of an address."""
+
+    address: Address
+    balance: Uint256
+    credit: Uint256
+    nonce: Uint256
+
+
+class RefusalView(View):
+    """Something that was sent and does not count."""
+
+    source: str
+    seq: int | None
+    code: str
+    detail: str

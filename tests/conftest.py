@@ -1,8 +1,11 @@
 """What holds for every test: unit tests open no network socket; the Unix pairs of event loops stay."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.chain import DevChain, deployed_chain
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -12,3 +15,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(UNIT):
             item.add_marker(pytest.mark.disable_socket)
+
+
+@pytest.fixture(scope="session")
+def session_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChain]:
+    """Run one chain with the contracts deployed for everything that asks for `chain`; it mines at once."""
+    with deployed_chain(tmp_path_factory.mktemp("chain")) as chain:
+        yield chain
+
+
+@pytest.fixture
+def chain(session_chain: DevChain) -> Iterator[DevChain]:
+    """Return the chain as it was deployed; whatever the test does to it is undone, its clock included."""
+    with session_chain.rolled_back():
+        yield session_chain

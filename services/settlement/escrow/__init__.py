@@ -1,0 +1,3 @@
+"""The one door to the chain: what is asked of a node, what is sent to the contracts, and what their answers
+mean.
+"""

@@ -1,0 +1,212 @@
+"""A chain's node, asked over JSON-RPC: every call has a timeout, and three things may go wrong, each its own
+error.
+
+ChainUnreachable: no answer; what was asked may or may not have been done. Reverted: a contract said no.
+NodeRefused: the node said no.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
+
+from services.settlement.escrow.abi import decoded_error
+
+GWEI = 10**9
+# A receipt's status of a transaction that did what it says. Source: EIP-658.
+SUCCEEDED = "0x1"
+
+
+class ChainUnreachable(Exception):
+    """The node did not answer in time, or not as a node does."""
+
+
+class NodeRefused(Exception):
+    """The node refused a call; the message is its own."""
+
+
+class Reverted(Exception):
+    """A contract refused a call. ``name`` is its custom error's, ``arguments`` are the numbers."""
+
+    def __init__(self, name: str, arguments: tuple[Any, ...] = ()) -> None:
+        self.name = name
+        self.arguments = arguments
+        super().__init__(f"{name}({', '.join(map(_shown, arguments))})")
+
+
+@dataclass(frozen=True)
+class Call:
+    """Calldata for a contract."""
+
+    to: bytes
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block's number, hash and Unix time, and its base fee in wei per gas."""
+
+    number: int
+    hash: bytes
+    time: int
+    base_fee: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A mined transaction."""
+
+    block: int
+    gas_used: int
+    succeeded: bool
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """A log as the node tells it."""
+
+    contract: bytes
+    block: int
+    position: int
+    tx_hash: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+class Node:
+    """One node; ``seconds`` bounds every call."""
+
+    def __init__(self, url: str, *, seconds: float) -> None:
+        self._provider = HTTPProvider(
+            url, request_kwargs={"timeout": seconds}, exception_retry_configuration=None
+        )
+
+    def chain_id(self) -> int:
+        """Return the chain's id."""
+        return _number(self._ask("eth_chainId"))
+
+    def head(self) -> Block:
+        """Return the newest block."""
+        found = self._block("latest")
+        if found is None:
+            raise ChainUnreachable("the node has no newest block")
+        return found
+
+    def block(self, number: int) -> Block | None:
+        """Return a block, None where the chain has no such number (any more)."""
+        return self._block(hex(number))
+
+    def nonce(self, address: bytes) -> int:
+        """Return how many of the address's transactions are mined."""
+        return _number(self._ask("eth_getTransactionCount", _hex(address), "latest"))
+
+    def ether(self, address: bytes) -> int:
+        """Return the address's balance in wei."""
+        return _number(self._ask("eth_getBalance", _hex(address), "latest"))
+
+    def tip(self) -> int:
+        """Return the priority fee the node suggests, in wei per gas."""
+        return _number(self._ask("eth_maxPriorityFeePerGas"))
+
+    def read(self, call: Call, *, sender: bytes | None = None) -> bytes:
+        """Return what the call would answer now, changing nothing. Raises Reverted."""
+        return _bytes(self._ask("eth_call", _transaction(call, sender), "latest"))
+
+    def gas(self, call: Call, *, sender: bytes) -> int:
+        """Return how much gas the call would need now. Raises Reverted."""
+        return _number(self._ask("eth_estimateGas", _transaction(call, sender)))
+
+    def broadcast(self, raw: bytes) -> None:
+        """Hand a signed transaction to the node. Raises NodeRefused, ChainUnreachable (it
+        may have arrived).
+        """
+        self._ask("eth_sendRawTransaction", _hex(raw))
+
+    def receipt(self, tx_hash: bytes) -> Receipt | None:
+        """Return the receipt of a mined transaction, None where it is not mined."""
+        found = self._ask("eth_getTransactionReceipt", _hex(tx_hash))
+        if found is None:
+            return None
+        return Receipt(
+            block=_number(found["blockNumber"]),
+            gas_used=_number(found["gasUsed"]),
+            succeeded=found["status"] == SUCCEEDED,
+        )
+
+    def logs(self, contracts: Sequence[bytes], *, first: int, last: int) -> list[RawLog]:
+        """Return the contracts' logs in the blocks first to last, both included, in the chain's order."""
+        wanted = {
+            "address": [_hex(each) for each in contracts],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        return [
+            RawLog(
+                contract=_bytes(log["address"]),
+                block=_number(log["blockNumber"]),
+                position=_number(log["logIndex"]),
+                tx_hash=_bytes(log["transactionHash"]),
+                topics=tuple(_bytes(topic) for topic in log["topics"]),
+                data=_bytes(log["data"]),
+            )
+            for log in self._ask("eth_getLogs", wanted)
+        ]
+
+    def send_from_first_account(self, to: bytes, *, wei: int) -> None:
+        """Send ether from the node's own first account: a development chain's only."""
+        first = self._ask("eth_accounts")[0]
+        self._ask("eth_sendTransaction", {"from": first, "to": _hex(to), "value": hex(wei)})
+
+    def _block(self, which: str) -> Block | None:
+        found = self._ask("eth_getBlockByNumber", which, False)  # noqa: FBT003 - the method's own signature
+        if found is None:
+            return None
+        return Block(
+            number=_number(found["number"]),
+            hash=_bytes(found["hash"]),
+            time=_number(found["timestamp"]),
+            base_fee=_number(found.get("baseFeePerGas", "0x0")),
+        )
+
+    def _ask(self, method: str, *params: Any) -> Any:
+        try:
+            answer = self._provider.make_request(RPCEndpoint(method), list(params))
+        except (OSError, ValueError) as error:  # requests' errors are both
+            raise ChainUnreachable(f"no answer to {method}: {type(error).__name__}: {error}"[:500]) from error
+        refusal = answer.get("error")
+        if refusal is not None:
+            _refuse(method, refusal)
+        return answer.get("result")
+
+
+def _refuse(method: str, refusal: Any) -> NoReturn:
+    message = refusal.get("message", "") if isinstance(refusal, dict) else str(refusal)
+    data = refusal.get("data") if isinstance(refusal, dict) else None
+    if isinstance(data, str) and data.startswith("0x"):
+        raise Reverted(*decoded_error(bytes.fromhex(data[2:])))
+    if "revert" in message.lower():
+        raise Reverted(message[:200])
+    raise NodeRefused(f"{method}: {message[:500]}")
+
+
+def _transaction(call: Call, sender: bytes | None) -> dict[str, str]:
+    fields = {"to": _hex(call.to), "data": _hex(call.data)}
+    return fields if sender is None else {**fields, "from": _hex(sender)}
+
+
+def _shown(argument: Any) -> str:
+    return _hex(argument) if isinstance(argument, bytes) else str(argument)
+
+
+def _hex(value: bytes) -> str:
+    return f"0x{value.hex()}"
+
+
+def _number(value: Any) -> int:
+    return int(str(value), 16)
+
+
+def _bytes(value: Any) -> bytes:
+    return bytes.fromhex(str(value)[2:])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from services.chassis.logging import configure_logging
 from services.chassis.migrations import Schema, migrate, schema_of
 from services.chassis.settings import DatabaseSettings
 from services.embedded.errors import EmbeddedError
@@ -50,6 +51,7 @@ def _keep_copy(service: str, schema: Schema) -> str:
 
 def main(services: list[str]) -> int:
     """Migrate each named service's database; print a line for each that held data of an older version."""
+    configure_logging()
     console = Console(highlight=False, soft_wrap=True)
     try:
         for service in services:

@@ -6,6 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from services.embedded.children import Child, answers, inherited, require_free_port
@@ -58,8 +59,10 @@ class Marketplace:
         (settings.home / "secrets").chmod(0o700)
         try:
             self._start(self.chain, f"chain on port {settings.chain_port}")
-            self.deploy()
-            self.migrate()
+            # Half a minute of one core on a cold machine, and neither needs the other.
+            with ThreadPoolExecutor() as both:
+                for task in (both.submit(self.deploy), both.submit(self.migrate)):
+                    task.result()
             self._start(self.broker, f"MQTT broker on port {settings.mqtt_port}")
             self._start(
                 self.platform,
@@ -102,7 +105,6 @@ class Marketplace:
 
     def migrate(self) -> None:
         """Bring each service's database to this version's schema, saying so where an older one holds data."""
-        self._say("databases: checking each service's schema")
         output = self._run("databases", [sys.executable, "-m", "services.embedded.databases", *SERVICES])
         for line in output.splitlines():
             self._say(f"databases: {line}")

@@ -2,9 +2,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
+MAKEFLAGS += --no-print-directory -j2
 # Compiled modules are kept: a dozen short processes start in half the time.
-unexport PYTHONDONTWRITEBYTECODE -j2
+unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 
 PY := .venv/bin/python

@@ -39,6 +39,7 @@ MEMBERS = {
     # The tokens' own, from EIP-2612 and ERC-3009.
     "Permit": "address owner,address spender,uint256 value,uint256 nonce,uint256 deadline",
     "ReceiveWithAuthorization": "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce",
+    "TransferWithAuthorization": "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce",
 }
 
 

@@ -1,0 +1,310 @@
+"""See README.md."""
+
+from collections import Counter
+from dataclasses import replace
+
+from brownie import chain
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from model import Outcome, Payout, Slot, Status
+from rental import HOUR, NOBODY, USD
+from signing import Secp256k1Key, account_of
+
+RENTALS = 3
+BONDS = 100 * USD
+SHARES = st.sampled_from([1, 3_333, 5_000, 9_999, 10_000])
+AMOUNTS = st.one_of(st.integers(0, 40 * USD), st.sampled_from([0, 1, 9_999_999, 10 * USD, 2**96 - 1]))
+INDEXES = st.integers(0, RENTALS - 1)
+TERMS = st.fixed_dictionaries(
+    {
+        "fee_bps": st.sampled_from([0, 1, 333, 1_000]),
+        "max_total": st.sampled_from([0, 7, 33_333_333, 100 * USD]),
+        "deposit": st.sampled_from([0, 9, 20 * USD]),
+        "block_max": st.sampled_from([0, 1, 5 * USD]),
+        "max_rate_per_hour": st.sampled_from([0, 1, 60 * USD]),
+        "duration": st.sampled_from([2 * HOUR, 5 * HOUR]),
+        "notice": st.sampled_from([0, 600]),
+    }
+)
+
+
+class Walk(RuleBasedStateMachine):
+    """Rentals of one owner and one renter; anyone sends. `world` is set by the test."""
+
+    world = None
+    payees = (NOBODY, NOBODY)
+
+    def __init__(self) -> None:
+        super().__init__()
+        chain.snapshot()
+        self.slots: list[Slot] = []
+        self.credits: Counter[str] = Counter()
+        self.purses: Counter[str] = Counter()
+        self.paid_before: dict[int, tuple[int, int]] = {}
+
+    @initialize(terms=st.lists(TERMS, min_size=RENTALS, max_size=RENTALS), shares=st.lists(SHARES, min_size=3, max_size=3))
+    def open_rentals_and_put_down_bonds(self, terms, shares):
+        world = self.world
+        self.purses = Counter({role: world.purse(key) for role, key in self.people.items()})
+        for number, (each, funded_bps) in enumerate(zip(terms, shares, strict=True)):
+            rental = world.opened(funded_bps=funded_bps, salt=bytes([number + 1]) * 32, **each)
+            self.slots.append(Slot(rental, claim_by=rental.claim_by, funded_bps=funded_bps))
+            self.purses["renter"] -= self.slots[-1].prepaid + rental.deposit
+        world.token.mint(world.relayer, BONDS, {"from": world.relayer})
+        world.token.approve(world.escrow, BONDS, {"from": world.relayer})
+        world.escrow.deposit(world.token, account_of(self.people["owner"]), BONDS, {"from": world.relayer})
+        self.credits["owner"] += BONDS
+
+    @property
+    def people(self) -> dict[str, Secp256k1Key]:
+        return {"owner": Secp256k1Key("owner"), "renter": Secp256k1Key("renter"), "platform": Secp256k1Key("platform")}
+
+    # ---- what may happen
+
+    @rule(index=INDEXES, amount_due=AMOUNTS, max_claimable=AMOUNTS, ack_amount=AMOUNTS)
+    def claim(self, index, amount_due, max_claimable, ack_amount):
+        slot = self.slots[index]
+        row = slot.rental.claim(amount_due, max_claimable, ack_amount)
+        transaction = self.world.escrow.claimMany([row], {"from": self.world.relayer})
+
+        outcome, after = expected_claim(slot, amount_due, max_claimable, ack_amount, self.world.now)
+        assert list(transaction.return_value) == [outcome]
+        fee = after.fee(after.paid) - after.fee(slot.paid)
+        self.credits["owner"] += after.paid - slot.paid - fee
+        self.credits["platform"] += fee
+        self.slots[index] = after
+
+    @rule(index=INDEXES, funded_bps=SHARES)
+    def top_up(self, index, funded_bps):
+        slot, now = self.slots[index], self.world.now + 1
+        rental = slot.rental
+        error = not_open(slot)
+        if error is None and Status.SPLIT in slot.status:
+            error = "RentalEscrow_StatusForbids"
+        elif error is None and now > slot.claim_by - rental.claim_window:
+            error = "RentalEscrow_Expired"
+        elif error is None and funded_bps <= slot.funded_bps:
+            error = "RentalEscrow_FundedBpsOutOfRange"
+        if self.sent(error, now, self.world.escrow.topUp, rental.terms, funded_bps, rental.fund(funded_bps)):
+            after = replace(slot, funded_bps=funded_bps)
+            self.purses["renter"] -= after.prepaid - slot.prepaid
+            self.slots[index] = after
+
+    @rule(index=INDEXES)
+    def exit(self, index):
+        slot, now = self.slots[index], self.world.now + 1
+        rental = slot.rental
+        claim_by = now + rental.notice + rental.claim_window
+        error = not_open(slot)
+        if error is None and claim_by >= slot.claim_by:
+            error = "RentalEscrow_WouldNotEndSooner"
+        if self.sent(error, now, self.world.escrow.exit, rental.terms, rental.exit(rental.renter_agent)):
+            self.slots[index] = replace(slot, claim_by=claim_by)
+
+    @rule(index=INDEXES, amount=AMOUNTS)
+    def damage(self, index, amount):
+        slot, now = self.slots[index], self.world.now + 1
+        rental = slot.rental
+        error = not_open(slot)
+        if error is None and slot.damaged:
+            error = "RentalEscrow_StatusForbids"
+        elif error is None and now > slot.claim_by:
+            error = "RentalEscrow_Expired"
+        elif error is None and not 0 < amount <= rental.deposit:
+            error = "RentalEscrow_AmountOutOfRange"
+        elif error is None and self.credits["owner"] < rental.bond:
+            error = "RentalEscrow_BalanceTooLow"
+        evidence = b"\x07" * 32
+        signature = rental.damage(amount, evidence, rental.owner_agent)
+        if self.sent(error, now, self.world.escrow.damage, rental.terms, amount, evidence, signature):
+            self.credits["owner"] -= rental.bond
+            self.slots[index] = replace(slot, status=slot.status | Status.DAMAGE)
+
+    @rule(index=INDEXES)
+    def void_tail(self, index):
+        slot, now = self.slots[index], self.world.now + 1
+        rental = slot.rental
+        error = not_open(slot)
+        if error is None and Status.VOID in slot.status:
+            error = "RentalEscrow_StatusForbids"
+        lies = (*rental.reading(5, seq=4), *rental.reading(6, seq=4))
+        if self.sent(error, now, self.world.escrow.voidTail, rental.pay, rental.rules_hash, *lies):
+            self.slots[index] = slot.voided()
+
+    @rule(index=INDEXES)
+    def dispute(self, index):
+        slot, now = self.slots[index], self.world.now + 1
+        error = not_open(slot)
+        if error is None and (slot.tail == 0 or slot.status & (Status.DISPUTE | Status.VOID)):
+            error = "RentalEscrow_NothingToDispute"
+        elif error is None and now <= slot.claim_by:
+            error = "RentalEscrow_TooEarly"
+        elif error is None and now > slot.dispute_by:
+            error = "RentalEscrow_Expired"
+        if self.sent(error, now, self.world.escrow.dispute, slot.rental.terms, slot.rental.dispute()):
+            self.slots[index] = replace(slot, status=slot.status | Status.DISPUTE)
+
+    @rule(index=INDEXES, use=AMOUNTS, damage=st.sampled_from([0, 1, 9, 20 * USD]), above_paid=st.booleans(), push=st.booleans())
+    def close(self, index, use, damage, above_paid, push):
+        slot, now = self.slots[index], self.world.now + 1
+        rental = slot.rental
+        use = min(slot.paid + use, slot.prepaid) if above_paid else use
+        error = not_open(slot)
+        if error is None and not (
+            slot.paid <= use <= slot.prepaid and damage <= rental.deposit and use - slot.paid + damage <= slot.pot
+        ):
+            error = "RentalEscrow_AmountOutOfRange"
+        sides = [rental.close(use, damage, now, key) for key in (rental.owner, rental.renter)]
+        closing = (rental.terms, (use, damage, now), *sides, self.to(push))
+        if self.sent(error, now, self.world.escrow.close, *closing):
+            self.finish(index, use, slot.closed(use, damage), now, push)
+
+    @rule(index=INDEXES, push=st.booleans())
+    def settle(self, index, push):
+        slot, now = self.slots[index], self.world.now + 1
+        error = not_open(slot)
+        whole = now > slot.final_after
+        if error is None and (now <= slot.claim_by or (not whole and Status.SPLIT in slot.status)):
+            error = "RentalEscrow_TooEarly"
+        if not self.sent(error, now, self.world.escrow.settle, slot.rental.terms, self.to(push)):
+            return
+        if whole:
+            self.finish(index, slot.paid + slot.tail_that_counts, slot.settled(), now, push)
+        else:
+            self.pay(Payout(to_owner=0, fee=0, to_renter=slot.refund()), push)
+            self.slots[index] = replace(slot, status=slot.status | Status.SPLIT)
+
+    @rule(index=INDEXES, tail=st.sampled_from([0, 1, None]), deposit=st.sampled_from([0, 1, 9, 18 * USD]), push=st.booleans())
+    def rule_as_the_arbiter(self, index, tail, deposit, push):
+        slot, now = self.slots[index], self.world.now + 1
+        tail = slot.tail_that_counts if tail is None else tail
+        error = ruling_error(slot, tail, deposit, now)
+        arbiter = self.arbiter
+        call = (slot.rental.terms, tail, deposit, self.to(push))
+        if self.sent(error, now, self.world.escrow.rule, *call, sender=arbiter):
+            self.finish(index, slot.paid + tail, slot.ruled(tail, deposit), now, push)
+
+    @rule(seconds=st.sampled_from([60, HOUR, 6 * HOUR, 50 * HOUR]))
+    def time_passes(self, seconds):
+        self.world.mine_at(self.world.now + seconds)
+
+    @precondition(lambda self: self.slots)
+    @rule(index=INDEXES, deadline=st.sampled_from(["claim_by", "dispute_by", "rule_from", "rule_by"]), offset=st.integers(-2, 1))
+    def a_deadline_comes(self, index, deadline, offset):
+        at = getattr(self.slots[index], deadline) + offset
+        if at > self.world.now:
+            self.world.mine_at(at)
+
+    # ---- what always holds
+
+    @invariant()
+    def slots_are_the_models(self):
+        for number, slot in enumerate(self.slots):
+            assert self.world.slot(slot.rental) == slot.words
+            if Status.OPEN in slot.status:
+                total = slot.paid + slot.tail
+                paid_before, total_before = self.paid_before.get(number, (0, 0))
+                assert slot.paid >= paid_before
+                assert total >= total_before or Status.VOID in slot.status
+                assert total <= slot.prepaid
+                self.paid_before[number] = (slot.paid, total)
+
+    @invariant()
+    def money_is_conserved(self):
+        if not self.slots:
+            return
+        still_open = [slot for slot in self.slots if Status.OPEN in slot.status]
+        pots = sum(slot.pot + slot.owner_bond for slot in still_open)
+        assert self.world.held == pots + sum(self.credits.values())
+        for role, key in self.people.items():
+            assert self.world.credit(key) == self.credits[role], role
+            assert self.world.purse(key) == self.purses[role], role
+
+    def teardown(self):
+        """Let everyone vanish but a stranger who settles."""
+        if self.slots:
+            self.world.mine_at(max([self.world.now, *(slot.rule_by for slot in self.slots)]) + 1)
+            for slot in self.slots:
+                if Status.OPEN in slot.status:
+                    self.world.escrow.settle(slot.rental.terms, self.payees, {"from": self.world.relayer})
+            assert self.world.held == sum(self.world.credit(key) for key in self.people.values())
+        chain.revert()
+
+    # ---- how it is done
+
+    def sent(self, error, at, function, *args, sender=None):
+        """Send the call at this second if it should succeed; else check that it is refused by this error."""
+        if error is not None:
+            self.world.mine_at(at)
+            assert self.world.refusal(function, *args, sender=sender)[0] == error
+            return False
+        self.world.next_at(at)
+        function(*args, {"from": sender or self.world.relayer})
+        return True
+
+    def to(self, push):
+        return (self.people["owner"].address, self.people["renter"].address) if push else self.payees
+
+    def pay(self, payout, push):
+        sides = self.purses if push else self.credits
+        sides["owner"] += payout.to_owner
+        sides["renter"] += payout.to_renter
+        self.credits["platform"] += payout.fee
+
+    def finish(self, index, paid, payout, now, push):
+        slot = self.slots[index]
+        held = slot.pot + slot.owner_bond
+        assert payout.to_owner + payout.fee + payout.to_renter == held
+        self.pay(payout, push)
+        remembered = now <= slot.rental.fund_by
+        status = Status.DONE if remembered else Status(0)
+        self.slots[index] = Slot(
+            slot.rental, claim_by=0, paid=paid if remembered else 0, funded_bps=0, status=status
+        )
+
+
+def not_open(slot):
+    return None if Status.OPEN in slot.status else "RentalEscrow_NotOpen"
+
+
+def expected_claim(slot, amount_due, max_claimable, ack_amount, now):
+    if Status.OPEN not in slot.status:
+        return Outcome.NOT_OPEN, slot
+    if Status.SPLIT in slot.status:
+        return Outcome.ALREADY_SPLIT, slot
+    if now > slot.claim_by:
+        return Outcome.TOO_LATE, slot
+    after = slot.claimed(amount_due, max_claimable, ack_amount, now)
+    return (Outcome.NOTHING_NEW if after == slot else Outcome.CLAIMED), after
+
+
+def ruling_error(slot, tail, deposit, now):
+    if Status.OPEN not in slot.status:
+        return "RentalEscrow_NotOpen"
+    if not (slot.damaged or slot.disputed):
+        return "RentalEscrow_NothingContested"
+    if now <= slot.rule_from:
+        return "RentalEscrow_TooEarly"
+    if now > slot.rule_by:
+        return "RentalEscrow_Expired"
+    fair_tail = tail <= slot.tail if slot.disputed else tail == slot.tail_that_counts
+    most = slot.rental.deposit - (slot.rental.bond if slot.disputed else 0) if slot.damaged else 0
+    return None if fair_tail and deposit <= most else "RentalEscrow_AmountOutOfRange"
+
+
+def test_money_is_conserved_whatever_happens(world, sender):
+    Walk.world = world
+    Walk.arbiter = sender(Secp256k1Key("arbiter"))
+    run_state_machine_as_test(
+        Walk,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            # Shrinking a walk on a chain takes minutes; the failing steps are printed as they are.
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,29 @@
+"""The contracts hash the very types that the specification names and eth_account signs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from eth_utils import keccak
+from signing import MEMBERS, encode_type
+
+EXPORTED = Path(__file__).parents[3] / "services/settlement/abi/type_hashes.json"
+TOKENS_OWN = {"Permit", "ReceiveWithAuthorization", "TransferWithAuthorization"}
+PROTOCOL = sorted(set(MEMBERS) - TOKENS_OWN)
+
+
+@pytest.fixture(scope="module")
+def exported():
+    return json.loads(EXPORTED.read_text())
+
+
+def test_every_type_of_the_protocol_is_exported(exported):
+    assert sorted(exported) == PROTOCOL
+
+
+@pytest.mark.parametrize("name", PROTOCOL)
+def test_the_contracts_hash_the_type_as_it_is_written(exported, name):
+    assert exported[name] == {
+        "encoding": encode_type(name),
+        "type_hash": "0x" + keccak(text=encode_type(name)).hex(),
+    }

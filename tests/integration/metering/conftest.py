@@ -1,0 +1,39 @@
+"""Metering's database: a SQLite file, and PostgreSQL where the stack runs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from services.chassis.database import open_database
+from services.chassis.migrations import migrate
+from tests.integration.metering.books import Books, Clerk
+from tests.integration.metering.servers import fresh_postgres
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.stack)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the address of a new database with metering's tables."""
+    with ExitStack() as cleanup:
+        url = f"sqlite:///{tmp_path}/metering.db"
+        if request.param == "postgresql":
+            url = cleanup.enter_context(fresh_postgres())
+        migrate("metering", url=url)
+        yield url
+
+
+@pytest.fixture
+def books(database_url: str) -> Iterator[Books]:
+    """Return the books of one rental that is agreed."""
+    database = open_database(database_url)
+    books = Books(database)
+    books.agree()
+    yield books
+    database.close()
+
+
+@pytest.fixture
+def clerk(books: Books) -> Clerk:
+    """Return who records into these books."""
+    return Clerk(books)

@@ -1,0 +1,82 @@
+"""The processes that metering's tests start and kill, and the stack's servers they use."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+START_SECONDS = 30.0
+
+
+@contextmanager
+def fresh_postgres() -> Iterator[str]:
+    """Make a new PostgreSQL database for the length of a block, and return its address."""
+    server = make_url(os.environ["STACK_POSTGRES_URL"])
+    name = f"metering_{uuid.uuid4().hex[:12]}"
+    _postgres(
+        server.set(drivername="postgresql").render_as_string(hide_password=False), "CREATE DATABASE {}", name
+    )
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        _postgres(
+            server.set(drivername="postgresql").render_as_string(hide_password=False),
+            "DROP DATABASE {} WITH (FORCE)",
+            name,
+        )
+
+
+def _postgres(address: str, statement: str, name: str) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Return whether something accepts connections on this local port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = START_SECONDS) -> None:
+    """Wait until the condition holds. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not true within {seconds} s")
+        time.sleep(0.02)
+
+
+@contextmanager
+def running_broker(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the embedded broker as a process for the length of a block."""
+    with running_module("services.embedded.broker", MQTT_PORT=str(port)) as process:
+        wait_until(lambda: answers(port))
+        yield process
+
+
+@contextmanager
+def running_module(module: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module as a process for the length of a block; it is killed at the end if it still runs."""
+    process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **environment})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)

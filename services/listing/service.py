@@ -234,7 +234,7 @@ def _unchanged(row: Device, wish: Registration) -> Device:
     if said != (row.owner_agent, row.mandate):
         raise Refused(
             "registration_superseded",
-            f"registered with a proof good until {row.possession_valid_until}: only a later one changes the agent",
+            f"registered with a proof good until {row.possession_valid_until}: only a later one changes that",
             valid_until=wish.valid_until,
             latest=row.possession_valid_until,
         )

@@ -182,7 +182,7 @@ def _agree(session: Session, quote: QuoteSession, *, now: datetime) -> None:
     agreed = quote.agreement()
     device = f"0x{quote.request.device.hex()}"
     taking = TakenDevice(device=device, rental_id=f"0x{agreed.rental_id.hex()}", until=_ends(agreed))
-    # Another copy may have freed it between the two looks: then the first look counts, and the caller asks again.
+    # Freed between the two looks, by another copy of this service: the first look counts.
     if not store.take_device(session, taking):
         _require_free(session, device)
         raise Conflict("device_taken", "the device was just freed by another rental: please sign again")
@@ -195,8 +195,8 @@ def _require_free(session: Session, device: str) -> None:
     if holder is not None:
         raise Conflict(
             "device_taken",
-            f"the device serves rental {holder.rental_id} until {holder.until:%Y-%m-%d %H:%M:%S} UTC at the latest: "
-            "please ask again then",
+            f"the device serves rental {holder.rental_id} until {holder.until:%Y-%m-%d %H:%M:%S} UTC "
+            "at the latest: please ask again then",
             rental_id=holder.rental_id,
             until=holder.until.isoformat(),
         )

@@ -56,14 +56,16 @@ class DeviceActor:
         """Return Unix seconds, so many from now."""
         return int(self.clock.now().timestamp()) + seconds
 
-    def registration(self, *, mandate: SignedMandate | None = None, **changes: Any) -> Registration:
+    def registration(
+        self, *, mandate: SignedMandate | None = None, owner_key: Secp256k1Key = OWNER_KEY, **changes: Any
+    ) -> Registration:
         """Return a registration as it should be, but for the changes."""
         valid_until = changes.pop("valid_until", self.now(PROOF_SECONDS))
-        possession = Possession(owner=OWNER_KEY.identity, registry=REGISTRY, valid_until=valid_until)
+        possession = Possession(owner=owner_key.identity, registry=REGISTRY, valid_until=valid_until)
         registry = Domain(chain_id=DOMAIN.chain_id, escrow=REGISTRY)
         terms: dict[str, Any] = {
             "meter": self.meter.identity,
-            "owner": OWNER_KEY.identity,
+            "owner": owner_key.identity,
             "owner_agent": OWNER_AGENT_KEY.identity,
             "mandate": mandate or a_mandate(),
             "metadata_hash": keccak256(b"metadata"),

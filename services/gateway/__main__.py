@@ -1,0 +1,68 @@
+"""Serve the gateway alone, with gunicorn's threads against RabbitMQ: ``python -m services.gateway``."""
+
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from services.chassis.logging import configure_logging, get_logger
+from services.chassis.migrations import check_schema
+from services.chassis.rpc import RpcClient
+from services.chassis.settings import BusSettings
+from services.gateway.app import create_app
+from services.gateway.settings import GatewaySettings
+from services.messages.errors import OperatorError
+
+EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
+STOP_WITHIN_SECONDS = 10
+
+_log = get_logger(__name__)
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hints
+    """gunicorn, configured by our settings; each worker process makes its own connections after the fork."""
+
+    def __init__(self, settings: GatewaySettings, bus: BusSettings) -> None:
+        self._settings = settings
+        self._bus = bus
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn what our settings say."""
+        settings = self._settings
+        for name, value in {
+            "bind": f"{settings.host}:{settings.port}",
+            "worker_class": "gthread",
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "graceful_timeout": STOP_WITHIN_SECONDS,
+            "timeout": 60,
+            "keepalive": 15,
+            "proc_name": "hireling-gateway",
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Build the application in a worker process."""
+        return create_app(self._settings, RpcClient(self._bus.amqp_uri))
+
+
+def main() -> int:
+    """Serve until SIGTERM; return 78 when the configuration is wrong."""
+    configure_logging()
+    bus = BusSettings()
+    if bus.is_memory:
+        reason = "the in-memory bus lives in one process: set HIRELING_AMQP_URI, or run the embedded platform"
+        _log.critical("configuration_wrong", reason=reason)
+        return EXIT_CONFIGURATION
+    try:
+        check_schema("gateway")
+    except OperatorError as error:
+        _log.critical("configuration_wrong", reason=str(error))
+        return EXIT_CONFIGURATION
+    Server(GatewaySettings(), bus).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""What stands in a path or a query, and the answers that only the gateway gives."""
+
+from http import HTTPStatus
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.reading import SignedReading
+from hireling.rental.states import State
+from hireling.rental.typed_data import Address, Bytes32, HexBytes
+from services.gateway.problems import MEDIA_TYPE
+from services.messages.message import Message
+from services.messages.metering import Refusal
+from services.messages.negotiation import QuoteView
+from services.messages.settlement import Permit, PlatformView, RentalView
+
+# flask-openapi3's own type for what an operation may answer.
+ResponseSpecs = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
+
+_PROBLEM: dict[str, object] = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def problems() -> ResponseSpecs:
+    """Return the errors that every operation may answer with."""
+    statuses = ("400", "403", "404", "409", "413", "415", "422", "429", "500", "503", "504")
+    return {status: dict(_PROBLEM) for status in statuses}
+
+
+class DevicePath(Message):
+    """A device's id: keccak256 of its meter's key."""
+
+    device: Bytes32
+
+
+class ListingPath(Message):
+    """A listing's hash."""
+
+    listing: Bytes32
+
+
+class QuotePath(Message):
+    """A quote session's id."""
+
+    quote_id: str = Field(min_length=1, max_length=64)
+
+
+class RentalPath(Message):
+    """A rental's id: the agreement's EIP-712 digest."""
+
+    rental_id: Bytes32
+
+
+class WalletPath(Message):
+    """An account on the chain."""
+
+    address: Address
+
+
+class PageQuery(Message):
+    """Which page."""
+
+    cursor: str | None = Field(default=None, max_length=512)
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class ListingSearch(PageQuery):
+    """What a renter looks for; every given field narrows."""
+
+    kind: str | None = Field(default=None, max_length=100)
+    q: str | None = Field(default=None, max_length=200, description="words in title, kind or place")
+    online: bool | None = None
+
+
+class RentalSearch(PageQuery):
+    """Which rentals; every given field narrows."""
+
+    device: Bytes32 | None = None
+    renter: HexBytes | None = None
+    state: State | None = None
+    open_only: bool = False
+
+
+class QuoteWait(Message):
+    """A long poll: wait until there are more than `after` offers, more than `signatures` signatures, or
+    another status.
+    """
+
+    after: int = Field(default=0, ge=0, le=1000)
+    signatures: int | None = Field(
+        default=None, ge=0, le=2, description="as many as there are when the wait begins, if not given"
+    )
+    wait: float = Field(default=0, ge=0, le=10, description="seconds; 0 answers at once")
+
+
+class ReadingsQuery(Message):
+    """Readings with a number above `after`."""
+
+    after: int = Field(default=-1, ge=-1, le=2**63 - 1)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class Broker(Message):
+    """Where devices and renters meet over MQTT."""
+
+    host: str
+    port: int
+
+
+class Platform(PlatformView):
+    """What an agent must know of this marketplace before it connects or signs anything."""
+
+    mqtt: Broker
+    rpc_url: str
+    version: str
+
+
+class Health(Message):
+    """Whether each service answers; `error` says why not."""
+
+    status: Literal["ok", "degraded"]
+    services: dict[str, "ServiceHealth"]
+
+
+class ServiceHealth(Message):
+    """One service: how many of its events have not left yet, or why it does not answer."""
+
+    service: str
+    unsent_events: int | None = None
+    error: str | None = None
+
+
+class Work(Message):
+    """What waits for a device: quotes whose turn is the owner's; rentals that are not over, or whose bill
+    it has not countersigned.
+    """
+
+    quotes: tuple[QuoteView, ...]
+    rentals: tuple[RentalView, ...]
+
+
+class Funding(Message):
+    """How the escrow gets the renter's tokens: an EIP-2612 permit, or none where the allowance is already
+    there.
+    """
+
+    permit: Permit | None = None
+
+
+class Readings(Message):
+    """Accepted readings in order; `next` is the `after` of the next page."""
+
+    items: tuple[SignedReading, ...]
+    next: str | None = None
+
+
+class Ceilings(Message):
+    """Every ceiling that counted, in order."""
+
+    items: tuple[SignedCeiling, ...]
+
+
+class Refusals(Message):
+    """What did not count and why, by metering and by settlement, oldest first."""
+
+    items: tuple[Refusal, ...]
+
+
+class Countersignature(Message):
+    """The owner's agent's signature over a bill."""
+
+    signature: HexBytes
+
+
+class FaucetWish(Message):
+    """Who wants test tokens."""
+
+    address: Address

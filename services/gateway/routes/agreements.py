@@ -1,0 +1,26 @@
+"""Agreements: both sides sign the last offer's terms, and a rental exists."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint
+
+from hireling.rental.agreement import SignedAgreement
+from services.gateway.parameters import RentalPath, problems
+from services.gateway.rpc import call, wire
+from services.messages.negotiation import AgreementSignature, QuoteView
+
+routes = APIBlueprint("agreements", __name__, url_prefix="/v1", abp_responses=problems())
+
+
+@routes.post("/agreements", operation_id="sign_agreement", responses={200: QuoteView})
+def sign_agreement(body: AgreementSignature) -> Any:
+    """Add one side's signature over the agreement that the session's last offer makes; with both there is a
+    rental.
+    """
+    return call("negotiation", "sign_agreement", wire(body))
+
+
+@routes.get("/agreements/<rental_id>", operation_id="get_agreement", responses={200: SignedAgreement})
+def get_agreement(path: RentalPath) -> Any:
+    """Return what both sides signed."""
+    return call("negotiation", "get_agreement", wire(path)["rental_id"])

@@ -1,0 +1,56 @@
+"""Devices: registration, signs of life, and what waits for each."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint
+
+from services.gateway.parameters import DevicePath, PageQuery, Work, problems
+from services.gateway.rpc import call, wire
+from services.messages.listing import DeviceView, Registration, SignedHeartbeat
+from services.messages.page import Page
+from services.messages.settlement import RentalQuery
+
+RECENT_RENTALS = 50
+
+routes = APIBlueprint("devices", __name__, url_prefix="/v1", abp_responses=problems())
+
+
+@routes.post("/devices", operation_id="register_device", responses={200: DeviceView})
+def register_device(body: Registration) -> Any:
+    """Admit a device that proves its meter and its owner's mandate. Its registration on the chain follows."""
+    return call("listing", "register_device", wire(body))
+
+
+@routes.get("/devices", operation_id="list_devices", responses={200: Page[DeviceView]})
+def list_devices(query: PageQuery) -> Any:
+    """Return a page of devices, newest first."""
+    return call("listing", "list_devices", query.cursor, query.limit)
+
+
+@routes.get("/devices/<device>", operation_id="get_device", responses={200: DeviceView})
+def get_device(path: DevicePath) -> Any:
+    """Return one device."""
+    return call("listing", "get_device", wire(path)["device"])
+
+
+@routes.post("/devices/<device>/heartbeats", operation_id="send_heartbeat", responses={200: DeviceView})
+def send_heartbeat(path: DevicePath, body: SignedHeartbeat) -> Any:
+    """Note a device's sign of life, signed by its meter. It is online for 30 s from then on."""
+    return call("listing", "heartbeat", wire(path)["device"], wire(body))
+
+
+@routes.get("/devices/<device>/work", operation_id="get_work", responses={200: Work})
+def get_work(path: DevicePath) -> Any:
+    """Return what waits for the device's agent, so that a lost notice only delays."""
+    device = wire(path)["device"]
+    quotes = call("negotiation", "list_open_quotes", device)
+    unfinished = RentalQuery(device=path.device, open_only=True)
+    recent = RentalQuery(device=path.device, limit=RECENT_RENTALS)
+    rentals = {
+        rental["rental_id"]: rental
+        for rental in call("settlement", "list_rentals", wire(unfinished))["items"]
+    }
+    for rental in call("settlement", "list_rentals", wire(recent))["items"]:
+        if rental["bill"] and not rental["countersigned"]:
+            rentals.setdefault(rental["rental_id"], rental)
+    return {"quotes": quotes, "rentals": list(rentals.values())}

@@ -1,0 +1,97 @@
+"""Rentals: state and money, live; what the renter and the owner send in; what was accepted and what was
+refused.
+"""
+
+from typing import Any
+
+from flask import Response
+from flask_openapi3 import APIBlueprint
+
+from hireling.rental.ceiling import SignedCeiling
+from services.gateway.parameters import (
+    Ceilings,
+    Funding,
+    Readings,
+    ReadingsQuery,
+    Refusals,
+    RentalPath,
+    RentalSearch,
+    problems,
+)
+from services.gateway.rpc import call, neighbours, wire
+from services.gateway.streams import EVENT_STREAM, rental_events
+from services.messages.page import Page
+from services.messages.settlement import CloseHalf, RentalView, SignedExit
+
+routes = APIBlueprint("rentals", __name__, url_prefix="/v1", abp_responses=problems())
+
+_EVENTS = {
+    "description": "Server-sent events: `rental`, a RentalView, whenever it changes; `end` when it is over.",
+    "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+}
+
+
+@routes.get("/rentals", operation_id="list_rentals", responses={200: Page[RentalView]})
+def list_rentals(query: RentalSearch) -> Any:
+    """Return a page of rentals, newest first."""
+    return call("settlement", "list_rentals", wire(query))
+
+
+@routes.get("/rentals/<rental_id>", operation_id="get_rental", responses={200: RentalView})
+def get_rental(path: RentalPath) -> Any:
+    """Return one rental."""
+    return call("settlement", "get_rental", wire(path)["rental_id"])
+
+
+@routes.get("/rentals/<rental_id>/events", operation_id="watch_rental", responses={200: _EVENTS})
+def watch_rental(path: RentalPath) -> Response:
+    """Stream a rental's changes until it is over."""
+    return rental_events(neighbours(), wire(path)["rental_id"])
+
+
+@routes.post("/rentals/<rental_id>/funding", operation_id="fund_rental", responses={200: RentalView})
+def fund_rental(path: RentalPath, body: Funding) -> Any:
+    """Relay the escrow's opening, with the renter's permit; the platform pays the gas."""
+    return call("settlement", "fund", wire(path)["rental_id"], wire(body)["permit"])
+
+
+@routes.post("/rentals/<rental_id>/ceilings", operation_id="submit_ceiling", responses={200: SignedCeiling})
+def submit_ceiling(path: RentalPath, body: SignedCeiling) -> Any:
+    """Raise what may be claimed, by the renter's session key; it is carried down to the device. Returns the
+    one that counts.
+    """
+    return call("metering", "submit_ceiling", wire(path)["rental_id"], wire(body))
+
+
+@routes.get("/rentals/<rental_id>/ceilings", operation_id="get_ceilings", responses={200: Ceilings})
+def get_ceilings(path: RentalPath) -> Any:
+    """Return the ceilings that were accepted."""
+    return {"items": call("metering", "get_ceilings", wire(path)["rental_id"])}
+
+
+@routes.get("/rentals/<rental_id>/readings", operation_id="get_readings", responses={200: Readings})
+def get_readings(path: RentalPath, query: ReadingsQuery) -> Any:
+    """Return accepted readings in order."""
+    return call("metering", "get_readings", wire(path)["rental_id"], query.after, query.limit)
+
+
+@routes.get("/rentals/<rental_id>/refusals", operation_id="get_refusals", responses={200: Refusals})
+def get_refusals(path: RentalPath) -> Any:
+    """Return what did not count and why, from metering (signatures, numbers, counters) and settlement
+    (amounts).
+    """
+    rental_id = wire(path)["rental_id"]
+    refusals = [*call("metering", "get_refusals", rental_id), *call("settlement", "get_refusals", rental_id)]
+    return {"items": sorted(refusals, key=lambda refusal: str(refusal["at"]))}
+
+
+@routes.post("/rentals/<rental_id>/closes", operation_id="submit_close", responses={200: RentalView})
+def submit_close(path: RentalPath, body: CloseHalf) -> Any:
+    """Add one side's signature over the final amount; with both, the escrow pays at once."""
+    return call("settlement", "submit_close", wire(path)["rental_id"], wire(body))
+
+
+@routes.post("/rentals/<rental_id>/exits", operation_id="submit_exit", responses={200: RentalView})
+def submit_exit(path: RentalPath, body: SignedExit) -> Any:
+    """Relay one side's irrevocable wish to end the lock early."""
+    return call("settlement", "submit_exit", wire(path)["rental_id"], wire(body))

@@ -1,0 +1,51 @@
+"""How routes reach the services: by name, with one patience, whatever the bus."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from pydantic import BaseModel
+
+from services.chassis.clock import Clock
+from services.chassis.database import Database
+from services.chassis.rpc import RpcClient
+from services.gateway.settings import GatewaySettings
+
+EXTENSION = "hireling"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """Everything a request needs from outside: services, settings, the gateway's own rows, time."""
+
+    caller: RpcClient
+    settings: GatewaySettings
+    database: Database
+    clock: Clock
+    # Waiting differs by process: threads on the stack, greenlets where the gateway shares the services'
+    # process.
+    pause: Callable[[float], object]
+    # Each live stream holds a thread or greenlet for as long as someone watches.
+    streams: threading.BoundedSemaphore
+
+    def call(self, service: str, method: str, *arguments: Any) -> Any:
+        """Return the result of a service's method, a JSON value."""
+        return self.caller.call(service, method, *arguments, timeout=self.settings.call_seconds)
+
+
+def wire(model: BaseModel) -> Any:
+    """Return a message as it travels: JSON values."""
+    return model.model_dump(mode="json")
+
+
+def call(service: str, method: str, *arguments: Any) -> Any:
+    """Return the result of a service's method, for the request at hand."""
+    return neighbours().call(service, method, *arguments)
+
+
+def neighbours() -> Neighbours:
+    """Return the running application's neighbours."""
+    found: Neighbours = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,46 @@
+"""Settings of the gateway: GATEWAY_*."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.chassis.settings import ServiceSettings
+
+
+class GatewaySettings(ServiceSettings):
+    """Where it listens, what it tells agents to connect to, and its limits."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    threads: int = Field(
+        default=64, ge=2, description="on the stack: requests and live streams at once, per process"
+    )
+    workers: int = Field(default=1, ge=1, description="on the stack: processes")
+    max_streams: int = Field(
+        default=32, ge=1, description="live streams at once, per process; the rest is left for requests"
+    )
+    call_seconds: float = Field(default=10.0, gt=0, description="patience with a service")
+    largest_body_bytes: int = Field(default=1_000_000, ge=1)
+    rate_limit: str = Field(
+        default="6000 per minute", description="per client address, in flask-limiter's words"
+    )
+    keep_alive_seconds: float = Field(
+        default=15.0, gt=0, description="a live stream says something at least this often"
+    )
+    poll_seconds: float = Field(
+        default=0.5, gt=0, description="how often a live stream or long poll looks again"
+    )
+    longest_poll_seconds: float = Field(default=10.0, ge=0)
+    idempotency_hours: int = Field(
+        default=24, ge=1, description="how long answers are kept for repeated requests"
+    )
+
+
+class NeighbourSettings(ServiceSettings):
+    """What agents must know to connect: HIRELING_MQTT_URL (the broker) and HIRELING_RPC_URL (the chain)."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    mqtt_url: str = "mqtt://127.0.0.1:1883"
+    rpc_url: str = "http://127.0.0.1:8545"

@@ -1,0 +1,1 @@
+"""The plain live page: what is offered, what runs, what was paid."""

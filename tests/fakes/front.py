@@ -1,0 +1,131 @@
+"""The front in one process: the real listing, negotiation and gateway on the in-process bus."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import eventlet
+from flask.testing import FlaskClient
+from pydantic import BaseModel
+from werkzeug.test import TestResponse
+
+from hireling.rental.listing import SignedListing
+from hireling.rental.offer import SignedOffer
+from services.chassis.database import Database, open_database
+from services.chassis.migrations import migrate
+from services.chassis.runner import Platform, running
+from services.gateway.app import create_app
+from services.gateway.settings import GatewaySettings
+from services.listing.service import Listing
+from services.negotiation.service import Negotiation
+from tests.fakes.actors import DeviceActor, RenterActor
+from tests.fakes.clock import FixedClock
+from tests.fakes.settlement.service import FakeSettlement
+
+SERVICES = ("listing", "negotiation", "settlement", "gateway")
+WITHIN_SECONDS = 5.0
+# Streams and polls look again at once, and few fit in.
+QUICK = GatewaySettings(poll_seconds=0.02, keep_alive_seconds=0.1, max_streams=2)
+
+
+@dataclass(kw_only=True)
+class Front:
+    """The running front, and how to speak to it by RPC and by HTTP."""
+
+    platform: Platform
+    client: FlaskClient
+    clock: FixedClock
+    gateway_rows: Database
+    device: DeviceActor = field(init=False)
+    renter: RenterActor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device = DeviceActor(clock=self.clock)
+        self.renter = RenterActor(clock=self.clock)
+
+    def call(self, service: str, method: str, *arguments: Any) -> Any:
+        """Call a service; models travel as JSON."""
+        return self.platform.rpc.call(service, method, *map(_wire, arguments), timeout=WITHIN_SECONDS)
+
+    def post(self, path: str, body: BaseModel | dict[str, Any], **headers: str) -> TestResponse:
+        """POST JSON."""
+        return self.client.post(
+            path, json=_wire(body), headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
+
+    def get(self, path: str) -> Any:
+        """GET JSON that must be there."""
+        response = self.client.get(path)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    def admit(self, device: DeviceActor | None = None) -> None:
+        """Register a device and wait until the chain's registry has it."""
+        actor = device or self.device
+        self.call("listing", "register_device", actor.registration())
+        self.platform.wait_until(
+            lambda: self.call("listing", "get_device", actor.device)["registered"], timeout=WITHIN_SECONDS
+        )
+
+    def offer_for_hire(self, device: DeviceActor | None = None, **changes: Any) -> SignedListing:
+        """Register, list and revive a device."""
+        actor = device or self.device
+        self.admit(actor)
+        listing = actor.listing(**changes)
+        self.call("listing", "publish_listing", listing)
+        self.call("listing", "heartbeat", actor.device, actor.heartbeat())
+        return listing
+
+    def ask(self, listing: SignedListing, *, renter: RenterActor | None = None) -> str:
+        """Ask for a price; return the quote's id."""
+        question = (renter or self.renter).question(listing.document)
+        quote_id: str = self.call("negotiation", "request_quote", question)["quote_id"]
+        return quote_id
+
+    def offered(self, listing: SignedListing, *, renter: RenterActor | None = None) -> SignedOffer:
+        """Ask for a price and get one; return the first offer."""
+        quote_id = self.ask(listing, renter=renter)
+        request = (renter or self.renter).question(listing.document).request
+        offer = self.device.first_offer(request, listing.document, quote_id)
+        self.call("negotiation", "make_offer", quote_id, offer)
+        return offer
+
+    def agree(self, offer: SignedOffer, *, renter: RenterActor | None = None) -> dict[str, Any]:
+        """Sign an offer's agreement by both sides; return the quote."""
+        self.call("negotiation", "sign_agreement", self.device.signature(offer.offer))
+        agreed: dict[str, Any] = self.call(
+            "negotiation", "sign_agreement", (renter or self.renter).signature(offer.offer)
+        )
+        return agreed
+
+    def wait_for_rental(self, rental_id: str) -> None:
+        """Wait until settlement has heard of a rental."""
+        self.platform.wait_until(
+            lambda: (
+                rental_id
+                in {item["rental_id"] for item in self.call("settlement", "list_rentals", {})["items"]}
+            ),
+            timeout=WITHIN_SECONDS,
+        )
+
+
+@contextmanager
+def running_front(
+    folder: Path, *, clock: FixedClock, settings: GatewaySettings | None = None
+) -> Iterator[Front]:
+    """Run the front for as long as the block lasts."""
+    urls = {service: f"sqlite:///{folder / service}.db" for service in SERVICES}
+    migrate("gateway", url=urls["gateway"])
+    database = open_database(urls["gateway"])
+    with running(Listing, Negotiation, FakeSettlement, databases=urls, clock=clock) as platform:
+        app = create_app(
+            settings or QUICK, platform.rpc, database=database, clock=clock, pause=eventlet.sleep
+        )
+        yield Front(platform=platform, client=app.test_client(), clock=clock, gateway_rows=database)
+    database.close()
+
+
+def _wire(argument: Any) -> Any:
+    return argument.model_dump(mode="json") if isinstance(argument, BaseModel) else argument

@@ -1,0 +1,61 @@
+"""A POST with an Idempotency-Key happens once."""
+
+from services.gateway import store
+from tests.fakes.front import Front
+
+
+def test_the_same_key_and_body_get_the_same_answer(front: Front) -> None:
+    listing = front.offer_for_hire()
+    question = front.renter.question(listing.document)
+    first = front.post("/v1/quotes", question, Idempotency_Key="one")
+    front.device.first_offer(question.request, listing.document, first.json["quote_id"])  # type: ignore[index]
+    front.clock.advance(seconds=120)
+    second = front.post("/v1/quotes", question, Idempotency_Key="one")
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert (second.status_code, second.data, second.content_type) == (200, first.data, first.content_type)
+
+
+def test_the_same_key_with_another_body_is_refused(front: Front) -> None:
+    front.post("/v1/devices", front.device.registration(), Idempotency_Key="one")
+    other = front.post(
+        "/v1/devices", front.device.registration(valid_until=front.device.now(60)), Idempotency_Key="one"
+    )
+    assert other.status_code == 422
+    assert other.json["code"] == "idempotency_key_reused"  # type: ignore[index]
+
+
+def test_the_same_key_on_another_path_is_refused(front: Front) -> None:
+    front.post("/v1/devices", front.device.registration(), Idempotency_Key="one")
+    assert front.post("/v1/listings", front.device.listing(), Idempotency_Key="one").status_code == 422
+
+
+def test_an_error_is_not_kept(front: Front) -> None:
+    early = front.post("/v1/listings", front.device.listing(), Idempotency_Key="one")
+    assert early.status_code == 404
+    front.admit()
+    assert front.post("/v1/listings", front.device.listing(), Idempotency_Key="one").status_code == 200
+
+
+def test_an_answer_is_forgotten_after_a_day(front: Front) -> None:
+    front.post("/v1/devices", front.device.registration(), Idempotency_Key="one")
+    front.clock.advance(seconds=86_401)
+    again = front.post("/v1/devices", front.device.registration(), Idempotency_Key="one")
+    assert "Idempotency-Replayed" not in again.headers
+
+
+def test_a_request_still_being_answered_is_not_answered_twice(front: Front) -> None:
+    request = front.device.registration()
+    front.post("/v1/devices", request, Idempotency_Key="one")
+    with front.gateway_rows.unit_of_work() as session:
+        kept = store.find_answer(session, "one")
+        assert kept is not None
+        kept.status = 0
+    assert front.post("/v1/devices", request, Idempotency_Key="one").status_code == 409
+    front.clock.advance(seconds=61)
+    assert front.post("/v1/devices", request, Idempotency_Key="one").status_code == 200
+
+
+def test_an_empty_or_endless_key_is_invalid(front: Front) -> None:
+    for key in ("", "x" * 256):
+        response = front.post("/v1/devices", front.device.registration(), Idempotency_Key=key)
+        assert response.json["code"] == "idempotency_key_invalid"  # type: ignore[index]

@@ -347,15 +347,17 @@ class MemoryTransport(virtual.Transport):
 TRANSPORT_ALIASES[MEMORY_SCHEME] = f"{__name__}:{MemoryTransport.__name__}"
 
 
-def connect(amqp_uri: str) -> Connection:
+def connect(amqp_uri: str, *, heartbeat: int = 0) -> Connection:
     """Return a new open connection to the bus, with publisher confirms.
 
-    Raises OperationalError or OSError when it cannot be reached.
+    With a `heartbeat` (seconds) the caller must call ``heartbeat_check`` every second, or the broker hangs
+    up; without one,
+    nobody hangs up on an idle connection. Raises OperationalError or OSError when the bus cannot be reached.
     """
     connection = Connection(
         amqp_uri,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        heartbeat=0 if is_memory(amqp_uri) else HEARTBEAT_SECONDS,
+        heartbeat=0 if is_memory(amqp_uri) else heartbeat,
         transport_options={"confirm_publish": True},
     )
     try:

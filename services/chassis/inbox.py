@@ -33,9 +33,14 @@ MAX_TRIES = 20
 TRIES_HEADER = "hireling-tries"
 REASON_HEADER = "hireling-reason"
 
-# Quorum queues survive a node; retries leave them only once the target has confirmed.
-_QUORUM = {"x-queue-type": "quorum"}
-_QUORUM_RETRY = {**_QUORUM, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+# A classic queue may lose a message that moves on while its broker dies; these wait until the target confirmed.
+# The queues that are consumed are classic, unless the operator's virtual host defaults to quorum: RabbitMQ 3.10
+# never answers who consumes a quorum queue while it recovers (seen after a kill -9, for minutes).
+_SAFE_DEAD_LETTERING = {
+    "x-queue-type": "quorum",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
 
 _log = get_logger(__name__)
 
@@ -67,9 +72,8 @@ class OnEvent(Entrypoint, HeaderDecoder):
             exchange=get_event_exchange(source, container.config),
             routing_key=event_type,
             durable=True,
-            queue_arguments=_QUORUM,
         )
-        self.parked = Queue(f"{self.queue.name}.parked", durable=True, queue_arguments=_QUORUM)
+        self.parked = Queue(f"{self.queue.name}.parked", durable=True)
         self.publisher = Publisher(container.config["AMQP_URI"])
         self.queue_consumer.register_provider(self)
 
@@ -165,7 +169,7 @@ def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
     exchange = Exchange(name, type="topic", durable=True)
     arguments = {"x-message-ttl": delay_ms, "x-dead-letter-exchange": ""}
     return exchange, Queue(
-        name, exchange, routing_key="#", durable=True, queue_arguments={**arguments, **_QUORUM_RETRY}
+        name, exchange, routing_key="#", durable=True, queue_arguments={**arguments, **_SAFE_DEAD_LETTERING}
     )
 
 

@@ -11,6 +11,8 @@ from kombu.exceptions import ChannelError, OperationalError
 from services.chassis.bus import connect
 from services.messages.errors import OutcomeUnknown, Unavailable
 
+CONFIRM_TIMEOUT_SECONDS = 10.0
+
 
 class Unroutable(Exception):
     """No queue hears this routing key on this exchange."""
@@ -53,6 +55,7 @@ class ConfirmedPublisher:
                 declare=list(declare),
                 mandatory=True,
                 delivery_mode="persistent",
+                confirm_timeout=CONFIRM_TIMEOUT_SECONDS,
                 **properties,
             )
         except ChannelError as error:

@@ -6,14 +6,16 @@ connection.
 """
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from kombu import Connection, Consumer, Exchange, Queue
 from kombu.exceptions import OperationalError
 from structlog.contextvars import get_contextvars
 
-from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, connect
+from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, HEARTBEAT_SECONDS, connect
 from services.chassis.concurrency import Flag, concurrency_for
 from services.chassis.database import inside_unit_of_work, note_effect
 from services.chassis.logging import get_logger
@@ -124,7 +126,7 @@ class RpcClient:
         if self._closed:
             raise Unavailable("client_closed", "this client was closed")
         try:
-            return connect(self._uri)
+            return connect(self._uri, heartbeat=HEARTBEAT_SECONDS)
         except (OperationalError, OSError) as error:
             raise Unavailable("broker_unreachable", f"cannot reach the message broker: {error}") from error
 
@@ -153,12 +155,15 @@ class RpcClient:
             self._fail_pending()
 
     def _drain(self, connection: Connection) -> None:
+        # A busy connection needs its heartbeats as well: it only ever receives, so the broker hears nothing
+        # else.
+        beaten_at = monotonic()
         while not self._closed:
-            try:
+            with suppress(TimeoutError):
                 connection.drain_events(timeout=1.0)
-            except TimeoutError:
-                if connection.supports_heartbeats:
-                    connection.heartbeat_check()
+            if connection.supports_heartbeats and monotonic() - beaten_at >= 1.0:
+                connection.heartbeat_check()
+                beaten_at = monotonic()
 
     def _on_reply(self, body: dict[str, Any], message: Any) -> None:
         pending = self._pending.get(message.properties.get("correlation_id"))

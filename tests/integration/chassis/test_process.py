@@ -86,6 +86,25 @@ def test_kill_nine_loses_no_event_and_repeats_none(started: Processes, url: str)
     database.close()
 
 
+def test_kill_nine_loses_no_event_whose_handler_has_failed_so_far(started: Processes, url: str) -> None:
+    database = open_database(url)
+
+    def seen() -> tuple[int, int]:
+        with database.snapshot() as session:
+            return value_of(session), heard_of(session)
+
+    process = started.start(TOY_RAISES="10", TOY_FAILURES="1000")
+    wait(lambda: seen()[0] == 10, timeout=30.0)
+    ticks = ticks_of(url)
+    wait(lambda: ticks_of(url) > ticks + 10, timeout=10.0)  # half a second: every event has left the outbox
+    process.kill()
+    process.wait(timeout=10)
+    assert seen() == (10, 0)
+    started.start()
+    wait(lambda: seen() == (10, 10), timeout=30.0)
+    database.close()
+
+
 def unsent(url: str) -> int:
     """Return how many events have not left the toy."""
     database = open_database(url)
@@ -98,18 +117,18 @@ def unsent(url: str) -> int:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_drains_on_a_signal_and_exits_zero(started: Processes, url: str, how: signal.Signals) -> None:
     process = started.start(TOY_RAISES="5")
-    wait(lambda: ticked(url), timeout=30.0)
+    wait(lambda: ticks_of(url) > 2, timeout=30.0)
     process.send_signal(how)
     assert process.wait(timeout=20) == 0
 
 
-def ticked(url: str) -> bool:
-    """Return whether the toy's timer ran."""
+def ticks_of(url: str) -> int:
+    """Return how often the toy's timer ran."""
     database = open_database(url)
     with database.snapshot() as session:
-        found = session.get(Counter, "ticks") is not None
+        counter = session.get(Counter, "ticks")
     database.close()
-    return found
+    return counter.value if counter else 0
 
 
 def test_exits_one_when_a_background_task_falls(started: Processes) -> None:

@@ -1,6 +1,7 @@
 """Runs the toy as a process of its own.
 
-It raises a counter TOY_RAISES times at once, since nobody outside can call an in-process bus.
+It raises a counter TOY_RAISES times at once, since nobody outside can call an in-process bus; the first
+TOY_FAILURES handlings of its events fail.
 """
 
 import services.chassis.green  # noqa: F401 - first: it patches the standard library  # isort: skip
@@ -13,11 +14,12 @@ import eventlet
 from services.chassis.rpc import RpcClient
 from services.chassis.runner import main
 from services.chassis.settings import BusSettings
-from tests.integration.chassis.toy.service import Neighbour, Toy
+from tests.integration.chassis.toy.service import FAILURES_LEFT, Neighbour, Toy
 
 
 def raise_counters() -> None:
     """Raise TOY_RAISES counters one after the other, then rest."""
+    FAILURES_LEFT["driven"] = int(os.environ.get("TOY_FAILURES", "0"))
     client = RpcClient(BusSettings().amqp_uri)
     for _ in range(int(os.environ.get("TOY_RAISES", "0"))):
         client.call("toy", "raise_counter", {"name": "driven"}, timeout=10.0)

@@ -33,9 +33,9 @@ MAX_TRIES = 20
 TRIES_HEADER = "hireling-tries"
 REASON_HEADER = "hireling-reason"
 
-# A classic queue may lose a message that moves on while its broker dies; these wait until the target confirmed.
-# The queues that are consumed are classic, unless the operator's virtual host defaults to quorum: RabbitMQ 3.10
-# never answers who consumes a quorum queue while it recovers (seen after a kill -9, for minutes).
+# A classic queue may lose a message that moves on while its broker dies; these keep it until the target has
+# confirmed. The queues that are consumed are classic, unless the operator's virtual host defaults to quorum:
+# RabbitMQ 3.10 never answers who consumes a quorum queue while it recovers (seen after a kill -9).
 _SAFE_DEAD_LETTERING = {
     "x-queue-type": "quorum",
     "x-dead-letter-strategy": "at-least-once",

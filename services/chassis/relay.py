@@ -19,9 +19,9 @@ from nameko.extensions import DependencyProvider
 from sqlmodel import Session
 
 from services.chassis.assembly import assembly_of
-from services.chassis.bus import SETTLEMENT_HEADER, memory_broker
 from services.chassis.concurrency import GreenFlag
 from services.chassis.logging import get_logger
+from services.chassis.memory_broker import SETTLEMENT_HEADER, memory_broker
 from services.chassis.outbox import OutboxRow, mark_sent, unsent_events
 from services.chassis.providers import SharedDatabase
 from services.chassis.publishing import ConfirmedPublisher, Unroutable

@@ -14,10 +14,11 @@ from nameko.runners import ServiceRunner
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from services.chassis.assembly import Assembly
-from services.chassis.bus import connect, memory_broker
+from services.chassis.bus import connect
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
 from services.chassis.logging import configure_logging, get_logger
+from services.chassis.memory_broker import memory_broker
 from services.chassis.migrations import check_schema, migrate
 from services.chassis.rpc import RpcClient
 from services.chassis.service import Service

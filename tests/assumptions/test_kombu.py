@@ -44,7 +44,7 @@ class TestConsumerMixin:
     """The loop that Nameko reads its queues with."""
 
     def test_counts_a_timeout_as_silence(self) -> None:
-        class Once(ConsumerMixin):  # type: ignore[misc] - kombu is untyped
+        class Once(ConsumerMixin):  # type: ignore[misc]
             """Reads until the first silence."""
 
             connection = connect(f"hireling-memory://{uuid.uuid4().hex}")

@@ -21,7 +21,7 @@ def test_a_json_text_travels_unchanged() -> None:
 def test_binding_an_extension_evaluates_its_properties() -> None:
     evaluated: list[str] = []
 
-    class Nosy(DependencyProvider):  # type: ignore[misc] - Nameko is untyped
+    class Nosy(DependencyProvider):  # type: ignore[misc]
         """Has a property that needs its container."""
 
         @property

@@ -9,7 +9,8 @@ import eventlet
 import pytest
 from kombu import Connection, Consumer, Exchange, Queue
 
-from services.chassis.bus import SETTLEMENT_HEADER, connect, memory_broker
+from services.chassis.bus import connect
+from services.chassis.memory_broker import SETTLEMENT_HEADER, memory_broker
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 
 NEWS = Exchange("news", type="topic", durable=True)

@@ -4,7 +4,7 @@ of JSON.
 
 from typing import Protocol
 
-Field = str | int | bool | None | list[str] | list[int] | dict[str, str]
+Field = str | int | bool | None | list[str] | dict[str, str]
 
 
 class Announce(Protocol):

@@ -7,8 +7,9 @@ and sent again.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiomqtt import Client, MqttError, Topic
 
@@ -34,6 +35,18 @@ class Broker:
     port: int
 
 
+class Listener(Protocol):
+    """Who hears what comes over the line; neither call may block."""
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Take in a message."""
+        ...
+
+    def on_line_up(self) -> None:
+        """Note that the line is up, and that what was sent before may be lost."""
+        ...
+
+
 class MqttLine:
     """One connection at a time, made again whenever it breaks."""
 
@@ -42,14 +55,10 @@ class MqttLine:
         broker: Broker,
         *,
         topics: Sequence[str],
-        on_message: Callable[[str, bytes], None],
-        on_up: Callable[[], None],
         announce: Announce,
     ) -> None:
         self._broker = broker
         self._topics = tuple(topics)
-        self._on_message = on_message
-        self._on_up = on_up
         self._announce = announce
         self._client: Client | None = None
         self._up = asyncio.Event()
@@ -75,12 +84,12 @@ class MqttLine:
         except MqttError as error:
             raise LineDown(f"the broker did not confirm: {error}") from error
 
-    async def run(self) -> None:
+    async def run(self, listener: Listener) -> None:
         """Keep the line up until cancelled."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._serve_one_connection()
+                await self._serve_one_connection(listener)
             except MqttError as error:
                 if self.is_up or pause == FIRST_PAUSE_SECONDS:
                     self._announce("broker_lost", reason=str(error))
@@ -91,7 +100,7 @@ class MqttLine:
             # Jittered, so that a restarted broker is not met by every machine at once.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
-    async def _serve_one_connection(self) -> None:
+    async def _serve_one_connection(self, listener: Listener) -> None:
         client = Client(
             self._broker.host, self._broker.port, timeout=CONNECT_SECONDS, keepalive=KEEPALIVE_SECONDS
         )
@@ -102,9 +111,9 @@ class MqttLine:
             self.connections += 1
             self._up.set()
             self._announce("broker_connected", host=self._broker.host, port=self._broker.port)
-            self._on_up()
+            listener.on_line_up()
             async for message in client.messages:
-                self._on_message(_name(message.topic), _bytes(message.payload))
+                listener.on_message(_name(message.topic), _bytes(message.payload))
 
 
 def _name(topic: Topic) -> str:

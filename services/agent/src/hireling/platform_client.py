@@ -122,13 +122,20 @@ class PlatformClient:
         """Return a session as it stands."""
         return await self._get(f"/v1/quotes/{quote_id}", QuoteView)
 
-    async def quote_after(self, quote_id: str, offers: int) -> QuoteView:
-        """Wait a few seconds for more than ``offers`` offers or another status, and return the session either
-        way.
+    async def quote_after(self, known: QuoteView) -> QuoteView:
+        """Wait a few seconds for an offer, a signature or a status beyond what is known; return the session
+        either way.
         """
-        query = {"after": str(offers), "wait": str(LONG_POLL_SECONDS)}
+        query = {
+            "after": str(len(known.offers)),
+            "signatures": str(len(known.signed_by)),
+            "wait": str(LONG_POLL_SECONDS),
+        }
         return await self._get(
-            f"/v1/quotes/{quote_id}", QuoteView, query=query, timeout=LONG_POLL_SECONDS + TIMEOUT_SECONDS
+            f"/v1/quotes/{known.quote_id}",
+            QuoteView,
+            query=query,
+            timeout=LONG_POLL_SECONDS + TIMEOUT_SECONDS,
         )
 
     async def make_offer(self, quote_id: str, offer: SignedOffer) -> QuoteView:

@@ -93,7 +93,7 @@ class DeviceAgent:
     async def _run(self, outcomes: "asyncio.Queue[Outcome] | None") -> Outcome | None:
         self._failure = asyncio.get_running_loop().create_future()
         self._resume_logs()
-        self._spawn(self._tools.line.run())
+        self._spawn(self._tools.line.run(self))
         try:
             # A rental in progress goes on even while the marketplace cannot be reached.
             self._spawn(self._attend())
@@ -170,6 +170,9 @@ class DeviceAgent:
             if log.cut is not None:
                 self._tools.announce("log_cut", rental_id=_hex(log.rental_id), detail=log.cut)
             self._known.add(log.rental_id)
+            self._tools.announce(
+                "resumed_from_log", rental_id=_hex(log.rental_id), seq=log.last.seq if log.last else None
+            )
             self._start(Engagement(self._tools, log.start.agreement, log))
 
     def _start(self, engagement: Engagement) -> None:

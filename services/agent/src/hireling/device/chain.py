@@ -1,16 +1,14 @@
 """What the device asks the chain itself, taking nobody's word for it: is the renter's money really there?"""
 
 from dataclasses import dataclass
-from typing import Any
 
 from hireling.json_rpc import ChainUnreachable, JsonRpc
 from hireling.rental.agreement import SignedAgreement
-from hireling.rental.escrow_math import Slot
+from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.signing import keccak256
 
 RENTALS = keccak256(b"rentals(bytes32)")[:4]
 WORD = 32
-OPEN = 1  # escrow: bits of a slot's status
 FULLY_FUNDED_BPS = 10_000
 
 
@@ -47,15 +45,20 @@ class EscrowReader:
         block = await self._rpc.height() - (self._confirmations - 1)
         if block < 0:
             raise NotFunded(f"the chain is not yet {self._confirmations} blocks long")
-        answer = await self._rpc.read(domain.escrow, RENTALS + agreement.rental_id, block=block)
-        slot = decode_slot(answer)
-        if not slot.status & OPEN:
+        slot = await self.slot(domain.escrow, agreement.rental_id, block=block)
+        if not slot.has(Status.OPEN):
             raise NotFunded(f"no money for this rental in block {block} (status {int(slot.status)})")
         if slot.funded_bps < FULLY_FUNDED_BPS:
             raise NotFunded(
                 f"funded to {slot.funded_bps} of {FULLY_FUNDED_BPS} basis points in block {block}"
             )
         return Funding(slot=slot, block=block)
+
+    async def slot(self, escrow: bytes, rental_id: bytes, *, block: int | None = None) -> Slot:
+        """Return a rental's slot in a block, or in the newest. Raises ChainUnreachable
+        when no escrow is there.
+        """
+        return decode_slot(await self._rpc.read(escrow, RENTALS + rental_id, block=block))
 
 
 def decode_slot(answer: bytes) -> Slot:
@@ -69,7 +72,4 @@ def decode_slot(answer: bytes) -> Slot:
     paid, tail, claim_by, funded_bps, status = (
         int.from_bytes(answer[i : i + WORD]) for i in range(0, 5 * WORD, WORD)
     )
-    fields: dict[str, Any] = {
-        "paid": paid, "tail": tail, "claim_by": claim_by, "funded_bps": funded_bps, "status": status
-    }  # fmt: skip
-    return Slot(**fields)
+    return Slot(paid=paid, tail=tail, claim_by=claim_by, funded_bps=funded_bps, status=Status(status))

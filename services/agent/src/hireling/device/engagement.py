@@ -48,6 +48,7 @@ class Tools:
     folder: Path
     bills: Path
     device: bytes
+    bill_signer: bytes
     in_use: asyncio.Lock
     """Held while the machine serves: one rental at a time."""
 
@@ -65,7 +66,11 @@ class Engagement:
         self._session: RentalSession | None = None
         self._uplink: Uplink | None = None
         self._settling = Settling(
-            platform=tools.platform, key=tools.agent_key, announce=tools.announce, bills=tools.bills
+            platform=tools.platform,
+            key=tools.agent_key,
+            issuer=tools.bill_signer,
+            announce=tools.announce,
+            bills=tools.bills,
         )
 
     @property
@@ -123,7 +128,7 @@ class Engagement:
 
     def on_refusal(self, *, seq: int, code: str, detail: str) -> None:
         """Stop when a reading can never count: nothing after it could be paid either."""
-        self._tools.announce("reading_refused", rental_id=self._id, seq=seq, code=code, detail=detail)
+        self._tools.announce("refused", rental_id=self._id, seq=seq, code=code, detail=detail)
         if code not in HARMLESS_REFUSALS and self._session is not None:
             self._session.stop(f"refused: {code}")
 
@@ -186,7 +191,7 @@ class Engagement:
                 continue
             start = Start(agreement=self._agreement, funded_bps=funding.slot.funded_bps)
             self._log = RentalLog.create(log_path(self._tools.folder, self.rental_id), start)
-            self._tools.announce("money_seen", rental_id=self._id, block=funding.block)
+            self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)
             return True
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
         return False
@@ -204,7 +209,8 @@ class Engagement:
         if is_new and not await self._wait_for_unlock():
             log.note_end("never_unlocked")
             return
-        self._tools.announce("rental_started" if is_new else "rental_resumed", rental_id=self._id)
+        if is_new:
+            self._tools.announce("unlocked", rental_id=self._id)
         try:
             reason = await session.serve()
         except DriverFailed as error:
@@ -215,7 +221,13 @@ class Engagement:
             return
         finally:
             self._session = None
-        self._tools.announce("rental_ended", rental_id=self._id, reason=reason, amount_due=session.amount_due)
+        self._tools.announce(
+            "ended",
+            rental_id=self._id,
+            seq=log.last.seq if log.last else None,
+            amount_due=session.amount_due,
+            reason=reason,
+        )
 
     async def _wait_for_unlock(self) -> bool:
         now = self._tools.clock.now()

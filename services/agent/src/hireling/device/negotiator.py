@@ -113,7 +113,7 @@ class Negotiator:
     async def _offer(self, quote: QuoteView, offer: Offer, *, reason: str) -> None:
         await self._platform.make_offer(quote.quote_id, sign_offer(self._key, offer))
         self._announce(
-            "offer_made",
+            "quoted",
             quote_id=quote.quote_id,
             round=offer.round,
             max_total=offer.max_total,

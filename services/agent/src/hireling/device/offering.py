@@ -121,7 +121,11 @@ def thing_description(facts: Facts, device: bytes) -> dict[str, Any]:
         "security": ["unlock"],
         "properties": properties,
     }
-    return thing | ({"hireling:details": facts.details} if facts.details else {})
+    return (
+        thing
+        | {"hireling:seconds": facts.default_seconds}
+        | ({"hireling:details": facts.details} if facts.details else {})
+    )
 
 
 def _amount(text: str, token: Token, what: str) -> int:

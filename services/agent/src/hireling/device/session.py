@@ -132,6 +132,7 @@ class RentalSession:
         await self._driver.pause()
         if not already_suspended:
             self._sign(ReadingEvent.SUSPEND)
+            self._announce("suspended", rental_id=self._id, reason="the next step could pass the ceiling")
         try:
             async with asyncio.timeout(self._terms.rules.detail.grace):
                 while not self._stopping.is_set() and not self._meter.has_room_for(self._driver.facts.step):
@@ -142,6 +143,7 @@ class RentalSession:
         if not self._stopping.is_set():
             self._sign(ReadingEvent.RESUME)
             await self._driver.resume()
+            self._announce("resumed", rental_id=self._id, reason="the renter allowed more")
 
     async def _watch_the_end(self) -> None:
         while True:
@@ -167,12 +169,13 @@ class RentalSession:
     def _tell(self, logged: LoggedReading) -> None:
         reading = logged.signed.reading
         self._on_reading()
+        names = [counter.name for counter in self.log.tariff.counters]
         self._announce(
-            "reading_signed",
+            "reading",
             rental_id=self._id,
             seq=reading.seq,
-            kind=ReadingEvent(reading.sample.event).name.lower(),
-            counters=[int(counter) for counter in reading.sample.counters],
+            event_name=reading.sample.event.name.lower(),
+            counters={name: str(count) for name, count in zip(names, reading.sample.counters, strict=True)},
             amount_due=reading.amount_due,
             allowed=self._meter.allowed,
         )

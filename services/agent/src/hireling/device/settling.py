@@ -11,13 +11,11 @@ from hireling.device.log import RentalLog
 from hireling.durable import make_private_folder, write_atomically
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
-from hireling.rental.bill import BillEnvelope, SignedBill, verify_bill
+from hireling.rental.bill import SignedBill, envelope_of, verify_bill
 from hireling.rental.close import Close
-from hireling.rental.documents import document_hash
 from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Signer, sign
 from hireling.rental.states import State
-from hireling.rental.typed_data import hash_struct
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -33,9 +31,12 @@ class Settling:
     deadlines.
     """
 
-    def __init__(self, *, platform: PlatformClient, key: Signer, announce: Announce, bills: Path) -> None:
+    def __init__(
+        self, *, platform: PlatformClient, key: Signer, issuer: bytes, announce: Announce, bills: Path
+    ) -> None:
         self._platform = platform
         self._key = key
+        self._issuer = issuer
         self._announce = announce
         self._bills = bills
         self._hint = asyncio.Event()
@@ -73,7 +74,7 @@ class Settling:
         bill = await self._wait_for_bill(log)
         if bill is None:
             return None
-        check_bill(bill, log)
+        check_bill(bill, log, issuer=self._issuer)
         countersigned = await self._countersign(bill, log)
         path = make_private_folder(self._bills) / f"{_id(log)}.json"
         write_atomically(path, countersigned.model_dump_json(indent=1).encode())
@@ -98,12 +99,7 @@ class Settling:
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
     async def _countersign(self, bill: SignedBill, log: RentalLog) -> SignedBill:
-        envelope = BillEnvelope(
-            rental_id=log.rental_id,
-            readings_root=bill.bill.readings_root,
-            document=document_hash(bill.bill),
-        )
-        signature = sign(self._key, log.start.agreement.domain, envelope)
+        signature = sign(self._key, log.start.agreement.domain, envelope_of(bill.bill))
         while True:
             try:
                 return await self._platform.countersign_bill(log.rental_id, signature)
@@ -140,10 +136,10 @@ def final_close(log: RentalLog) -> Close:
     )
 
 
-def check_bill(signed: SignedBill, log: RentalLog) -> None:
+def check_bill(signed: SignedBill, log: RentalLog, *, issuer: bytes) -> None:
     """Check a bill for itself and against the device's own last reading. Raises BillWrong."""
     try:
-        verify_bill(signed)
+        verify_bill(signed, issuer=issuer)
     except BillInvalid as error:
         raise BillWrong(f"the bill does not check: {error}") from error
     if signed.bill.rental.rental_id != log.rental_id:
@@ -151,7 +147,7 @@ def check_bill(signed: SignedBill, log: RentalLog) -> None:
     if log.last is None:
         return
     last = signed.bill.readings[-1].reading if signed.bill.readings else None
-    if last is None or hash_struct(last) != hash_struct(log.last.signed.reading):
+    if last is None or last != log.last.signed.reading:
         raise BillWrong(f"the bill ends with another reading than number {log.last.seq}, the device's last")
 
 

@@ -14,6 +14,7 @@ IN_FLIGHT = 8
 FIRST_SILENCE_SECONDS = 5.0
 LONGEST_SILENCE_SECONDS = 60.0
 AFTER_LOSS_SECONDS = 0.1
+ANNOUNCED_EVERY = 25  # acknowledgements come many a second; people need not see each
 
 
 class Uplink:
@@ -46,6 +47,8 @@ class Uplink:
         before = self._log.acked
         self._log.note_ack(seq)
         if self._log.acked > before:
+            if self.is_done or self._log.acked // ANNOUNCED_EVERY > before // ANNOUNCED_EVERY:
+                self._announce("acked", rental_id=f"0x{self._log.rental_id.hex()}", seq=self._log.acked)
             self._silence = FIRST_SILENCE_SECONDS
             self._news.set()
 

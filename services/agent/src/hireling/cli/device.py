@@ -1,0 +1,261 @@
+"""``hireling device``: rent out a machine."""
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hireling.cli.outlet import Outlet, run
+from hireling.cli.surroundings import (
+    DEFAULT_GATEWAY,
+    DEFAULT_HOME,
+    GatewayOption,
+    Home,
+    HomeOption,
+    JsonOption,
+)
+from hireling.clock import SystemClock
+from hireling.device.agent import DeviceAgent
+from hireling.device.chain import EscrowReader
+from hireling.device.engagement import Tools
+from hireling.device.negotiator import Negotiator
+from hireling.device.offering import Wishes
+from hireling.device.presence import Presence
+from hireling.drivers.choice import Choice, DriverName, open_driver
+from hireling.drivers.driver import BadInput
+from hireling.durable import make_private_folder
+from hireling.json_rpc import JsonRpc
+from hireling.keystore import Curve
+from hireling.mqtt_line import Broker, MqttLine
+from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformUnreachable
+from hireling.platform_views import PlatformView
+
+CONNECT_AGAIN_SECONDS = 3.0
+
+app = typer.Typer(help="Rent out a machine.", no_args_is_help=True)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything that `device run` was asked for."""
+
+    home: Home
+    gateway: str
+    name: str
+    choice: Choice
+    wishes: Wishes
+    curve: Curve
+    rpc_url: str | None
+    confirmations: int | None
+    once: bool
+
+
+@app.callback()
+def device() -> None:
+    """Rent out a machine."""
+
+
+@app.command("run")
+def run_device(
+    *,
+    driver: Annotated[DriverName, typer.Option(help="host: this computer; replay: a recorded machine.")],
+    name: Annotated[str | None, typer.Option(help="What the machine is called. Default: what it is.")] = None,
+    price: Annotated[
+        str | None, typer.Option(help="Price per unit of use: an hour of CPU, a kWh. Default: the driver's.")
+    ] = None,
+    flat: Annotated[str | None, typer.Option(help="Flat fee of every rental. Default: the driver's.")] = None,
+    deposit: Annotated[
+        str, typer.Option(help="Deposit; it returns in full when nothing is damaged.")
+    ] = "0.50",
+    floor: Annotated[
+        int, typer.Option(min=1, max=100, help="Least share of the price to agree to, in percent.")
+    ] = 80,
+    ceiling_seconds: Annotated[
+        int | None, typer.Option(min=1, help="How much use the renter allows ahead. Default: the driver's.")
+    ] = None,
+    grace: Annotated[int, typer.Option(min=0, help="Seconds to wait suspended before ending.")] = 60,
+    notice: Annotated[int, typer.Option(min=1, help="Seconds to serve without hearing from anybody.")] = 600,
+    trace: Annotated[
+        Path | None, typer.Option(help="replay: CSV file. Default: one that we recorded.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="replay: column of power in watts.")] = "power_W",
+    speed: Annotated[int, typer.Option(min=1, help="replay: how many times faster than recorded.")] = 20,
+    interval: Annotated[
+        str | None,
+        typer.Option(help="replay: seconds every row is held. Default: until the next row's time."),
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, help="host: size of the workload.")] = None,
+    meter_key: Annotated[Curve, typer.Option(help="Curve of a new meter key.")] = "secp256k1",
+    rpc_url: Annotated[
+        str | None, typer.Option(help="Your own chain node. Default: the one the marketplace names.")
+    ] = None,
+    confirmations: Annotated[
+        int | None, typer.Option(min=1, help="Blocks to wait for money. Default: the marketplace's.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop after one rental came to its bill.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    gateway: GatewayOption = DEFAULT_GATEWAY,
+    as_json: JsonOption = False,
+) -> None:
+    """List a machine and serve whoever rents it, until Ctrl-C.
+
+    The machine's key is made on first use and stays in the home folder. A rental in progress survives a crash
+    or a
+    restart of this command: it goes on from its log.
+    """
+    outlet = Outlet(as_json=as_json)
+    order = Order(
+        home=Home.at(home),
+        gateway=gateway,
+        name=name or driver,
+        choice=Choice(
+            driver=driver,
+            title=name,
+            trace=trace,
+            column=column,
+            speed=speed,
+            interval=interval,
+            blocks=blocks,
+        ),
+        wishes=Wishes(
+            price=price,
+            flat=flat,
+            deposit=deposit,
+            floor_percent=floor,
+            ceiling_seconds=ceiling_seconds,
+            grace_seconds=grace,
+            notice_seconds=notice,
+        ),
+        curve=meter_key,
+        rpc_url=rpc_url,
+        confirmations=confirmations,
+        once=once,
+    )  # fmt: skip
+    if not run(outlet, lambda: serve(order, outlet)):
+        raise typer.Exit(1)
+
+
+async def serve(order: Order, outlet: Outlet) -> bool:
+    """Run the machine until SIGTERM or Ctrl-C, or one rental with `once`; return whether all is well."""
+    this = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    wishes = {"stop": False}
+
+    def stop() -> None:
+        wishes["stop"] = True
+        if this is not None:
+            this.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        with only_one(order.home.device(order.name)):
+            return await _serve(order, outlet)
+    except asyncio.CancelledError:
+        if not wishes["stop"]:
+            raise
+        outlet.say("stopped; a rental in progress goes on when this command runs again")
+        return True
+
+
+async def _serve(order: Order, outlet: Outlet) -> bool:
+    clock = SystemClock()
+    driver = open_driver(order.choice, clock=clock)
+    folder = order.home.device(order.name)
+    keys = order.home.keystore(folder / "keys")
+    owner = order.home.keys.secp256k1("owner")
+    meter, agent_key = keys.load_or_create("meter", order.curve), keys.load_or_create("agent")
+    platform = PlatformClient(order.gateway)
+    try:
+        facts = await _reach(platform, outlet)
+        outlet.token = facts.money
+        presence = Presence(
+            platform=platform,
+            facts=facts,
+            machine=driver.facts,
+            wishes=order.wishes,
+            owner=owner,
+            agent=agent_key,
+            meter=meter,
+            clock=clock,
+            announce=outlet.announce,
+        )
+        outlet.announce(
+            "device_ready",
+            device=f"0x{presence.device.hex()}",
+            owner=f"0x{owner.identity.hex()}",
+            meter=f"0x{meter.identity.hex()}",
+        )
+        rpc = JsonRpc(order.rpc_url or facts.rpc_url)
+        line = MqttLine(
+            Broker(host=facts.mqtt.host, port=facts.mqtt.port),
+            topics=DeviceAgent.topics(presence.device),
+            announce=outlet.announce,
+        )
+        tools = Tools(
+            platform=platform,
+            chain=EscrowReader(rpc, confirmations=order.confirmations or facts.confirmations),
+            line=line,
+            driver=driver,
+            meter_key=meter,
+            agent_key=agent_key,
+            clock=clock,
+            announce=outlet.announce,
+            folder=make_private_folder(folder / "rentals"),
+            bills=order.home.bills,
+            device=presence.device,
+            bill_signer=facts.bill_signer,
+            in_use=asyncio.Lock(),
+        )
+        negotiator = Negotiator(
+            platform=platform,
+            facts=facts,
+            presence=presence,
+            key=agent_key,
+            clock=clock,
+            announce=outlet.announce,
+            floor_percent=order.wishes.floor_percent,
+        )
+        agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator)
+        if order.once:
+            return (await agent.run_once()).has_bill
+        await agent.run_for_ever()
+        return True
+    finally:
+        await platform.close()
+
+
+async def _reach(platform: PlatformClient, outlet: Outlet) -> PlatformView:
+    """Return the marketplace's facts, waiting for it as long as it takes."""
+    while True:
+        try:
+            return await platform.platform()
+        except PlatformUnreachable as error:
+            outlet.announce("platform_unreachable", detail=str(error))
+            await asyncio.sleep(CONNECT_AGAIN_SECONDS)
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the machine's lock: two agents with one meter key would sign the same numbers. Raises BadInput."""
+    path = make_private_folder(folder) / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInput(
+                f"the machine in {folder} is already run by another `hireling device run`;"
+                " --name or --home makes a second one"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,28 @@
+"""The ``hireling`` command."""
+
+import typer
+
+from hireling.cli import device, devices, doctor, rent, verify, wallet
+
+app = typer.Typer(
+    name="hireling",
+    help="Machines that hire themselves out: rent out a machine, rent one, check a bill.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(device.app, name="device")
+app.command("devices")(devices.devices)
+app.command("rent")(rent.rent)
+app.add_typer(wallet.app, name="wallet")
+app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

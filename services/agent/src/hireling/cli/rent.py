@@ -1,0 +1,246 @@
+"""``hireling rent``: rent a machine, to a verified bill."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hireling.cli.outlet import Outlet, run
+from hireling.cli.surroundings import (
+    DEFAULT_GATEWAY,
+    DEFAULT_HOME,
+    GatewayOption,
+    Home,
+    HomeOption,
+    JsonOption,
+)
+from hireling.clock import SystemClock
+from hireling.drivers.driver import BadInput
+from hireling.json_rpc import JsonRpc
+from hireling.platform_client import PlatformClient
+from hireling.platform_views import ListingView, PlatformView
+from hireling.rental.money import format_amount, parse_amount
+from hireling.renter.agent import Kept, RenterAgent, cheapest
+from hireling.renter.bargainer import NoDeal
+from hireling.renter.book import RenterBook
+from hireling.renter.wallet import Wallet
+
+FIND_WITHIN_SECONDS = 30.0
+FIND_AGAIN_SECONDS = 1.0
+
+
+class Interrupted(NoDeal):
+    """The user left before the end."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything that `rent` was asked for."""
+
+    home: Home
+    gateway: str
+    bills: Path
+    listing: str | None
+    device: str | None
+    kind: str | None
+    budget: str | None
+    seconds: int | None
+    faucet: str | None
+    stop_after: int | None
+    resume: bool
+
+
+def rent(
+    *,
+    listing: Annotated[
+        str | None, typer.Argument(help="Which listing: its hash or the start of it, or a part of its title.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Which machine, by its 0x id.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Which kind; the cheapest one online is taken.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The most that use may cost; the deposit comes on top and returns.")
+    ] = None,
+    seconds: Annotated[
+        int | None, typer.Option(min=1, help="For how long at most. Default: what the listing suggests.")
+    ] = None,
+    stop_after: Annotated[
+        int | None, typer.Option(min=0, help="Stop the machine after so many seconds of use.")
+    ] = None,
+    faucet: Annotated[
+        str | None, typer.Option(help="Have at least this much test money first (development chains).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a rental that was interrupted.")
+    ] = False,
+    bills: Annotated[
+        Path | None, typer.Option(help="Where bills go. Default: bills/ in the home folder.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    gateway: GatewayOption = DEFAULT_GATEWAY,
+    as_json: JsonOption = False,
+) -> None:
+    """Rent a machine: bargain, pay a block ahead, check every reading, keep the verified bill.
+
+    Ctrl-C stops the machine and waits for the bill; a second Ctrl-C leaves at once, and --resume goes on
+    later.
+    """
+    outlet = Outlet(as_json=as_json)
+    at = Home.at(home)
+    order = Order(
+        home=at,
+        gateway=gateway,
+        bills=(bills or at.bills).expanduser().absolute(),
+        listing=listing,
+        device=device,
+        kind=kind,
+        budget=budget,
+        seconds=seconds,
+        faucet=faucet,
+        stop_after=stop_after,
+        resume=resume,
+    )
+    if not run(outlet, lambda: _rent(order, outlet)):
+        raise typer.Exit(1)
+
+
+async def _rent(order: Order, outlet: Outlet) -> bool:
+    platform = PlatformClient(order.gateway)
+    try:
+        facts = await platform.platform()
+        outlet.token = facts.money
+        key = order.home.keys.secp256k1("wallet")
+        rpc = JsonRpc(facts.rpc_url)
+        book = RenterBook(order.home.renter_book)
+        wallet = Wallet(key, platform=platform, facts=facts, rpc=rpc)
+        agent = RenterAgent(
+            platform=platform,
+            facts=facts,
+            wallet=wallet,
+            wallet_key=key,
+            keys=order.home.renter_keys,
+            book=book,
+            bills=order.bills,
+            clock=SystemClock(),
+            announce=outlet.announce,
+            stop_after=None if order.stop_after is None else timedelta(seconds=order.stop_after),
+        )
+        if order.faucet is not None:
+            await _fill(order.faucet, wallet, platform, facts)
+        work = _work(order=order, outlet=outlet, agent=agent, book=book, platform=platform, facts=facts)
+        return await _interruptible(agent, work, outlet)
+    finally:
+        await platform.close()
+
+
+async def _work(
+    *,
+    order: Order,
+    outlet: Outlet,
+    agent: RenterAgent,
+    book: RenterBook,
+    platform: PlatformClient,
+    facts: PlatformView,
+) -> bool:
+    unfinished = list(book.unfinished())
+    if order.resume:
+        if not unfinished:
+            raise NoDeal("no rental was interrupted")
+        kept = [await agent.carry(page) for page in unfinished]
+        return all(_report(each, outlet, facts) for each in kept)
+    for page in unfinished:
+        rental_id = f"0x{page.agreement.rental_id.hex()}"
+        outlet.say(f"[yellow]a rental is unfinished: {rental_id}; --resume goes on with it[/yellow]")
+    budget = None if order.budget is None else parse_amount(order.budget, facts.money)
+    chosen = await _find(order, platform)
+    return _report(await agent.rent(chosen, seconds=order.seconds, budget=budget), outlet, facts)
+
+
+async def _interruptible(agent: RenterAgent, work: Coroutine[Any, Any, bool], outlet: Outlet) -> bool:
+    """Do the work; the first Ctrl-C stops the machine, the second, or SIGTERM, leaves at once."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    pressed: list[int] = []
+
+    def leave() -> None:
+        pressed.append(signal.SIGTERM)
+        task.cancel()
+
+    def stop() -> None:
+        if pressed:
+            leave()
+            return
+        pressed.append(signal.SIGINT)
+        outlet.say("stopping the machine; Ctrl-C again leaves at once")
+        agent.stop()
+
+    loop.add_signal_handler(signal.SIGINT, stop)
+    loop.add_signal_handler(signal.SIGTERM, leave)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not pressed:
+            raise
+        raise Interrupted("left; `hireling rent --resume` goes on with the rental") from None
+
+
+async def _fill(wanted: str, wallet: Wallet, platform: PlatformClient, facts: PlatformView) -> None:
+    """Draw test money until the wallet holds what is wanted. Raises BadInput on a chain without a faucet."""
+    amount = parse_amount(wanted, facts.money)
+    if not facts.faucet:
+        raise BadInput("--faucet works on a development chain only")
+    balance = (await wallet.state()).balance
+    while balance < amount:
+        before, balance = balance, (await platform.faucet(wallet.address)).balance
+        if balance <= before:
+            raise BadInput(
+                f"the faucet gives no more: the wallet holds {format_amount(balance, facts.money)}"
+            )
+
+
+async def _find(order: Order, platform: PlatformClient) -> ListingView:
+    """Return the wanted machine's listing, waiting a little for one that is just coming
+    online. Raises NoDeal.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + FIND_WITHIN_SECONDS
+    is_named = order.device is not None or order.listing is not None
+    while True:
+        listings = [
+            listing
+            for listing in await platform.listings(kind=order.kind, limit=200)
+            if _fits(listing, order)
+        ]
+        try:
+            return cheapest(listings, seconds=order.seconds)
+        except NoDeal:
+            if not is_named or loop.time() > until:
+                raise
+        await asyncio.sleep(FIND_AGAIN_SECONDS)
+
+
+def _fits(listing: ListingView, order: Order) -> bool:
+    if order.device is not None and f"0x{listing.document.device.hex()}" != order.device.lower():
+        return False
+    if order.listing is None:
+        return True
+    is_hash = f"0x{listing.listing.hex()}".startswith(order.listing.lower()) and order.listing.startswith(
+        "0x"
+    )
+    return is_hash or order.listing.lower() in listing.document.title.lower()
+
+
+def _report(kept: Kept | None, outlet: Outlet, facts: PlatformView) -> bool:
+    if kept is None:
+        return False
+    bill = kept.signed.bill
+    outlet.say(
+        f"paid {format_amount(bill.total, facts.money)}, of it fee {format_amount(bill.fee, facts.money)};"
+        f" back: {format_amount(bill.refund, facts.money)} and the deposit"
+        f" {format_amount(bill.deposit_returned, facts.money)}"
+    )
+    return True

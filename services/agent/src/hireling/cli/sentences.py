@@ -1,0 +1,96 @@
+"""What each event is called in front of people. Events without a sentence are for programs only."""
+
+from collections.abc import Mapping
+
+from rich.markup import escape
+
+from hireling.announce import Field
+from hireling.rental.money import Token, format_amount
+
+AMOUNTS = frozenset(
+    [
+        "amount_due",
+        "allowed",
+        "acknowledged",
+        "max_claimable",
+        "ack_amount",
+        "max_total",
+        "deposit",
+        "all_in",
+        "paid",
+        "fee",
+        "refund",
+        "total",
+        "balance",
+        "credit",
+        "use",
+        "limit",
+    ]
+)
+SHOWN_HEX = 12
+
+SENTENCES: Mapping[str, str] = {
+    "device_ready": "machine [bold]{device}[/bold] earns for {owner}",
+    "registered": "registered on the chain",
+    "listed": "[green]listed[/green]: {title} ({kind})",
+    "quoted": "offered {max_total}, all in {all_in}: {reason}",
+    "quote_left": "left a question unanswered: {reason}",
+    "agreement_signed": "signed the agreement: {reason}",
+    "agreed": "[green]agreed[/green]: rental {rental_id}",
+    "funded_seen": "the chain holds the money (block {block})",
+    "chain_unclear": "[yellow]waiting for the chain[/yellow]: {detail}",
+    "waiting_for_unlock": "waiting for the renter to unlock",
+    "unlocked": "[green]unlocked[/green] by challenge and answer",
+    "suspended": "[yellow]suspended[/yellow]: {reason}",
+    "resumed": "going on: {reason}",
+    "refused": "[red]reading {seq} was refused[/red]: {detail} ({code})",
+    "ceiling_received": "the renter allows up to {allowed}",
+    "ended": "[green]ended[/green]; due {amount_due}",
+    "close_signed": "signed the close over {use}",
+    "close_refused": "[yellow]the close does not count yet[/yellow]: {detail}",
+    "bill_countersigned": "[green]bill countersigned[/green]: {total}, kept at {path}",
+    "bill_refused": "[red]the bill is wrong[/red], and not countersigned: {detail}",
+    "rental_expired": "the rental expired: {reason}",
+    "rental_cancelled": "the rental is {state}",
+    "resumed_from_log": "going on with rental {rental_id} from reading {seq}",
+    "log_cut": "[yellow]{detail}[/yellow]",
+    "driver_failed": "[red]the machine failed[/red]: {reason}",
+    "dead_on_arrival": "[red]dead on arrival[/red]: {detail}",
+    "never_started": "[red]never started[/red]: {detail}",
+    "machine_silent": "[yellow]the machine is silent[/yellow]: {detail}",
+    "broker_lost": "[yellow]no line to the broker[/yellow]: {reason}; metering goes on, trying again",
+    "platform_unreachable": "[yellow]no answer from the marketplace[/yellow]: {detail}; trying again",
+    "wallet": "wallet {address} holds {balance}",
+    "found": "found [bold]{title}[/bold] ({kind})",
+    "quote": "quoted at most {max_total} and a deposit of {deposit}: [bold]{all_in} all in[/bold]",
+    "counter_offer": "countered with at most {max_total}: {reason}",
+    "accepted": "accepted at most {max_total}: {reason}",
+    "funded": "[green]escrow funded[/green] by permit, relayed without gas of ours",
+    "ceiling": "allowed up to {max_claimable}, acknowledged {ack_amount}",
+    "reading_refused": "[red]reading {seq} is wrong[/red]: {detail}; nothing more is acknowledged",
+    "settled": "[green]settled[/green]: paid {paid} (fee {fee}), {refund} back",
+    "bill": "[green]bill verified[/green] ({checks} checks): {total}, kept at {path}",
+    "cancelled": "the rental was cancelled ({state}); everything returns",
+}
+
+
+def sentence(event: str, fields: Mapping[str, Field], token: Token | None) -> str | None:
+    """Return the sentence for an event, in rich's markup, or None where people need none."""
+    if event == "reading":
+        counters = fields.get("counters")
+        counted = counters.items() if isinstance(counters, dict) else ()
+        shown = ", ".join(f"{int(count):,} {name}" for name, count in counted)
+        due = _word("amount_due", fields["amount_due"], token)
+        return f"reading {fields['seq']} ({fields['event_name']}): {shown}; due {due}"
+    template = SENTENCES.get(event)
+    if template is None:
+        return None
+    return template.format_map({name: _word(name, value, token) for name, value in fields.items()})
+
+
+def _word(name: str, value: Field, token: Token | None) -> str:
+    if name in AMOUNTS and isinstance(value, int) and token is not None:
+        return format_amount(value, token)
+    if isinstance(value, str) and value.startswith("0x") and len(value) > SHOWN_HEX:
+        return f"{value[:SHOWN_HEX]}…"
+    return escape(str(value))

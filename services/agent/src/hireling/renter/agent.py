@@ -1,0 +1,334 @@
+"""The renter's agent: from a wish to a verified bill, and from any crash in between back
+onto the same rental.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from hireling.announce import Announce
+from hireling.clock import Clock
+from hireling.durable import make_private_folder, write_atomically
+from hireling.keystore import Keystore
+from hireling.mqtt_line import Broker, MqttLine
+from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
+from hireling.platform_views import ListingView, PlatformView, RentalView
+from hireling.rental.bill import BillCheck, SignedBill, verify_bill
+from hireling.rental.close import Close
+from hireling.rental.errors import BillInvalid
+from hireling.rental.signing import Secp256k1Key, sign
+from hireling.rental.states import State
+from hireling.rental.tariff import worst_case
+from hireling.renter.bargainer import Bargainer, NoDeal, Wish
+from hireling.renter.book import Page, RenterBook
+from hireling.renter.ride import Ride
+from hireling.renter.wallet import Wallet
+
+POLL_SECONDS = 0.5
+LONGEST_POLL_SECONDS = 5.0
+COUNTERSIGNED_WITHIN_SECONDS = 10.0
+UNFUNDED = frozenset({State.QUOTED, State.AGREED})
+WITHOUT_BILL = frozenset({State.CANCELLED, State.EXPIRED})
+
+
+class FundingFailed(Exception):
+    """The escrow was not opened; nothing is locked. The message says why."""
+
+
+class BillRefused(Exception):
+    """The bill is wrong; the message names the place. Nothing more is signed."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A verified bill and where it lies."""
+
+    signed: SignedBill
+    check: BillCheck
+    path: Path
+
+
+def cheapest(listings: Sequence[ListingView], *, seconds: int | None) -> ListingView:
+    """Return the listing with the lowest worst case. Raises NoDeal when there is none."""
+    live = [listing for listing in listings if listing.online and listing.registered]
+    if not live:
+        raise NoDeal("no machine that fits is online; `hireling devices` shows what is there")
+    return min(live, key=lambda listing: worst_case(listing.document.tariff, seconds or seconds_for(listing)))
+
+
+def seconds_for(listing: ListingView) -> int:
+    """Return how long to rent a machine for when the renter does not say: what its listing suggests, or two
+    minutes.
+    """
+    suggested = listing.document.thing.get("hireling:seconds")
+    is_sensible = isinstance(suggested, int) and 0 < suggested <= listing.document.max_seconds
+    return suggested if is_sensible and isinstance(suggested, int) else min(120, listing.document.max_seconds)
+
+
+class RenterAgent:
+    """Rents for one wallet."""
+
+    def __init__(
+        self,
+        *,
+        platform: PlatformClient,
+        facts: PlatformView,
+        wallet: Wallet,
+        wallet_key: Secp256k1Key,
+        keys: Keystore,
+        book: RenterBook,
+        bills: Path,
+        clock: Clock,
+        announce: Announce,
+        stop_after: timedelta | None = None,
+    ) -> None:
+        """``stop_after`` stops the machine that long after its first reading."""
+        self._stop_after = stop_after
+        self._platform = platform
+        self._facts = facts
+        self._wallet = wallet
+        self._wallet_key = wallet_key
+        self._keys = keys
+        self._book = book
+        self._bills = bills
+        self._clock = clock
+        self._announce = announce
+        self._ride: Ride | None = None
+        self._wants_stop = False
+        self._said = ""
+
+    def stop(self) -> None:
+        """Stop the machine that is rented, now or as soon as it runs."""
+        self._wants_stop = True
+        if self._ride is not None:
+            self._ride.stop()
+
+    async def rent(self, listing: ListingView, *, seconds: int | None, budget: int | None) -> Kept | None:
+        """Rent a machine to the end; return its verified bill, None when the rental was cancelled unused.
+
+        Raises NoDeal, FundingFailed, BillRefused, PlatformError.
+        """
+        wish = Wish(listing=listing, seconds=seconds or seconds_for(listing), budget=budget)
+        self._announce(
+            "found",
+            device=f"0x{listing.document.device.hex()}",
+            listing=f"0x{listing.listing.hex()}",
+            title=listing.document.title,
+            kind=listing.document.kind,
+            limit=wish.limit,
+            seconds=wish.seconds,
+        )
+        await self._check_purse(wish)
+        # A key of its own for every rental: the chain shows no pattern, and a lost one costs one block.
+        name = f"session-{secrets.token_hex(8)}"
+        session = self._keys.create(name)
+        bargainer = Bargainer(
+            platform=self._platform,
+            facts=self._facts,
+            wallet=self._wallet_key,
+            session=session,
+            clock=self._clock,
+            announce=self._announce,
+        )
+        agreement = await bargainer.agree(wish)
+        page = self._book.write(Page(agreement=agreement, session_key=name, stage="agreed"))
+        self._announce("agreed", rental_id=_id(page), max_total=agreement.agreement.pay.max_total)
+        return await self.carry(page)
+
+    async def carry(self, page: Page) -> Kept | None:
+        """Carry a rental on from where its page says it is. Raises as ``rent`` does."""
+        if page.stage == "agreed":
+            page = await self._fund(page)
+        if page.stage in {"funded", "running"}:
+            page = await self._use(page)
+        kept = await self._settle(page)
+        self._book.write(page.model_copy(update={"stage": "done"}))
+        return kept
+
+    # -- the stages
+    # ----------------------------------------------------------------------------------------------
+
+    async def _check_purse(self, wish: Wish) -> None:
+        state = await self._wallet.state()
+        self._announce("wallet", address=f"0x{self._wallet.address.hex()}", balance=state.balance)
+        needed = wish.limit + wish.document.deposit
+        if state.balance < needed:
+            raise FundingFailed(
+                f"the wallet holds {state.balance} base units, and up to {needed} are locked for this rental"
+                + ("; `hireling wallet faucet` gives test money" if self._facts.faucet else "")
+            )
+
+    async def _fund(self, page: Page) -> Page:
+        rental_id, terms = page.agreement.rental_id, page.agreement.agreement
+        view = await self._rental(rental_id)
+        if view is None or view.state in UNFUNDED:
+            permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
+            await self._request_funding(rental_id, permit, terms.rules.fund_by)
+        while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
+            self._refuse_failed(view)
+            if self._clock.now().timestamp() > terms.rules.fund_by:
+                raise FundingFailed("the escrow was not opened in time; nothing is locked")
+            await self._clock.sleep(POLL_SECONDS)
+        if view.state in WITHOUT_BILL:
+            raise FundingFailed(f"the rental is {view.state.value.lower()}; nothing is locked")
+        opened = next((item.hash for item in view.transactions if item.hash), None)
+        self._announce("funded", rental_id=_id(page), tx=f"0x{opened.hex()}" if opened else "")
+        return self._book.write(page.model_copy(update={"stage": "funded"}))
+
+    async def _request_funding(self, rental_id: bytes, permit: object, fund_by: int) -> None:
+        while True:
+            try:
+                await self._platform.fund(rental_id, permit)  # type: ignore[arg-type]
+            except PlatformNotFound:
+                # The money's side of the marketplace hears of an agreement a moment later.
+                if self._clock.now().timestamp() > fund_by:
+                    raise
+                await self._clock.sleep(POLL_SECONDS)
+            else:
+                return
+
+    async def _use(self, page: Page) -> Page:
+        page = self._book.write(page.model_copy(update={"stage": "running"}))
+        ride = self._ride = Ride(
+            page,
+            book=self._book,
+            platform=self._platform,
+            session=self._keys.load(page.session_key),
+            clock=self._clock,
+            announce=self._announce,
+            stop_after=self._stop_after,
+        )
+        if self._wants_stop:
+            ride.stop()
+        async with self._line(ride) as line:
+            page = await ride.run(line)
+        return self._book.write(page.model_copy(update={"stage": "over"}))
+
+    async def _settle(self, page: Page) -> Kept | None:
+        view = await self._wait_for_the_end(page)
+        if not view.bill:
+            self._announce("cancelled", rental_id=_id(page), state=view.state.value)
+            return None
+        self._announce(
+            "settled",
+            rental_id=_id(page),
+            paid=view.claimed,
+            fee=view.fee,
+            refund=view.refund,
+            state=view.state.value,
+        )
+        return await self._keep_bill(page)
+
+    async def _wait_for_the_end(self, page: Page) -> RentalView:
+        """Hand in the renter's half of the close, and wait until the rental has a bill or was cancelled."""
+        is_signed = False
+        pause = POLL_SECONDS
+        while True:
+            try:
+                is_signed = is_signed or await self._sign_close(page)
+                view = await self._platform.rental(page.agreement.rental_id)
+                if view.bill or view.state in WITHOUT_BILL:
+                    return view
+            except PlatformError as error:
+                self._say("platform_unreachable", detail=str(error))
+                pause = LONGEST_POLL_SECONDS / 2
+            # With both halves in, the end is seconds away; without, it is as far as the deadlines.
+            pause = POLL_SECONDS if is_signed else min(pause * 1.5, LONGEST_POLL_SECONDS)
+            await self._clock.sleep(pause)
+
+    def _say(self, event: str, *, detail: str) -> None:
+        """Announce a difficulty once, not at every try."""
+        if detail != self._said:
+            self._announce(event, detail=detail)
+        self._said = detail
+
+    async def _sign_close(self, page: Page) -> bool:
+        """Sign the same close as the owner's agent; return whether the marketplace has it, or never will."""
+        reading = page.last_reading.reading if page.last_reading else None
+        if reading is not None and not reading.last:
+            return True  # the machine fell silent: claims and deadlines settle, nobody closes
+        close = Close(
+            rental_id=page.agreement.rental_id,
+            use=reading.amount_due if reading else 0,
+            damage=0,
+            valid_until=page.agreement.agreement.claim_by,
+        )
+        signature = sign(self._keys.load(page.session_key), page.agreement.domain, close)
+        try:
+            await self._platform.submit_close(close, by="renter", signature=signature)
+        except PlatformRefused as error:
+            self._say("close_refused", detail=str(error))
+            return False
+        self._announce("close_signed", rental_id=_id(page), use=close.use)
+        return True
+
+    async def _keep_bill(self, page: Page) -> Kept:
+        signed = await self._countersigned(page.agreement.rental_id)
+        try:
+            check = verify_bill(signed, issuer=self._facts.bill_signer)
+        except BillInvalid as error:
+            raise BillRefused(f"the bill does not check: {error}") from error
+        self._compare(signed, page)
+        path = make_private_folder(self._bills) / f"{_id(page)}.json"
+        write_atomically(path, signed.model_dump_json(indent=1).encode())
+        self._announce(
+            "bill",
+            rental_id=_id(page),
+            path=str(path),
+            checks=len(check.checks),
+            total=int(signed.bill.total),
+        )
+        return Kept(signed=signed, check=check, path=path)
+
+    def _compare(self, signed: SignedBill, page: Page) -> None:
+        if signed.bill.rental != page.agreement:
+            raise BillRefused("the bill is of another rental than the one that was signed")
+        last = page.last_reading
+        if last is not None and (not signed.bill.readings or last not in signed.bill.readings):
+            raise BillRefused(f"reading {last.reading.seq}, which was accepted, is not in the bill")
+
+    async def _countersigned(self, rental_id: bytes) -> SignedBill:
+        """Return the bill, with the owner's agent's signature where it comes soon."""
+        signed = await self._platform.bill(rental_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COUNTERSIGNED_WITHIN_SECONDS):
+                while signed.countersignature is None:
+                    await asyncio.sleep(POLL_SECONDS)
+                    signed = await self._platform.bill(rental_id)
+        return signed
+
+    async def _rental(self, rental_id: bytes) -> RentalView | None:
+        with contextlib.suppress(PlatformNotFound):
+            return await self._platform.rental(rental_id)
+        return None
+
+    def _refuse_failed(self, view: RentalView | None) -> None:
+        for item in view.transactions if view else ():
+            if item.status == "refused":
+                raise FundingFailed(
+                    f"the escrow refuses: {item.reason or 'no reason given'}; nothing is locked"
+                )
+
+    @asynccontextmanager
+    async def _line(self, ride: Ride) -> AsyncIterator[MqttLine]:
+        line = MqttLine(
+            Broker(host=self._facts.mqtt.host, port=self._facts.mqtt.port),
+            topics=ride.topics,
+            announce=self._announce,
+        )
+        running = asyncio.create_task(line.run(ride))
+        try:
+            yield line
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def _id(page: Page) -> str:
+    return f"0x{page.agreement.rental_id.hex()}"

@@ -1,0 +1,251 @@
+"""The ingest on real servers: amqtt and SQLite, and on the stack Mosquitto and PostgreSQL."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hireling.rental.ceiling import first_ceiling, sign_ceiling
+from services.chassis.database import open_database
+from services.chassis.migrations import migrate
+from services.metering.ingest import Ingest
+from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.store import Store
+from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
+from tests.fakes.clock import FixedClock
+from tests.integration.metering.books import LATER, Books, resigned
+from tests.integration.metering.device import Device, on_the_line
+from tests.integration.metering.servers import (
+    free_port,
+    fresh_postgres,
+    running_broker,
+    running_module,
+)
+
+HONEST = a_reading_chain(40)
+LONG_AGO = NOW.replace(year=2020)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A broker and a database with one rental agreed."""
+
+    mqtt_url: str
+    database_url: str
+    books: Books
+
+    def environment(self) -> dict[str, str]:
+        """Return what an ingest process must be told."""
+        return {"HIRELING_MQTT_URL": self.mqtt_url, "METERING_DATABASE_URL": self.database_url}
+
+
+@pytest.fixture(params=["embedded", pytest.param("stack", marks=pytest.mark.stack)])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Set the stage: embedded servers, or the stack's."""
+    with ExitStack() as cleanup:
+        if request.param == "stack":
+            mqtt_url = os.environ["STACK_MQTT_URL"]
+            database_url = cleanup.enter_context(fresh_postgres())
+        else:
+            port = free_port()
+            cleanup.enter_context(running_broker(port))
+            mqtt_url = f"mqtt://127.0.0.1:{port}"
+            database_url = f"sqlite:///{tmp_path}/metering.db"
+        migrate("metering", url=database_url)
+        database = open_database(database_url)
+        cleanup.callback(database.close)
+        yield Stage(mqtt_url, database_url, Books(database))
+
+
+def with_ingest(
+    stage: Stage, journey: Callable[[Device], Awaitable[None]], *, settings: MeteringSettings | None = None
+) -> None:
+    """Go a journey on a device's line while an ingest runs in this process."""
+
+    async def run() -> None:
+        async with (
+            running_ingest(stage, settings or MeteringSettings()),
+            on_the_line(stage.mqtt_url, stage.books.device) as device,
+        ):
+            await journey(device)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def running_ingest(stage: Stage, settings: MeteringSettings) -> AsyncIterator[Ingest]:
+    """Run an ingest for the length of a block."""
+    ingest = Ingest(
+        stage.books.database,
+        mqtt=MqttSettings(mqtt_url=stage.mqtt_url),
+        settings=settings,
+        clock=FixedClock(LATER),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ingest.run())
+        async with asyncio.timeout(30):
+            await ingest.ready.wait()
+        yield ingest
+        ingest.stop()
+
+
+class TestIngest:
+    def test_acknowledges_what_is_stored(self, stage: Stage) -> None:
+        stage.books.agree()
+
+        async def journey(device: Device) -> None:
+            await device.send(HONEST)
+            await device.until_acked(39)
+            assert stage.books.told() == [reading.model_dump(mode="json") for reading in HONEST]
+
+        with_ingest(stage, journey)
+
+    def test_tells_the_device_what_it_refuses_and_goes_on(self, stage: Stage) -> None:
+        stage.books.agree()
+        twin = resigned(HONEST[0], amount_due=10**6)
+
+        async def journey(device: Device) -> None:
+            await device.send(HONEST[:1])
+            await device.until_acked(0)
+            await device.publish(b"rubbish")
+            await device.publish(twin)
+            await device.send(HONEST[1:])
+            await device.until_acked(39 and len(device.heard["refusals"]) == 2)
+
+        with_ingest(stage, journey)
+        assert stage.books.refused() == [(None, "malformed"), ("0", "conflicting_number")]
+
+    def test_records_a_ceiling_that_the_renter_publishes(self, stage: Stage) -> None:
+        stage.books.agree()
+        first = first_ceiling(stage.books.signed.agreement, rental_id=stage.books.signed.rental_id)
+        signed = sign_ceiling(RENTER_AGENT_KEY, DOMAIN, first)
+
+        async def journey(device: Device) -> None:
+            await device.publish(signed, word="ceilings")
+            await device.send(HONEST[:1])
+            await device.until_acked(0)
+
+        with_ingest(stage, journey)
+        [event] = stage.books.events("ceiling_accepted")
+        assert event["ceiling"] == signed.model_dump(mode="json")
+
+    def test_carries_messages_down_in_order_and_once(self, stage: Stage) -> None:
+        topic = f"hireling/{stage.books.device}/notices"
+
+        async def journey(device: Device) -> None:
+            with stage.books.database.unit_of_work() as session:
+                for number in range(20):
+                    Store(session).add_downlink(topic, {"type": "offer_made", "number": number}, now=LATER)
+            await device.until(lambda: len(device.heard["notices"]) >= 20)
+            assert [notice["number"] for notice in device.heard["notices"]] == list(range(20))
+
+        with_ingest(stage, journey)
+        with stage.books.database.snapshot() as session:
+            assert Store(session).unpublished(limit=1) == []
+
+    def test_holds_a_reading_that_comes_before_its_rental_is_known(self, stage: Stage) -> None:
+        async def journey(device: Device) -> None:
+            await device.send(HONEST[:3])
+            # By its refusal we know that what was published before it has been looked at.
+            await device.publish(b"rubbish")
+            await device.until(lambda: len(device.heard["refusals"]) == 1)
+            stage.books.agree()
+            await device.until_acked(2)
+
+        with_ingest(stage, journey, settings=MeteringSettings(unknown_patience_seconds=60))
+
+    def test_refuses_a_reading_whose_rental_stays_unknown(self, stage: Stage) -> None:
+        async def journey(device: Device) -> None:
+            await device.send(HONEST[:1])
+            await device.until(lambda: len(device.heard["refusals"]) == 1)
+
+        with_ingest(stage, journey, settings=MeteringSettings(unknown_patience_seconds=0))
+        assert stage.books.refused() == [("0", "unknown_rental")]
+
+    def test_answers_what_has_arrived_before_it_stops(self, stage: Stage) -> None:
+        stage.books.agree()
+
+        async def run() -> None:
+            async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+                async with running_ingest(stage, MeteringSettings()):
+                    await device.send(HONEST)
+                    await device.until_acked(0)
+                stored = stage.books.numbers()
+                await device.until_acked(stored[-1])
+
+        asyncio.run(run())
+
+
+class TestConnection:
+    def test_is_made_again_when_the_broker_was_killed(self, tmp_path: Path) -> None:
+        port = free_port()
+        url = f"sqlite:///{tmp_path}/metering.db"
+        migrate("metering", url=url)
+        database = open_database(url)
+        stage = Stage(f"mqtt://127.0.0.1:{port}", url, Books(database))
+        stage.books.agree()
+
+        async def run() -> None:
+            with running_broker(port) as broker:
+                async with running_ingest(stage, MeteringSettings()):
+                    broker.kill()
+                    await asyncio.to_thread(broker.wait)
+                    with running_broker(port):
+                        async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+                            await device.deliver(HONEST)
+
+        asyncio.run(run())
+        assert stage.books.numbers() == list(range(40))
+        database.close()
+
+
+class TestProcess:
+    def test_drains_on_sigterm_and_exits_with_0(self, stage: Stage) -> None:
+        stage.books.agree(started=LONG_AGO)
+
+        async def run() -> None:
+            async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+                with running_module("services.metering.ingest", **stage.environment()) as ingest:
+                    await device.deliver(HONEST[:20])
+                    await device.send(HONEST[20:])
+                    ingest.send_signal(signal.SIGTERM)
+                    assert await asyncio.to_thread(ingest.wait, 30) == 0
+                stored = stage.books.numbers()
+                await device.until_acked(stored[-1])
+
+        asyncio.run(run())
+
+    def test_killed_in_mid_stream_loses_and_doubles_nothing(self, stage: Stage) -> None:
+        readings = a_reading_chain(400)
+        stage.books.agree(started=LONG_AGO)
+
+        async def run() -> None:
+            async with (
+                on_the_line(stage.mqtt_url, stage.books.device) as device,
+                asyncio.TaskGroup() as tasks,
+            ):
+                delivering = tasks.create_task(device.deliver(readings))
+                for threshold in (50, 150, 250):
+                    with running_module("services.metering.ingest", **stage.environment()) as ingest:
+                        await device.until_acked(threshold)
+                        ingest.kill()
+                        await asyncio.to_thread(ingest.wait, 10)
+                        stored = stage.books.numbers()
+                        assert stored == list(range(len(stored)))
+                        assert device.acked < len(stored)
+                with running_module("services.metering.ingest", **stage.environment()):
+                    await delivering
+
+        asyncio.run(run())
+        assert stage.books.accepted() == [reading.model_dump(mode="json") for reading in readings]
+        assert stage.books.told() == stage.books.accepted()
+
+    def test_says_what_is_wrong_with_an_empty_database(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/empty.db"
+        with running_module("services.metering.ingest", METERING_DATABASE_URL=url) as ingest:
+            assert ingest.wait(30) == 78

@@ -4,7 +4,7 @@ matter to it.
 Keys are fixed, so that objects are the same in every run; they hold no money anywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -175,6 +175,7 @@ def a_reading_chain(
     signed: SignedAgreement | None = None,
     meter_key: Signer = METER_KEY,
     counters: Sequence[Sequence[int]] | None = None,
+    amounts: Mapping[int, int] | None = None,
 ) -> tuple[SignedReading, ...]:
     """Return n >= 2 readings, one a second: begin, continue, …, end. ``counters`` are each reading's, in the
     tariff's order.
@@ -185,10 +186,11 @@ def a_reading_chain(
     previous = signed.rental_id
     for number in range(n):
         values = counters_of(number, of=n - 1, tariff=tariff) if counters is None else tuple(counters[number])
+        due = price(tariff, values)
         reading = Reading(
             rental_id=signed.rental_id,
             seq=number,
-            amount_due=min(price(tariff, values), signed.agreement.pay.max_total),
+            amount_due=(amounts or {}).get(number, min(due, signed.agreement.pay.max_total)),
             last=number == n - 1,
             sample=Sample(
                 previous=previous,

@@ -40,17 +40,23 @@ class Marketplace:
         """Return the children in starting order."""
         return (self.chain, self.broker, self.platform, self.ingest)
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """Return the ports that must be free, by the variables that change them."""
+        settings = self.settings
+        return {
+            "CHAIN_PORT": settings.chain_port,
+            "MQTT_PORT": settings.mqtt_port,
+            "GATEWAY_PORT": settings.gateway_port,
+        }
+
     def start(self) -> None:
         """Bring everything up, continuing from the state on disk.
 
         Raises EmbeddedError and leaves nothing running where a part does not come up.
         """
         settings = self.settings
-        for port, variable in (
-            (settings.chain_port, "CHAIN_PORT"),
-            (settings.mqtt_port, "MQTT_PORT"),
-            (settings.gateway_port, "GATEWAY_PORT"),
-        ):
+        for variable, port in self.ports.items():
             require_free_port(port, variable)
         if not ANVIL.exists():
             raise EmbeddedError(f"{ANVIL} is missing: run `make setup`")
@@ -63,15 +69,20 @@ class Marketplace:
             with ThreadPoolExecutor() as both:
                 for task in (both.submit(self.deploy), both.submit(self.migrate)):
                     task.result()
-            self._start(self.broker, f"MQTT broker on port {settings.mqtt_port}")
-            self._start(
-                self.platform,
-                f"listing, negotiation, metering, settlement, gateway on port {settings.gateway_port}",
-            )
-            self._start(self.ingest, "ingest of signed readings")
+            self.open()
         except BaseException:
             self.stop()
             raise
+
+    def open(self) -> None:
+        """Start what trades, now that chain, contracts and databases are there."""
+        settings = self.settings
+        self._start(self.broker, f"MQTT broker on port {settings.mqtt_port}")
+        self._start(
+            self.platform,
+            f"listing, negotiation, metering, settlement, gateway on port {settings.gateway_port}",
+        )
+        self._start(self.ingest, "ingest of signed readings")
 
     def stop(self) -> None:
         """Stop every child, last started first."""

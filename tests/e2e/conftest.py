@@ -1,13 +1,22 @@
-"""A whole marketplace of real processes for each test, on free ports, its state in the test's folder."""
+"""A whole marketplace of real processes, on free ports, its state in a folder of the test's.
+
+The embedded one is new for each test. Tests that ask for `market` by ``indirect`` parameter "stack" share
+one on the stack, since it takes half a minute to open; it is opened again for whoever finds it closed.
+"""
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from services.embedded.marketplace import Marketplace
+from services.embedded.marketplace import SERVICES, Marketplace
 from services.embedded.settings import EmbeddedSettings
+from tests import stack
+from tests.e2e.stack_market import StackMarketplace, StackSettings
+
+CLAIM_EVERY = 2  # seconds
 
 
 def free_ports(count: int) -> list[int]:
@@ -23,7 +32,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture
-def market(tmp_path: Path) -> Iterator[Marketplace]:
+def embedded_market(tmp_path: Path) -> Iterator[Marketplace]:
     """Return an open marketplace; every process of it is stopped after the test."""
     gateway, mqtt, chain = free_ports(3)
     settings = EmbeddedSettings(
@@ -31,7 +40,7 @@ def market(tmp_path: Path) -> Iterator[Marketplace]:
         gateway_port=gateway,
         mqtt_port=mqtt,
         chain_port=chain,
-        settlement_claim_every=2,
+        settlement_claim_every=CLAIM_EVERY,
     )
     market = Marketplace(settings)
     market.start()
@@ -39,3 +48,37 @@ def market(tmp_path: Path) -> Iterator[Marketplace]:
         yield market
     finally:
         market.stop()
+
+
+@pytest.fixture(scope="session")
+def one_stack_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackMarketplace]:
+    """Return a marketplace on the stack with databases of its own; it is stopped after the last test."""
+    gateway, chain = free_ports(2)
+    with ExitStack() as cleanup:
+        settings = StackSettings(
+            hireling_home=tmp_path_factory.mktemp("market"),
+            gateway_port=gateway,
+            chain_port=chain,
+            settlement_claim_every=CLAIM_EVERY,
+            amqp_uri=stack.amqp_uri(),
+            mqtt_url=stack.mqtt_url(),
+            databases={name: cleanup.enter_context(stack.fresh_database(name)) for name in SERVICES},
+        )
+        market = StackMarketplace(settings)
+        cleanup.callback(market.stop)
+        yield market
+
+
+@pytest.fixture
+def stack_market(one_stack_market: StackMarketplace) -> StackMarketplace:
+    """Return the open marketplace on the stack."""
+    if not one_stack_market.running:
+        one_stack_market.start()
+    return one_stack_market
+
+
+@pytest.fixture
+def market(request: pytest.FixtureRequest) -> Marketplace:
+    """Return an open marketplace: embedded, or what the ``indirect`` parameter says."""
+    market: Marketplace = request.getfixturevalue(f"{getattr(request, 'param', 'embedded')}_market")
+    return market

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hireling.rental.bill import SignedBill
+from hireling.rental.tariff import price
 from services.embedded.marketplace import Marketplace
 from tests.e2e.programs import Event, Program, run_to_end, running
 
@@ -47,7 +48,7 @@ class Trace:
         return cls(path=path, column=column, rows=len(watts), energy_mj=int(energy))
 
     def driver(self, speed: int) -> list[str]:
-        """Return the device agent's options that replay this trace, each row held one second of its own clock."""
+        """Return the device agent's options that replay this trace, each row held one second of its clock."""
         return [
             "--driver",
             "replay",
@@ -98,7 +99,8 @@ class Sides:
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the gateway's answer."""
-        with urllib.request.urlopen(f"{self.market.settings.gateway_url}{path}", timeout=10) as response:
+        url = f"{self.market.settings.gateway_url}{path}"
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - http, loopback
             answer: dict[str, Any] = json.load(response)
         return answer
 
@@ -113,6 +115,24 @@ def bill_of(renter: Program) -> SignedBill:
     event = renter.wait_for("bill", within=RENTAL_WITHIN)
     assert renter.join(within=30) == 0, renter.tail()
     return SignedBill.model_validate_json(Path(event["path"]).read_bytes())
+
+
+def reaches(program: Program, seq: int) -> None:
+    """Wait until the program has seen this reading."""
+    program.wait_until(
+        lambda event: event["event"] == "reading" and int(event["seq"]) >= seq,
+        within=RENTAL_WITHIN,
+        what=f"reading {seq}",
+    )
+
+
+def assert_as_if_nothing_had_happened(signed: SignedBill, trace: Trace) -> None:
+    """The bill has every row of the trace once, and costs what they cost."""
+    bill = signed.bill
+    assert [reading.reading.seq for reading in bill.readings] == list(range(len(bill.readings)))
+    names = [spec.name for spec in bill.rental.offer.tariff.counters]
+    assert dict(zip(names, bill.counters, strict=True))["energy_mJ"] == trace.energy_mj
+    assert bill.total == price(bill.rental.offer.tariff, bill.counters)
 
 
 def a_trace(path: Path, *, rows: int) -> Trace:

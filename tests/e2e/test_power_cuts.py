@@ -4,11 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from hireling.rental.bill import SignedBill
-from hireling.rental.tariff import price
 from services.embedded.marketplace import Marketplace
-from tests.e2e.journey import RENTAL_WITHIN, START_WITHIN, Sides, Trace, a_trace, bill_of
-from tests.e2e.programs import Program, running
+from tests.e2e.journey import (
+    RENTAL_WITHIN,
+    START_WITHIN,
+    Sides,
+    Trace,
+    a_trace,
+    assert_as_if_nothing_had_happened,
+    bill_of,
+    reaches,
+)
+from tests.e2e.programs import running
 
 SPEED = 20  # slow enough to be in the middle of something when the power goes
 
@@ -17,24 +24,6 @@ SPEED = 20  # slow enough to be in the middle of something when the power goes
 def trace(tmp_path: Path) -> Trace:
     """Return a trace that takes some 12 s to replay."""
     return a_trace(tmp_path / "motor.csv", rows=240)
-
-
-def reaches(program: Program, seq: int) -> None:
-    """Wait until the program has seen this reading."""
-    program.wait_until(
-        lambda event: event["event"] == "reading" and int(event["seq"]) >= seq,
-        within=RENTAL_WITHIN,
-        what=f"reading {seq}",
-    )
-
-
-def assert_as_if_nothing_had_happened(signed: SignedBill, trace: Trace) -> None:
-    """The bill has every row of the trace once, and costs what they cost."""
-    bill = signed.bill
-    assert [reading.reading.seq for reading in bill.readings] == list(range(len(bill.readings)))
-    names = [spec.name for spec in bill.rental.offer.tariff.counters]
-    assert dict(zip(names, bill.counters, strict=True))["energy_mJ"] == trace.energy_mj
-    assert bill.total == price(bill.rental.offer.tariff, bill.counters)
 
 
 @pytest.mark.journey

@@ -14,6 +14,7 @@ from tests.e2e.programs import plain
 
 SPEED = 60
 DEFAULT_COLUMN = "Active (W)"
+MARKETS = ["embedded", pytest.param("stack", marks=pytest.mark.stack)]
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def trace(tmp_path: Path) -> Trace:
 
 
 @pytest.mark.journey
+@pytest.mark.parametrize("market", MARKETS, indirect=True)
 def test_pays_exactly_what_the_trace_says(market: Marketplace, trace: Trace, tmp_path: Path) -> None:
     sides = Sides(market, tmp_path)
     renter_address = sides.fill_wallet()["address"]
@@ -46,7 +48,7 @@ def test_pays_exactly_what_the_trace_says(market: Marketplace, trace: Trace, tmp
     names = [spec.name for spec in bill.rental.offer.tariff.counters]
     assert dict(zip(names, bill.counters, strict=True))["energy_mJ"] == trace.energy_mj
 
-    # What was paid is what was metered, to the base unit, and nothing stays in the escrow but the platform's fee.
+    # What was paid is what was metered, to the base unit; nothing stays in the escrow but the platform's fee.
     assert bill.total == price(bill.rental.offer.tariff, bill.counters)
     assert sides.wealth(renter_address) == before[renter_address] - bill.total
     assert sides.wealth(ready["owner"]) == before[ready["owner"]] + bill.total - bill.fee

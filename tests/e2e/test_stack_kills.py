@@ -1,0 +1,99 @@
+"""On the stack each service and each server is killed (-9) in the middle of a rental, and started again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hireling.rental.bill import SignedBill
+from services.embedded.accounts import Accounts
+from services.embedded.books import Outcome, leaks
+from tests import stack
+from tests.e2e.journey import (
+    RENTAL_WITHIN,
+    Sides,
+    Trace,
+    a_trace,
+    assert_as_if_nothing_had_happened,
+    bill_of,
+    reaches,
+)
+from tests.e2e.stack_market import StackMarketplace
+
+SPEED = 20  # some 12 s of rental: what is killed is needed before its end
+PAGE = 200
+
+pytestmark = [pytest.mark.stack, pytest.mark.journey, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Trace:
+    """Return a trace that takes some 12 s to replay."""
+    return a_trace(tmp_path / "motor.csv", rows=240)
+
+
+def service(*names: str) -> Callable[[StackMarketplace], None]:
+    """Return the death of these processes at once; the watch starts them again, as any supervisor does."""
+    return lambda market: market.kill_children(*names)
+
+
+def server(name: str) -> Callable[[StackMarketplace], None]:
+    """Return the death of a server, and its start on the data it left."""
+
+    def kill_and_start(_: StackMarketplace) -> None:
+        stack.kill(name)
+        stack.start(name)
+
+    return kill_and_start
+
+
+@pytest.mark.parametrize(
+    "power_cut",
+    [
+        pytest.param(service("ingest", "ingest-2"), id="ingest"),
+        pytest.param(service("metering"), id="metering"),
+        pytest.param(service("settlement"), id="settlement"),
+        pytest.param(server("rabbitmq"), id="rabbitmq"),
+        pytest.param(server("postgres"), id="postgres"),
+        pytest.param(server("mosquitto"), id="mosquitto"),
+    ],
+)
+def test_the_bill_is_what_it_would_have_been(
+    stack_market: StackMarketplace,
+    trace: Trace,
+    tmp_path: Path,
+    power_cut: Callable[[StackMarketplace], None],
+) -> None:
+    sides = Sides(stack_market, tmp_path)
+    renter_address = sides.fill_wallet()["address"]
+    accounts = Accounts(stack_market.settings.gateway_url)
+    with sides.device(*trace.driver(SPEED)) as device:
+        ready = device.of("device_ready")[0]
+        addresses = {
+            "renter": renter_address,
+            "owner": ready["owner"],
+            "platform": accounts.platform["fee_to"],
+            "escrow": accounts.platform["escrow"],
+        }
+        before = accounts.read(addresses)
+        with sides.renter(ready["device"]) as renter:
+            reaches(renter, 60)
+            power_cut(stack_market)
+            signed = bill_of(renter)
+        device.wait_for("bill_countersigned", within=RENTAL_WITHIN)
+    bill = signed.bill
+
+    assert_as_if_nothing_had_happened(signed, trace)
+    assert readings_kept(sides, signed) == [reading.model_dump(mode="json") for reading in bill.readings]
+    assert leaks(before, accounts.read(addresses), [Outcome("owner", bill.total, bill.fee)]) == []
+
+
+def readings_kept(sides: Sides, signed: SignedBill) -> list[dict[str, object]]:
+    """Return every reading that metering has of the bill's rental."""
+    path = f"/v1/rentals/0x{signed.bill.rental.rental_id.hex()}/readings"
+    kept: list[dict[str, object]] = []
+    while True:
+        page = sides.get(f"{path}?limit={PAGE}&after={len(kept) - 1}" if kept else f"{path}?limit={PAGE}")
+        kept += page["items"]
+        if len(page["items"]) < PAGE:
+            return kept

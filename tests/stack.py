@@ -1,0 +1,58 @@
+"""The servers that `infra/stack.py run` started, as tests use them: their addresses, databases, deaths."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+STACK = Path(__file__).parents[1] / "infra" / "stack.py"
+CONTROL_WITHIN = 120.0  # seconds; RabbitMQ starts in 7 where nothing else runs
+
+
+def amqp_uri() -> str:
+    """Return RabbitMQ's address."""
+    return os.environ["STACK_AMQP_URI"]
+
+
+def mqtt_url() -> str:
+    """Return Mosquitto's address."""
+    return os.environ["STACK_MQTT_URL"]
+
+
+@contextmanager
+def fresh_database(name: str) -> Iterator[str]:
+    """Make a new PostgreSQL database for the length of a block; return its address."""
+    server = make_url(os.environ["STACK_POSTGRES_URL"])
+    database = f"{name}_{uuid.uuid4().hex[:12]}"
+    _run("CREATE DATABASE {}", database)
+    try:
+        yield server.set(database=database).render_as_string(hide_password=False)
+    finally:
+        _run("DROP DATABASE {} WITH (FORCE)", database)
+
+
+def kill(server: str) -> None:
+    """Kill -9 rabbitmq, postgres or mosquitto; return when nothing of it is left."""
+    _control("kill", server)
+
+
+def start(server: str) -> None:
+    """Start a killed server on its data and port; return when it answers."""
+    _control("start", server)
+
+
+def _control(verb: str, server: str) -> None:
+    subprocess.run([sys.executable, str(STACK), verb, server], check=True, timeout=CONTROL_WITHIN)
+
+
+def _run(statement: str, database: str) -> None:
+    server = make_url(os.environ["STACK_POSTGRES_URL"]).set(drivername="postgresql")
+    with psycopg.connect(server.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(database)))

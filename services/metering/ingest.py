@@ -23,11 +23,11 @@ from typing import TypeVar
 from aiomqtt import Client, MqttError
 
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.database import Database, open_database
+from services.chassis.database import DATABASE_BUSY, Database, open_database
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
-from services.messages.errors import OperatorError
+from services.messages.errors import OperatorError, Unavailable
 from services.metering.downlink import Message
 from services.metering.early import Early
 from services.metering.models import Downlink
@@ -43,6 +43,7 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 EARLY_RETRY_SECONDS = 0.25
 DATABASE_RETRY_SECONDS = 1.0
+BUSY_RETRY_SECONDS = 0.05
 # aiomqtt warns above ten publications that wait for the broker.
 IN_FLIGHT = 8
 ANSWERED_BATCHES = 8
@@ -240,12 +241,16 @@ class Ingest:
             Store(session).mark_published(ids, now=self._clock.now())
 
     async def _until_database_answers(self, query: Callable[[], Result]) -> Result:
-        """Run a query in the database thread, again and again while the database is down."""
+        """Run a query in the database thread, again and again while the database is down or busy."""
         loop = asyncio.get_running_loop()
         while True:
             try:
                 return await loop.run_in_executor(self._thread, query)
             except DATABASE_DOWN as error:
+                if isinstance(error, Unavailable) and error.code == DATABASE_BUSY:
+                    # Another copy took readings of the same rental; jittered, so that they do not meet again.
+                    await asyncio.sleep(BUSY_RETRY_SECONDS * random.random())
+                    continue
                 _log.warning("database_lost", reason=str(error)[:300], retry_seconds=DATABASE_RETRY_SECONDS)
                 await asyncio.sleep(DATABASE_RETRY_SECONDS)
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, tuple_
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, delete, insert, select, update
 
+from services.messages.errors import OutcomeUnknown, Unavailable
 from services.metering.models import (
     AcceptedCeiling,
     AcceptedReading,
@@ -17,9 +18,9 @@ from services.metering.models import (
     WaitingReading,
 )
 
-# What is raised while the database cannot be reached, is shutting down, or is locked for too long: nothing
-# was done, try again.
-DATABASE_DOWN = OperationalError
+# What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
+# in the middle of a commit. Everything ingest writes may be written again.
+DATABASE_DOWN = (OperationalError, Unavailable, OutcomeUnknown)
 
 Number = tuple[str, int]
 Row = dict[str, Any]

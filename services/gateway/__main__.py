@@ -39,6 +39,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
             "timeout": 60,
             "keepalive": 15,
             "proc_name": "hireling-gateway",
+            "control_socket_disable": True,  # one path for every instance of a user, and nobody asks it
         }.items():
             self.cfg.set(name, value)
 

@@ -25,7 +25,7 @@ from services.chassis.migrations import migrate
 from services.chassis.rpc import RpcClient
 from services.chassis.runner import running
 from services.chassis.settings import BusSettings
-from services.messages.errors import Unavailable
+from services.messages.errors import OutcomeUnknown, Unavailable
 from tests.integration.chassis.toy.service import Neighbour, Toy
 
 PACKAGE = "tests.integration.chassis.toy"
@@ -138,7 +138,10 @@ def answers(client: RpcClient, process: subprocess.Popen[bytes]) -> bool:
     try:
         client.call("neighbour", "health", timeout=5.0)
         client.call("toy", "health", timeout=5.0)
-    except Unavailable:
+    except (
+        Unavailable,
+        OutcomeUnknown,
+    ):  # nobody, or nobody yet, reads its queue
         return False
     return True
 

@@ -43,7 +43,7 @@ class Device:
                 self._news.notify_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; it is looked at whenever something is heard. Raises TimeoutError."""
+        """Wait until the condition holds, looking whenever something is heard."""
         async with asyncio.timeout(WITHIN_SECONDS), self._news:
             await self._news.wait_for(condition)
 
@@ -62,7 +62,7 @@ class Device:
             await asyncio.gather(*map(self.publish, readings[start : start + IN_FLIGHT]))
 
     async def deliver(self, readings: Sequence[SignedReading]) -> None:
-        """Publish a whole log, and again from the last acknowledgement on, until all of it is acknowledged."""
+        """Publish a whole log, and what is not acknowledged again, until all of it is."""
         last = readings[-1].reading.seq
         async with asyncio.timeout(WITHIN_SECONDS):
             while self.acked < last:

@@ -115,7 +115,7 @@ class TestIngest:
             await device.publish(b"rubbish")
             await device.publish(twin)
             await device.send(HONEST[1:])
-            await device.until_acked(39 and len(device.heard["refusals"]) == 2)
+            await device.until(lambda: device.acked == 39 and len(device.heard["refusals"]) == 2)
 
         with_ingest(stage, journey)
         assert stage.books.refused() == [(None, "malformed"), ("0", "conflicting_number")]

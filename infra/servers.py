@@ -6,6 +6,7 @@ Started by root they run as their own system users, because they refuse root; ot
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent
+PORTS = range(20_000, 32_000)
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in /usr/sbin serves two users only
 
 
@@ -60,12 +62,21 @@ def mosquitto_program() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback that nothing listens on now, all different."""
+    """Return ports of the loopback that nothing listens on now, all different.
+
+    They lie below those that the system gives to outgoing connections: while a killed server is down, none of
+    its clients' attempts may be given its port, and connect to itself.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for port in random.sample(PORTS, k=len(PORTS)):
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # in use
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise StackError(f"fewer than {count} free ports from {PORTS[0]} to {PORTS[-1]}")
 
 
 def home(root: Path, *, name: str, user: str | None) -> Path:

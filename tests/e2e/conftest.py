@@ -4,9 +4,10 @@ The embedded one is new for each test. Tests that ask for `market` by ``indirect
 one on the stack, since it takes half a minute to open; it is opened again for whoever finds it closed.
 """
 
+import random
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -16,19 +17,25 @@ from services.embedded.settings import EmbeddedSettings
 from tests import stack
 from tests.e2e.stack_market import StackMarketplace, StackSettings
 
+PORTS = range(10_000, 20_000)
 CLAIM_EVERY = 2  # seconds
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nothing uses now; they are held together, so that none comes twice."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return ports that nothing uses now; they are held together, so that none comes twice.
+
+    They lie below those of outgoing connections: nothing takes them while who listens there is killed.
+    """
+    found: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(PORTS, k=len(PORTS)):
+            probe = held.enter_context(socket.socket())
+            with suppress(OSError):  # in use
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                break
+    return found
 
 
 @pytest.fixture

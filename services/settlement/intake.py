@@ -1,0 +1,148 @@
+"""Takes in what others say: agreements, readings, ceilings, admitted devices. Each may come late, twice, or
+before what it needs.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.errors import ReadingRefused
+from hireling.rental.reading import SignedReading
+from hireling.rental.states import State
+from hireling.rental.typed_data import to_hex
+from services.chassis.logging import get_logger
+from services.messages.errors import Refused, Unavailable
+from services.messages.events.listing import DeviceAdmitted
+from services.messages.events.negotiation import Agreed
+from services.settlement import progress
+from services.settlement.escrow.deployment import Deployment
+from services.settlement.models import DeviceRow, RefusalRow, RentalRow
+from services.settlement.moves import Moves
+from services.settlement.repricing import check_amount
+from services.settlement.store import Store
+from services.settlement.watch import REGISTERED, note_registered
+
+_log = get_logger(__name__)
+
+
+def chain_moment(store: Store) -> datetime:
+    """Return the time of the newest block that was read, ours before the first."""
+    seen = store.last_seen()
+    return store.now if seen is None else datetime.fromtimestamp(seen.time, UTC)
+
+
+def take_agreement(store: Store, agreed: Agreed, deployment: Deployment) -> None:
+    """Begin a rental. Raises Refused for one on another chain or escrow, RentalError for one that was not
+    signed by both.
+    """
+    signed, rental_id = agreed.signed, to_hex(agreed.rental_id)
+    if signed.domain != deployment.domain or signed.rental_id != agreed.rental_id:
+        raise Refused("wrong_domain", f"rental {rental_id} is not one of this escrow")
+    signed.check_signed()
+    if store.find_rental(rental_id) is not None:
+        return
+    row = RentalRow(
+        rental_id=rental_id,
+        quote_id=agreed.quote_id,
+        device=to_hex(signed.agreement.rules.detail.device),
+        renter=to_hex(signed.agreement.rules.renter),
+        signed=signed.model_dump(mode="json"),
+        state=State.AGREED.value,
+        entered_at=chain_moment(store),
+        created_at=store.now,
+        updated_at=store.now,
+        claim_by=signed.agreement.claim_by,
+    )
+    progress.begin(store, row)
+
+
+def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReading]) -> None:
+    """Count readings, in order, while they are priced right; the first that is not ends the rental at the one
+    before.
+
+    Raises Unavailable where the rental or an earlier reading is still on its way.
+    """
+    row = _known(store, rental_id)
+    if row.money == "done":
+        _log.warning("readings_too_late", rental_id=row.rental_id, seq=int(readings[-1].reading.seq))
+        return
+    at = chain_moment(store)
+    for signed in readings:
+        if not _is_next(row, signed):
+            continue
+        try:
+            _count(row, signed)
+        except ReadingRefused as error:
+            _refuse(store, row, signed, error)
+            progress.end_at_last_good(store, row, at=at)
+            return
+        row.updated_at = store.now
+        progress.follow_readings(store, row, at=at)
+
+
+def take_ceiling(store: Store, rental_id: bytes, signed: SignedCeiling) -> None:
+    """Keep a ceiling that allows or acknowledges more; none ever takes anything back.
+    Raises Unavailable as above.
+    """
+    row = _known(store, rental_id)
+    known = progress.ceiling_of(row)
+    if known is not None:
+        before, after = known.ceiling, signed.ceiling
+        if after.max_claimable < before.max_claimable or after.ack_amount < before.ack_amount:
+            return
+    row.ceiling, row.updated_at = signed.model_dump(mode="json"), store.now
+
+
+def take_device(store: Store, admitted: DeviceAdmitted, moves: Moves) -> None:
+    """Have a device registered, unless the chain's registry is known to hold it."""
+    device = to_hex(admitted.device)
+    if store.find_device(device) is None:
+        store.add(DeviceRow(device=device))
+    for log in store.logs_of(device):
+        if log.name == REGISTERED:
+            note_registered(store, device, tx_hash=log.tx_hash)
+            return
+    store.queue(moves.register(admitted, now=store.now))
+
+
+def _known(store: Store, rental_id: bytes) -> RentalRow:
+    row = store.find_rental(to_hex(rental_id))
+    if row is None:
+        raise Unavailable(
+            "rental_not_known_yet", f"no rental {to_hex(rental_id)} yet: its agreement is on its way"
+        )
+    return row
+
+
+def _is_next(row: RentalRow, signed: SignedReading) -> bool:
+    """Return whether the reading is the next that counts; one from before is not, and
+    after a refusal none is.
+    """
+    seq = signed.reading.seq
+    expected = 0 if row.seq is None else row.seq + 1
+    if row.refused_seq is not None or seq < expected:
+        return False
+    if seq > expected:
+        raise Unavailable("reading_not_known_yet", f"reading {seq} came, {expected} is on its way")
+    return True
+
+
+def _count(row: RentalRow, signed: SignedReading) -> None:
+    agreement = progress.signed_of(row)
+    check_amount(agreement.offer.tariff, max_total=agreement.agreement.pay.max_total, reading=signed.reading)
+    row.seq, row.amount_due = int(signed.reading.seq), int(signed.reading.amount_due)
+    row.reading = signed.model_dump(mode="json")
+
+
+def _refuse(store: Store, row: RentalRow, signed: SignedReading, error: ReadingRefused) -> None:
+    row.refused_seq, row.updated_at = int(signed.reading.seq), store.now
+    refusal = RefusalRow(
+        rental_id=row.rental_id,
+        seq=row.refused_seq,
+        code=error.code,
+        detail=error.detail,
+        evidence=signed.model_dump(mode="json"),
+        at=store.now,
+    )
+    store.add(refusal)
+    _log.warning("reading_refused", rental_id=row.rental_id, seq=row.refused_seq, code=error.code)

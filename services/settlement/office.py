@@ -1,0 +1,171 @@
+"""What settlement has besides rows, made once a process: the door to the chain with the relayer's key, the
+bill key, the drivers.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+from hireling.rental.signing import Secp256k1Key
+from services.chassis.database import Database
+from services.messages.errors import OperatorError, Refused, Unavailable
+from services.messages.settlement import PlatformView, TokenView
+from services.settlement.claims import Rhythm
+from services.settlement.collecting import queue_due
+from services.settlement.escrow.chain import Chain, TokenFacts
+from services.settlement.escrow.deployment import Deployment, read_deployment
+from services.settlement.escrow.node import Call, ChainUnreachable, Node, NodeRefused, Reverted
+from services.settlement.keys import open_keys
+from services.settlement.lane import Lane
+from services.settlement.models import TransactionRow
+from services.settlement.moves import Moves
+from services.settlement.settings import DEV_CHAIN_ID, ChainSettings, SettlementSettings
+from services.settlement.store import Store
+from services.settlement.watch import Watch
+
+LEASE = "chain"
+Now = Callable[[], datetime]
+
+
+class Office:
+    """One process's door to one deployment."""
+
+    def __init__(self, settings: SettlementSettings, chain_settings: ChainSettings) -> None:
+        keys = open_keys(settings)
+        self._token: TokenFacts | None = None
+        self._lanes: WeakKeyDictionary[Database, Lane] = WeakKeyDictionary()
+        self.settings = settings
+        self._holder = uuid.uuid4().hex
+        self._lease_until: datetime | None = None
+        self.bill_key: Secp256k1Key = keys.bills
+        self.chain = Chain(
+            node=Node(chain_settings.rpc_url, seconds=settings.chain_seconds),
+            deployment=_deployment(chain_settings),
+            relayer=keys.relayer,
+        )
+        self.moves = Moves(self.chain.calls)
+
+    @property
+    def is_development(self) -> bool:
+        """Return whether this is a development chain, where money is play money."""
+        return self.chain.deployment.chain_id == DEV_CHAIN_ID
+
+    @property
+    def fee_to(self) -> bytes:
+        """Return who earns the fee."""
+        chosen = self.settings.fee_to
+        return self.chain.relayer if chosen is None else bytes.fromhex(chosen[2:])
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """Return how often to claim."""
+        settings = self.settings
+        return Rhythm(
+            every=timedelta(seconds=settings.claim_every),
+            patience=timedelta(seconds=settings.close_patience),
+            margin=timedelta(seconds=settings.claim_margin),
+        )
+
+    def platform(self) -> PlatformView:
+        """Return what agents must know of this marketplace. Raises Unavailable while the
+        chain does not answer.
+        """
+        try:
+            self._token = self._token or self.chain.token()
+        except ChainUnreachable as error:
+            raise Unavailable("chain_unreachable", str(error)) from error
+        deployment, settings = self.chain.deployment, self.settings
+        return PlatformView(
+            chain_id=deployment.chain_id,
+            escrow=deployment.escrow,
+            registry=deployment.registry,
+            token=TokenView(
+                address=deployment.token, symbol=self._token.symbol, decimals=self._token.decimals
+            ),
+            fee_bps=settings.fee_bps,
+            fee_to=self.fee_to,
+            arbiter=bytes.fromhex(settings.arbiter[2:]),
+            bill_signer=self.bill_key.identity,
+            confirmations=settings.confirmations,
+            faucet=self.is_development,
+        )
+
+    def simulate(self, intent: TransactionRow) -> None:
+        """Raise Refused with the contract's reason if the intent would fail now, Unavailable while the chain
+        does not answer.
+        """
+        try:
+            self.chain.simulate(Call(to=bytes.fromhex(intent.to[2:]), data=bytes.fromhex(intent.data[2:])))
+        except Reverted as error:
+            raise Refused("chain_refuses", str(error), kind=intent.kind, error=error.name) from error
+        except (ChainUnreachable, NodeRefused) as error:
+            raise Unavailable("chain_unreachable", str(error)) from error
+
+    def holds_lease(self, database: Database, now: Now) -> bool:
+        """Return whether this copy drives the chain now; the others wait until its lease runs out."""
+        moment, length = now(), timedelta(seconds=self.settings.lease_seconds)
+        if self._lease_until is not None and moment < self._lease_until - length / 2:
+            return True
+        held = database.work(
+            lambda session: Store(session, now=moment).hold_lease(
+                LEASE, holder=self._holder, seconds=self.settings.lease_seconds
+            )
+        )
+        self._lease_until = moment + length if held else None
+        return held
+
+    def drive(self, database: Database, now: Now) -> None:
+        """Read the chain, queue what is due, and look after the lane. Raises Unavailable;
+        driving again goes on.
+        """
+        try:
+            if self.is_development:
+                self.chain.fill_relayer()
+            if self.watch(database, now).follow():
+                self._queue_due(database, now)
+            self.lane(database, now).advance()
+        except (ChainUnreachable, NodeRefused) as error:
+            raise Unavailable("chain_unreachable", str(error)) from error
+
+    def _queue_due(self, database: Database, now: Now) -> None:
+        chain_time = self.chain.head().time
+        database.work(
+            lambda session: queue_due(
+                Store(session, now=now()), self.moves, chain_time=chain_time, rhythm=self.rhythm
+            )
+        )
+
+    def lane(self, database: Database, now: Now) -> Lane:
+        """Return this process's one lane on the database."""
+        if database not in self._lanes:
+            self._lanes[database] = Lane(
+                database=database,
+                chain=self.chain,
+                now=now,
+                confirmations=self.settings.confirmations,
+                stuck_after=timedelta(seconds=self.settings.stuck_after),
+            )
+        return self._lanes[database]
+
+    def watch(self, database: Database, now: Now) -> Watch:
+        """Return a reader of the chain's logs into the database."""
+        return Watch(database=database, chain=self.chain, now=now, confirmations=self.settings.confirmations)
+
+
+@lru_cache(maxsize=4)
+def office_of(settings: SettlementSettings, chain_settings: ChainSettings) -> Office:
+    """Return the process's office under these settings. Raises OperatorError where the deployment's file is
+    missing or wrong.
+    """
+    return Office(settings, chain_settings)
+
+
+def _deployment(settings: ChainSettings) -> Deployment:
+    try:
+        return read_deployment(settings.deployment)
+    except (OSError, ValueError) as error:
+        raise OperatorError(
+            "no_deployment", f"HIRELING_DEPLOYMENT {settings.deployment} names no contracts: {error}"
+        ) from error

@@ -1,0 +1,313 @@
+"""The settlement service's entrypoints: decode, decide, store, answer; and the timers
+that drive the chain.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from hireling.rental.states import TERMINAL, State
+from hireling.rental.typed_data import to_hex
+from services.chassis.entrypoints import on_event, rpc, timer
+from services.chassis.service import Service
+from services.messages.errors import Conflict, Invalid, Refused, Unavailable
+from services.messages.events.listing import DeviceAdmitted
+from services.messages.events.metering import CeilingAccepted, UsageAccepted
+from services.messages.events.negotiation import Agreed
+from services.messages.page import Page
+from services.messages.settlement import (
+    CloseHalf,
+    Permit,
+    Relayed,
+    RentalQuery,
+    SignedExit,
+    TransferAuthorization,
+    WalletView,
+)
+from services.settlement import billing, endings, intake, position, progress, views
+from services.settlement.escrow.node import ChainUnreachable
+from services.settlement.models import TransactionRow
+from services.settlement.moves import faucet_key
+from services.settlement.office import Office, office_of
+from services.settlement.settings import ChainSettings, SettlementSettings
+from services.settlement.store import IN_FLIGHT, Store
+
+LARGEST_PAGE = 200
+ADDRESS_BYTES = 20
+# A refused open, exit or withdrawal changed nothing: its caller may try again at once.
+AT_ONCE = timedelta(0)
+LOOK_EVERY_SECONDS = 0.1
+OPEN_STATES = tuple(state.value for state in State if state not in TERMINAL)
+
+
+class Settlement(Service):
+    """Turns usage into money, and tells everybody."""
+
+    name = "settlement"
+
+    # -- the marketplace and its wallets
+
+    @rpc
+    def platform_terms(self) -> dict[str, Any]:
+        """Return what agents must know of this marketplace."""
+        return self._office.platform().model_dump(mode="json")
+
+    @rpc
+    def get_wallet(self, address: str) -> dict[str, Any]:
+        """Return what the chain says of an address."""
+        return self._wallet(_address(address))
+
+    @rpc
+    def faucet(self, address: str) -> dict[str, Any]:
+        """Give test tokens to an address and return its wallet once they are there. Raises Refused on a real
+        chain.
+        """
+        office, owner = self._office, _address(address)
+        if not office.is_development:
+            raise Refused("no_faucet", "only a development chain has a faucet")
+        with self.database.unit_of_work() as session:
+            store = self._store(session)
+            number = store.count_transactions(faucet_key(owner))
+            intent = office.moves.faucet(owner, office.settings.faucet_amount, number=number, now=store.now)
+            row = store.queue(intent)
+        self._await_mined(row)
+        return self._wallet(owner)
+
+    @rpc
+    def withdraw(self, authorization: dict[str, Any]) -> dict[str, Any]:
+        """Relay a holder's transfer of its tokens; the same authorisation again is the same transaction."""
+        wish = TransferAuthorization.model_validate(authorization)
+        intent = _built(lambda: self._office.moves.withdraw(wish, now=self.clock.now()))
+        row = self._relay(intent)
+        return Relayed(transaction=views.transaction_view(row)).model_dump(mode="json")
+
+    # -- rentals
+
+    @rpc
+    def fund(self, rental_id: str, permit: dict[str, Any] | None) -> dict[str, Any]:
+        """Relay the opening of the escrow with the renter's permit, or its allowance. Opening what is open
+        changes nothing.
+        """
+        given = None if permit is None else Permit.model_validate(permit)
+        with self.database.snapshot() as session:
+            row = self._store(session).rental_as_it_is(rental_id)
+        if row.state == State.EXPIRED.value:
+            raise Conflict("rental_expired", f"rental {rental_id} was not funded in time")
+        if row.state == State.AGREED.value:
+            signed = progress.signed_of(row)
+            self._relay(_built(lambda: self._office.moves.open(signed, given, now=self.clock.now())))
+        return self._rental(rental_id)
+
+    @rpc
+    def submit_close(self, rental_id: str, half: dict[str, Any]) -> dict[str, Any]:
+        """Keep one side's signature under a close; with the other side's under the same, the chain pays. The
+        latest half counts.
+        """
+        signed_half = CloseHalf.model_validate(half)
+        with self.database.unit_of_work() as session:
+            store = self._store(session)
+            row = store.rental(rental_id)
+            billing.take_half(store, row, signed_half, self._office.moves)
+        return self._rental(rental_id)
+
+    @rpc
+    def submit_exit(self, rental_id: str, signed_exit: dict[str, Any]) -> dict[str, Any]:
+        """Relay one side's irrevocable notice."""
+        wish = SignedExit.model_validate(signed_exit)
+        with self.database.snapshot() as session:
+            signed = progress.signed_of(self._store(session).rental_as_it_is(rental_id))
+        endings.check_exit(signed, wish)
+        self._relay(self._office.moves.exit(signed, wish.signature, now=self.clock.now()))
+        return self._rental(rental_id)
+
+    @rpc
+    def get_rental(self, rental_id: str) -> dict[str, Any]:
+        """Return a rental. Raises NotFound."""
+        return self._rental(rental_id)
+
+    @rpc
+    def list_rentals(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Return a page of rentals, newest first."""
+        wanted = RentalQuery.model_validate(query)
+        states = [wanted.state.value] if wanted.state else list(OPEN_STATES) if wanted.open_only else None
+        with self.database.snapshot() as session:
+            store = self._store(session)
+            rows = store.page_of_rentals(
+                device=None if wanted.device is None else to_hex(wanted.device),
+                renter=None if wanted.renter is None else to_hex(wanted.renter),
+                states=states,
+                after=None if wanted.cursor is None else position.decode(wanted.cursor),
+                limit=wanted.limit,
+            )
+            shown = rows[: wanted.limit]
+            items = tuple(_rental_json(store, row.rental_id) for row in shown)
+        more = position.encode(shown[-1].created_at, shown[-1].rental_id) if len(rows) > len(shown) else None
+        return Page[dict[str, Any]](items=items, next=more).model_dump(mode="json")
+
+    @rpc
+    def get_refusals(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return what settlement refused of a rental, oldest first; metering has refusals of its own."""
+        with self.database.snapshot() as session:
+            rows = self._store(session).refusals(rental_id)
+        return [views.refusal_view(row).model_dump(mode="json") for row in rows]
+
+    # -- bills
+
+    @rpc
+    def get_bill(self, rental_id: str) -> dict[str, Any]:
+        """Return a bill. Raises NotFound until the rental is settled and its bill issued."""
+        with self.database.snapshot() as session:
+            return self._store(session).bill(rental_id).signed
+
+    @rpc
+    def list_bills(self, cursor: str | None, limit: int) -> dict[str, Any]:
+        """Return a page of bills, newest first."""
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise Invalid("limit_out_of_range", f"a page has 1 to {LARGEST_PAGE} items, not {limit}")
+        with self.database.snapshot() as session:
+            after = None if cursor is None else position.decode(cursor)
+            rows = self._store(session).page_of_bills(after=after, limit=limit)
+        shown = rows[:limit]
+        more = position.encode(shown[-1].issued_at, shown[-1].rental_id) if len(rows) > len(shown) else None
+        items = tuple(views.bill_summary(row).model_dump(mode="json") for row in shown)
+        return Page[dict[str, Any]](items=items, next=more).model_dump(mode="json")
+
+    @rpc
+    def countersign_bill(self, rental_id: str, signature: str) -> dict[str, Any]:
+        """Keep the owner's side's signature under a bill; once there it stays. Raises
+        Refused for anyone else's.
+        """
+        with self.database.unit_of_work() as session:
+            row = self._store(session).bill(rental_id)
+            billing.countersign(row, _bytes(signature))
+            return row.signed
+
+    # -- what others say
+
+    @on_event(Agreed)
+    def on_agreed(self, session: Session, event: Agreed) -> None:
+        """Begin a rental."""
+        intake.take_agreement(self._store(session), event, self._office.chain.deployment)
+
+    @on_event(UsageAccepted)
+    def on_usage_accepted(self, session: Session, event: UsageAccepted) -> None:
+        """Price readings and count them."""
+        intake.take_readings(self._store(session), event.rental_id, event.readings)
+
+    @on_event(CeilingAccepted)
+    def on_ceiling_accepted(self, session: Session, event: CeilingAccepted) -> None:
+        """Keep what may be claimed."""
+        intake.take_ceiling(self._store(session), event.rental_id, event.ceiling)
+
+    @on_event(DeviceAdmitted)
+    def on_device_admitted(self, session: Session, event: DeviceAdmitted) -> None:
+        """Have a device registered on the chain."""
+        intake.take_device(self._store(session), event, self._office.moves)
+
+    # -- time
+
+    @timer(interval=0.5)
+    def drive_chain(self) -> None:
+        """Read the chain, queue what is due, and look after the relayer's transactions."""
+        office = self._office
+        if office.holds_lease(self.database, self.clock.now):
+            office.drive(self.database, self.clock.now)
+
+    @timer(interval=1.0)
+    def issue_bills(self) -> None:
+        """Bill the rentals that the chain has paid out."""
+        office = self._office
+        if office.holds_lease(self.database, self.clock.now):
+            billing.issue_due(
+                self.database,
+                self.remote,
+                key=office.bill_key,
+                now=self.clock.now(),
+                call_seconds=office.settings.call_seconds,
+            )
+
+    # -- shared by the entrypoints
+
+    @property
+    def _office(self) -> Office:
+        return office_of(SettlementSettings(), ChainSettings())
+
+    def _store(self, session: Session) -> Store:
+        return Store(session, now=self.clock.now())
+
+    def _rental(self, rental_id: str) -> dict[str, Any]:
+        with self.database.snapshot() as session:
+            return _rental_json(self._store(session), rental_id)
+
+    def _wallet(self, address: bytes) -> dict[str, Any]:
+        try:
+            wallet = self._office.chain.wallet(address)
+        except ChainUnreachable as error:
+            raise Unavailable("chain_unreachable", str(error)) from error
+        view = WalletView(address=address, balance=wallet.balance, credit=wallet.credit, nonce=wallet.nonce)
+        return view.model_dump(mode="json")
+
+    def _relay(self, intent: TransactionRow) -> TransactionRow:
+        """Queue what a caller wants sent, unless it is on its way. Raises Refused with the contract's reason
+        before that.
+        """
+        with self.database.snapshot() as session:
+            known = self._store(session).transaction_by_key(intent.key)
+        if known is not None and known.status != "refused":
+            return known
+        self._office.simulate(intent)
+        with self.database.unit_of_work() as session:
+            return self._store(session).queue(intent, again_after=AT_ONCE)
+
+    def _await_mined(self, row: TransactionRow) -> None:
+        """Wait until the transaction is mined, for as long as a caller waits; the timer alone drives the
+        chain.
+
+        Raises Refused, Unavailable.
+        """
+        deadline = time.monotonic() + self._office.settings.relay_seconds
+        while True:
+            with self.database.snapshot() as session:
+                now = self._store(session).transaction(int(row.id or 0))
+            if now.status == "refused":
+                raise Refused("chain_refuses", str(now.reason))
+            if now.status not in IN_FLIGHT or now.block is not None:
+                return
+            if time.monotonic() > deadline:
+                raise Unavailable("not_mined_yet", f"the chain has not mined {now.kind} {now.hash} yet")
+            time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _rental_json(store: Store, rental_id: str) -> dict[str, Any]:
+    view = views.rental_view(
+        store.rental_as_it_is(rental_id),
+        store.transactions_of(rental_id),
+        refusals=len(store.refusals(rental_id)),
+        countersigned=store.is_countersigned(rental_id),
+    )
+    return view.model_dump(mode="json")
+
+
+def _built(build: Callable[[], TransactionRow]) -> TransactionRow:
+    """Return the intent. Raises Invalid where what it carries does not fit a call."""
+    try:
+        return build()
+    except ValueError as error:
+        raise Invalid("bad_call", str(error)) from error
+
+
+def _address(text: str) -> bytes:
+    value = _bytes(text)
+    if len(value) != ADDRESS_BYTES:
+        raise Invalid("bad_address", f"an address has {ADDRESS_BYTES} bytes, not {len(value)}")
+    return value
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise Invalid("bad_hex", f"{text[:80]!r} is not 0x-hex") from error

@@ -1,0 +1,73 @@
+"""Rows as others see them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from services.messages.metering import Refusal
+from services.messages.negotiation import Side
+from services.messages.settlement import BillSummary, RentalView, Transaction
+from services.settlement.models import BillRow, RefusalRow, RentalRow, TransactionRow
+from services.settlement.progress import ceiling_of, reading_of, signed_of
+
+
+def rental_view(
+    row: RentalRow, transactions: Sequence[TransactionRow], *, refusals: int, countersigned: bool
+) -> RentalView:
+    """Return a rental as both sides see it. ``funded`` is all that came in: the prepaid
+    price and the deposit.
+    """
+    signed, reading, ceiling = signed_of(row), reading_of(row), ceiling_of(row)
+    agreement = signed.agreement
+    sides: tuple[tuple[Side, object], ...] = (("owner", row.owner_close), ("renter", row.renter_close))
+    return RentalView.model_validate(
+        {
+            "rental_id": row.rental_id,
+            "quote_id": row.quote_id,
+            "state": row.state,
+            "version": row.version,
+            "device": row.device,
+            "owner": agreement.pay.owner,
+            "renter": row.renter,
+            "agreement": agreement,
+            "seq": row.seq,
+            "counters": reading.reading.sample.counters
+            if reading
+            else (0,) * len(signed.offer.tariff.counters),
+            "amount_due": row.amount_due,
+            "acknowledged": ceiling.ceiling.ack_amount if ceiling else 0,
+            "ceiling": ceiling.ceiling.max_claimable if ceiling else 0,
+            "funded": row.prepaid + agreement.rules.deposit if row.money != "none" else 0,
+            "claimed": row.paid,
+            "fee": row.fee,
+            "refund": row.refund,
+            "deadline": None if row.due_at is None else datetime.fromtimestamp(row.due_at, UTC),
+            "transactions": tuple(transaction_view(each) for each in transactions),
+            "closes_by": tuple(side for side, half in sides if half is not None),
+            "refusals": refusals,
+            "bill": row.billed,
+            "countersigned": countersigned,
+            "updated_at": row.updated_at,
+        }
+    )
+
+
+def transaction_view(row: TransactionRow) -> Transaction:
+    """Return a transaction as others see it."""
+    return Transaction.model_validate(row.model_dump(include=set(Transaction.model_fields)))
+
+
+def refusal_view(row: RefusalRow) -> Refusal:
+    """Return what settlement refused, beside metering's."""
+    return Refusal(
+        source="settlement",
+        rental_id=bytes.fromhex(row.rental_id[2:]),
+        seq=row.seq,
+        code=row.code,
+        detail=row.detail,
+        at=row.at,
+    )
+
+
+def bill_summary(row: BillRow) -> BillSummary:
+    """Return a line of the list of bills."""
+    return BillSummary.model_validate(row.model_dump(include=set(BillSummary.model_fields)))

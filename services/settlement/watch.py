@@ -1,0 +1,125 @@
+"""Reads the chain's confirmed logs and moves the rentals by them: what the chain says, k blocks deep, is the
+truth about money.
+
+The hash of each block up to which everything was read is kept. Where the chain no longer has it, the chain
+went back behind it:
+what was read after the newest common block is deleted and read again, and the money is derived anew.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from services.chassis.database import Database
+from services.chassis.logging import get_logger
+from services.messages.events.settlement import DeviceRegistered
+from services.settlement import progress
+from services.settlement.escrow.chain import Chain
+from services.settlement.escrow.logs import ChainLog
+from services.settlement.escrow.node import Block, ChainUnreachable
+from services.settlement.models import LogRow, SeenBlock
+from services.settlement.store import Store
+
+# One answer of a node: public ones refuse longer ranges.
+LONGEST_RANGE = 2_000
+REGISTERED = "DeviceRegistered"
+
+_log = get_logger(__name__)
+
+
+class Watch:
+    """Follows one deployment's logs; call `follow` again and again, from one place at a time."""
+
+    def __init__(
+        self, *, database: Database, chain: Chain, now: Callable[[], datetime], confirmations: int
+    ) -> None:
+        self._database = database
+        self._chain = chain
+        self._now = now
+        self._confirmations = confirmations
+
+    def follow(self) -> bool:
+        """Read the next confirmed blocks and return whether there were any. Raises ChainUnreachable; calling
+        again goes on.
+        """
+        common = self._common_block()
+        first = self._chain.deployment.block if common is None else common + 1
+        last = min(self._chain.head().number - (self._confirmations - 1), first + LONGEST_RANGE - 1)
+        if last < first:
+            return False
+        # Its hash is asked for before the logs: if the chain changes in between, the next look sees another
+        # hash.
+        block = self._chain.block(last)
+        if block is None:
+            raise ChainUnreachable(f"block {last} has gone while it was read")
+        logs = self._chain.logs(first=first, last=last)
+        self._database.work(lambda session: self._take_in(Store(session, now=self._now()), block, logs))
+        return True
+
+    def _common_block(self) -> int | None:
+        """Return the newest block read that the chain still has, after forgetting what was read beyond it."""
+        with self._database.snapshot() as session:
+            seen = Store(session, now=self._now()).seen()
+        for known in seen:
+            block = self._chain.block(known.number)
+            if block is not None and f"0x{block.hash.hex()}" == known.hash:
+                if known is not seen[0]:
+                    self._forget(after=known.number)
+                return known.number
+        if seen:
+            self._forget(after=-1)
+        return None
+
+    def _forget(self, *, after: int) -> None:
+        def forget(store: Store) -> None:
+            for subject in store.forget_blocks_after(after):
+                row = store.find_rental(subject)
+                if row is not None:
+                    progress.follow_logs(store, row, store.logs_of(subject), new=(), at=row.entered_at)
+
+        self._database.work(lambda session: forget(Store(session, now=self._now())))
+        _log.warning("chain_went_back", common_block=after)
+
+    def _take_in(self, store: Store, block: Block, logs: Sequence[ChainLog]) -> None:
+        store.add(SeenBlock(number=block.number, hash=f"0x{block.hash.hex()}", time=block.time))
+        store.prune_seen(number=block.number)
+        at = datetime.fromtimestamp(block.time, UTC)
+        fresh: dict[str, list[LogRow]] = defaultdict(list)
+        for log in logs:
+            row = _row_of(log)
+            store.add(row)
+            fresh[log.subject].append(row)
+        for subject, new in fresh.items():
+            self._follow_subject(store, subject, new, at=at)
+        for rental in store.rentals_due(chain_time=block.time):
+            progress.follow_time(store, rental, chain_time=block.time)
+
+    def _follow_subject(self, store: Store, subject: str, new: Sequence[LogRow], *, at: datetime) -> None:
+        rental = store.find_rental(subject)
+        if rental is not None:
+            progress.follow_logs(store, rental, store.logs_of(subject), new=new, at=at)
+        for log in new:
+            if log.name == REGISTERED:
+                note_registered(store, subject, tx_hash=log.tx_hash)
+
+
+def note_registered(store: Store, device: str, *, tx_hash: str) -> None:
+    """Tell that the registry holds an admitted device, the first time this is seen."""
+    row = store.find_device(device)
+    if row is None or row.tx_hash is not None:
+        return
+    row.tx_hash = tx_hash
+    store.say(DeviceRegistered(device=bytes.fromhex(device[2:]), tx_hash=bytes.fromhex(tx_hash[2:])))
+
+
+def _row_of(log: ChainLog) -> LogRow:
+    return LogRow(
+        block=log.block,
+        position=log.position,
+        tx_hash=log.tx_hash,
+        name=log.name,
+        subject=log.subject,
+        arguments={
+            name: value if isinstance(value, str) else str(value) for name, value in log.arguments.items()
+        },
+    )

@@ -147,13 +147,17 @@ def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:
     def mark(handler: Handler) -> Handler:
         @wraps(handler)
         def handle_once(service: HearingService, event: Event) -> None:
-            with service.database.unit_of_work() as session:
+            def handle(session: Session) -> None:
                 if _note(session, handler.__name__, event, now=service.clock.now()):
                     handler(service, session, event)
                 else:
                     _log.info(
                         "event_ignored", reason="handled before", event_type=event.type, event_key=event.key()
                     )
+
+            # Handlers of one row's events lose races against each other: again at once, long before the next
+            # delivery.
+            service.database.work(handle)
 
         marked: Handler = OnEvent.decorator(event_class)(handle_once)
         return marked

@@ -1,1 +1,4 @@
-"""The words our own processes exchange: RPC models, events (one module per publisher) and errors. Pure: no framework, clock or network."""
+"""The words our own processes exchange: RPC models, errors, and events (one module per publisher).
+
+Pure: no framework, clock or network.
+"""

@@ -8,7 +8,7 @@ from signing import account_of
 @pytest.fixture
 def awkward(world, counterparties, sender):
     """A token, still well-behaved, that the renter of a rental holds and has approved."""
-    token = world.relayer.deploy(counterparties.AwkwardToken)
+    token = counterparties.token
     renter = sender(world.rental().renter)
     token.mint(renter, 1_000 * USD, {"from": world.relayer})
     token.approve(world.escrow, 1_000 * USD, {"from": renter})

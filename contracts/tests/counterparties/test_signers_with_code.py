@@ -23,14 +23,14 @@ class CodeKey:
 
 @pytest.fixture
 def wallet(world, counterparties) -> Key:
-    contract = world.relayer.deploy(counterparties.CodeWallet)
+    contract = counterparties.wallet
     signer = bytes.fromhex(contract.address[2:])
     return CodeKey(signer, b"", lambda message: contract.accept(message, {"from": world.relayer}))
 
 
 @pytest.fixture
-def other_scheme(world, counterparties) -> Key:
-    contract = world.relayer.deploy(counterparties.KeyVerifier)
+def other_scheme(counterparties) -> Key:
+    contract = counterparties.verifier
     return CodeKey(bytes.fromhex(contract.address[2:]) + b"a key of another scheme", b"a key of another scheme")
 
 

@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import replace
 
-from brownie import chain
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from model import Outcome, Payout, Slot, Status
 from rental import HOUR, NOBODY, USD
 from signing import Secp256k1Key, account_of
+from world import revert_to, take_snapshot
 
 RENTALS = 3
 BONDS = 100 * USD
@@ -37,7 +37,7 @@ class Walk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        chain.snapshot()
+        self.snapshot = take_snapshot()
         self.slots: list[Slot] = []
         self.credits: Counter[str] = Counter()
         self.purses: Counter[str] = Counter()
@@ -200,8 +200,9 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def slots_are_the_models(self):
-        for number, slot in enumerate(self.slots):
-            assert self.world.slot(slot.rental) == slot.words
+        read = self.world.read(*((self.world.escrow.rentals, slot.rental.id) for slot in self.slots)) if self.slots else []
+        for number, (slot, words) in enumerate(zip(self.slots, read, strict=True)):
+            assert tuple(map(int, words)) == slot.words
             if Status.OPEN in slot.status:
                 total = slot.paid + slot.tail
                 paid_before, total_before = self.paid_before.get(number, (0, 0))
@@ -216,10 +217,15 @@ class Walk(RuleBasedStateMachine):
             return
         still_open = [slot for slot in self.slots if Status.OPEN in slot.status]
         pots = sum(slot.pot + slot.owner_bond for slot in still_open)
-        assert self.world.held == pots + sum(self.credits.values())
-        for role, key in self.people.items():
-            assert self.world.credit(key) == self.credits[role], role
-            assert self.world.purse(key) == self.purses[role], role
+        escrow, token = self.world.escrow, self.world.token
+        held, *money = self.world.read(
+            (token.balanceOf, escrow.address),
+            *((token.balanceOf, key.address) for key in self.people.values()),
+            *((escrow.balances, token.address, account_of(key)) for key in self.people.values()),
+        )
+        assert held == pots + sum(self.credits.values())
+        assert money[:3] == [self.purses[role] for role in self.people]
+        assert [amount for amount, _ in money[3:]] == [self.credits[role] for role in self.people]
 
     def teardown(self):
         """Let everyone vanish but a stranger who settles."""
@@ -229,7 +235,7 @@ class Walk(RuleBasedStateMachine):
                 if Status.OPEN in slot.status:
                     self.world.escrow.settle(slot.rental.terms, self.payees, {"from": self.world.relayer})
             assert self.world.held == sum(self.world.credit(key) for key in self.people.values())
-        chain.revert()
+        revert_to(self.snapshot)
 
     # ---- how it is done
 
@@ -299,7 +305,7 @@ def test_money_is_conserved_whatever_happens(world, sender):
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=15,
+            max_examples=12,
             stateful_step_count=25,
             deadline=None,
             database=None,

@@ -6,6 +6,7 @@ signed by whoever sends it.
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import ItemsView, Iterator
 
@@ -114,4 +115,7 @@ async def serve(*, host: str, port: int) -> None:
 
 if __name__ == "__main__":
     configure_logging()
+    # amqtt tells every step of every connection.
+    for chatty in ("amqtt", "transitions"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     asyncio.run(serve(host="127.0.0.1", port=EmbeddedSettings().mqtt_port))

@@ -55,7 +55,7 @@ class Child:
     environment: Mapping[str, str]
     log: Path
     ready: Callable[[], bool] = lambda: True
-    ready_within: float = 30.0
+    ready_within: float = 90.0  # imports alone take 5 s, and much more on a busy machine
     cwd: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 

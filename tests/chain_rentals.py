@@ -2,6 +2,7 @@
 by anyone.
 """
 
+import time
 from typing import Any
 
 from eth_account import Account
@@ -30,6 +31,7 @@ RELAYER_KEY = a_key("relayer")
 STRANGER_KEY = a_key("stranger")
 FOREVER = (1 << 40) - 1
 NODE_SECONDS = 10.0
+MINED_WITHIN = 10.0
 # Names in the token's own signing domain. Source: the token's constructor.
 TOKEN_NAME, TOKEN_VERSION = "Hireling Test Dollar", "1"
 PERMIT_TYPE = {
@@ -87,16 +89,29 @@ def permit(dev: DevChain, chain: Chain, *, value: int, key: Secp256k1Key = RENTE
 
 
 def send(chain: Chain, call: Call) -> Receipt:
-    """Send a call as the door's own transaction and return its receipt; the chain mines at once. Raises
-    Reverted before sending.
+    """Send a call as the door's own transaction, on a chain that mines at once, and return its receipt.
+
+    Raises Reverted before anything is sent.
     """
     signed = chain.sign(call, nonce=chain.nonce(), gas=chain.gas(call), fees=chain.fees())
     chain.broadcast(signed.raw)
-    receipt = chain.receipt(signed.hash)
-    assert receipt is not None, "not mined"
+    receipt = mined(chain, signed.hash)
     if not receipt.succeeded:
         raise Reverted("mined and failed")
     return receipt
+
+
+def mined(chain: Chain, tx_hash: bytes) -> Receipt:
+    """Return the receipt once the transaction is mined: a node answers before it has mined, even one that
+    mines at once.
+    """
+    deadline = time.monotonic() + MINED_WITHIN
+    while time.monotonic() < deadline:
+        receipt = chain.receipt(tx_hash)
+        if receipt is not None:
+            return receipt
+        time.sleep(0.01)
+    raise TimeoutError(f"0x{tx_hash.hex()} was not mined within {MINED_WITHIN} s")
 
 
 def opened(dev: DevChain, chain: Chain, **changes: Any) -> SignedAgreement:

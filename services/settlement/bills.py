@@ -1,4 +1,4 @@
-"""A rental's bill: everything it follows from, signed by the marketplace. Pure; readings are handed in."""
+"""A rental's bill: everything it follows from, signed by the marketplace; its readings are handed in."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The neighbours' entrypoints."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlmodel import Session, col, select
 
@@ -27,7 +27,7 @@ class Neighbours(Service):
     """
 
     name = "metering"
-    heard: list[Event] = []
+    heard: ClassVar[list[Event]] = []
 
     @rpc
     def say(self, kind: str, payload: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import Database, open_database
 from services.chassis.rpc import RpcClient
 from services.chassis.settings import DatabaseSettings
+from services.gateway.description import described
 from services.gateway.hygiene import register_hygiene
 from services.gateway.idempotency import register_idempotency
 from services.gateway.problems import Problem, problem_of_mistakes, register_error_handlers
@@ -88,4 +89,4 @@ def create_app(
 
 
 def _document(app: OpenAPI) -> Response:
-    return jsonify(app.api_doc)
+    return jsonify(described(app))

@@ -32,8 +32,10 @@ def _answer_again() -> Response | None:
     key = request.headers.get(HEADER)
     if request.method != "POST" or key is None or request.url_rule is None:
         return None
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-        raise Invalid("idempotency_key_invalid", f"{HEADER} has 1 to {LONGEST_KEY} printable characters")
+    if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        raise Invalid(
+            "idempotency_key_invalid", f"{HEADER} has 1 to {LONGEST_KEY} printable ASCII characters"
+        )
     here = neighbours()
     now = here.clock.now()
     asked = KeptAnswer(key=key, request_hash=_request_hash(), asked_at=now)

@@ -10,6 +10,7 @@ from typing import Any
 from services.chassis.database import open_database
 from services.chassis.rpc import RpcClient
 from services.gateway.app import create_app
+from services.gateway.description import described
 from services.gateway.settings import GatewaySettings
 
 COMMITTED = Path(__file__).with_name("openapi.json")
@@ -21,8 +22,7 @@ def document() -> dict[str, Any]:
     app = create_app(
         GatewaySettings(), RpcClient("hireling-memory://openapi"), database=open_database("sqlite://")
     )
-    described: dict[str, Any] = app.api_doc
-    return described
+    return described(app)
 
 
 def text() -> str:

@@ -1,6 +1,6 @@
-"""The front in one process: the real listing, negotiation and gateway on the in-process bus."""
+"""The front in one process: real listing, negotiation, metering and gateway on the in-process bus."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +16,18 @@ from hireling.rental.offer import SignedOffer
 from services.chassis.database import Database, open_database
 from services.chassis.migrations import migrate
 from services.chassis.runner import Platform, running
+from services.chassis.service import Service
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
 from services.listing.service import Listing
+from services.metering.service import Metering
 from services.negotiation.service import Negotiation
 from tests.fakes.actors import DeviceActor, RenterActor
 from tests.fakes.clock import FixedClock
 from tests.fakes.settlement.service import FakeSettlement
 
-SERVICES = ("listing", "negotiation", "settlement", "gateway")
+SERVICES = ("listing", "negotiation", "metering", "settlement", "gateway")
+EVERYONE: Sequence[type[Service]] = (Listing, Negotiation, Metering, FakeSettlement)
 WITHIN_SECONDS = 5.0
 # Streams and polls look again at once, and few fit in.
 QUICK = GatewaySettings(poll_seconds=0.02, keep_alive_seconds=0.1, max_streams=2)
@@ -113,16 +116,18 @@ class Front:
 
 @contextmanager
 def running_front(
-    folder: Path, *, clock: FixedClock, settings: GatewaySettings | None = None
+    folder: Path,
+    *,
+    clock: FixedClock,
+    services: Sequence[type[Service]] = EVERYONE,
+    settings: GatewaySettings = QUICK,
 ) -> Iterator[Front]:
-    """Run the front for as long as the block lasts."""
+    """Run the gateway and these services for as long as the block lasts."""
     urls = {service: f"sqlite:///{folder / service}.db" for service in SERVICES}
     migrate("gateway", url=urls["gateway"])
     database = open_database(urls["gateway"])
-    with running(Listing, Negotiation, FakeSettlement, databases=urls, clock=clock) as platform:
-        app = create_app(
-            settings or QUICK, platform.rpc, database=database, clock=clock, pause=eventlet.sleep
-        )
+    with running(*services, databases=urls, clock=clock) as platform:
+        app = create_app(settings, platform.rpc, database=database, clock=clock, pause=eventlet.sleep)
         yield Front(platform=platform, client=app.test_client(), clock=clock, gateway_rows=database)
     database.close()
 

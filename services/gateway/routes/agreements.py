@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.agreement import SignedAgreement
 from services.gateway.parameters import RentalPath, problems
 from services.gateway.rpc import call, wire
 from services.messages.negotiation import AgreementSignature, QuoteView
 
-routes = APIBlueprint("agreements", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "agreements", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="agreements")]
+)
 
 
 @routes.post("/agreements", operation_id="sign_agreement", responses={200: QuoteView})

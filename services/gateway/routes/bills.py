@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.bill import SignedBill
 from services.gateway.parameters import Countersignature, PageQuery, RentalPath, problems
@@ -10,7 +10,9 @@ from services.gateway.rpc import call, wire
 from services.messages.page import Page
 from services.messages.settlement import BillSummary
 
-routes = APIBlueprint("bills", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "bills", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="bills")]
+)
 
 
 @routes.get("/bills", operation_id="list_bills", responses={200: Page[BillSummary]})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from services.gateway.parameters import DevicePath, PageQuery, Work, problems
 from services.gateway.rpc import call, wire
@@ -12,7 +12,9 @@ from services.messages.settlement import RentalQuery
 
 RECENT_RENTALS = 50
 
-routes = APIBlueprint("devices", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "devices", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="devices")]
+)
 
 
 @routes.post("/devices", operation_id="register_device", responses={200: DeviceView})

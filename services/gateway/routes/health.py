@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from services.gateway.parameters import Health, problems
 from services.gateway.rpc import call
@@ -10,7 +10,7 @@ from services.messages.errors import HirelingError
 
 SERVICES = ("listing", "negotiation", "metering", "settlement")
 
-routes = APIBlueprint("health", __name__, abp_responses=problems())
+routes = APIBlueprint("health", __name__, abp_responses=problems(), abp_tags=[Tag(name="health")])
 
 
 @routes.get("/health", operation_id="get_health", responses={200: Health, 503: Health})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.listing import SignedListing
 from services.gateway.parameters import ListingPath, ListingSearch, problems
@@ -10,7 +10,9 @@ from services.gateway.rpc import call, wire
 from services.messages.listing import ListingView
 from services.messages.page import Page
 
-routes = APIBlueprint("listings", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "listings", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="listings")]
+)
 
 
 @routes.post("/listings", operation_id="publish_listing", responses={200: ListingView})

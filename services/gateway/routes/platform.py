@@ -4,7 +4,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from services.gateway.parameters import Platform, problems
 from services.gateway.rpc import call
@@ -12,7 +12,9 @@ from services.gateway.settings import NeighbourSettings
 
 MQTT_PORT = 1883
 
-routes = APIBlueprint("platform", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "platform", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="platform")]
+)
 
 
 @routes.get("/platform", operation_id="get_platform", responses={200: Platform})

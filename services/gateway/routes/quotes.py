@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.offer import SignedOffer
 from services.gateway.parameters import QuotePath, QuoteWait, problems
 from services.gateway.rpc import call, neighbours, wire
 from services.messages.negotiation import QuoteStatus, QuoteView, SignedQuoteRequest
 
-routes = APIBlueprint("quotes", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "quotes", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="quotes")]
+)
 
 
 @routes.post("/quotes", operation_id="request_quote", responses={200: QuoteView})

@@ -5,7 +5,7 @@ refused.
 from typing import Any
 
 from flask import Response
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.ceiling import SignedCeiling
 from services.gateway.parameters import (
@@ -23,11 +23,23 @@ from services.gateway.streams import EVENT_STREAM, rental_events
 from services.messages.page import Page
 from services.messages.settlement import CloseHalf, RentalView, SignedExit
 
-routes = APIBlueprint("rentals", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "rentals", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="rentals")]
+)
 
+# The schema of one event, as it is usual where OpenAPI has no word for streams.
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["rental", "end"]},
+        "data": {"type": "string", "description": "a RentalView in JSON; empty at the end"},
+        "retry": {"type": "integer", "description": "ms to wait before connecting again"},
+    },
+}
 _EVENTS = {
     "description": "Server-sent events: `rental`, a RentalView, whenever it changes; `end` when it is over.",
-    "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+    "content": {EVENT_STREAM: {"schema": _EVENT}},
 }
 
 

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from services.gateway.parameters import FaucetWish, WalletPath, problems
 from services.gateway.rpc import call, wire
 from services.messages.settlement import Relayed, TransferAuthorization, WalletView
 
-routes = APIBlueprint("wallets", __name__, url_prefix="/v1", abp_responses=problems())
+routes = APIBlueprint(
+    "wallets", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="wallets")]
+)
 
 
 @routes.get("/wallets/<address>", operation_id="get_wallet", responses={200: WalletView})

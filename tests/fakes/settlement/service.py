@@ -4,16 +4,29 @@ from typing import Any
 
 from sqlmodel import Session, select
 
+from hireling.rental.close import Exit
+from hireling.rental.errors import SignatureMismatch
 from hireling.rental.hashing import keccak256
+from hireling.rental.signing import verify
 from hireling.rental.states import TERMINAL, State
+from hireling.rental.typed_data import digest
 from services.chassis.entrypoints import on_event, rpc
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
-from services.messages.errors import NotFound
+from services.messages.errors import NotFound, Refused
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.events.negotiation import Agreed
 from services.messages.events.settlement import DeviceRegistered, RentalChanged
-from services.messages.settlement import PlatformView, RentalQuery, RentalView, TokenView
+from services.messages.negotiation import Side
+from services.messages.settlement import (
+    CloseHalf,
+    PlatformView,
+    RentalQuery,
+    RentalView,
+    SignedExit,
+    TokenView,
+    TransferAuthorization,
+)
 from tests.builders import PLATFORM_KEY, platform_terms
 from tests.fakes.settlement.models import Rental
 
@@ -118,6 +131,63 @@ class FakeSettlement(Service):
     def get_refusals(self, rental_id: str) -> list[dict[str, Any]]:
         """Return none."""
         return []
+
+    @rpc
+    def fund(self, rental_id: str, permit: dict[str, Any] | None) -> dict[str, Any]:
+        """Refuse: nobody has tokens here."""
+        self.get_rental(rental_id)
+        raise Refused("ERC20InsufficientAllowance", "the escrow may not take the renter's tokens")
+
+    @rpc
+    def submit_close(self, rental_id: str, half: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what nobody signed."""
+        view = RentalView.model_validate(self.get_rental(rental_id), strict=False)
+        signed = CloseHalf.model_validate(half, strict=False)
+        return self._checked(
+            digest(platform_terms().domain, signed.close), signed.signature, view, by=signed.by
+        )
+
+    @rpc
+    def submit_exit(self, rental_id: str, exit: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the RPC's word
+        """Refuse what nobody signed."""
+        view = RentalView.model_validate(self.get_rental(rental_id), strict=False)
+        signed = SignedExit.model_validate(exit, strict=False)
+        wish = digest(platform_terms().domain, Exit(rental_id=view.rental_id))
+        return self._checked(wish, signed.signature, view, by=signed.by)
+
+    @rpc
+    def get_bill(self, rental_id: str) -> dict[str, Any]:
+        """Find none."""
+        self.get_rental(rental_id)
+        raise NotFound("bill_not_found", f"rental {rental_id} has no bill", rental_id=rental_id)
+
+    @rpc
+    def countersign_bill(self, rental_id: str, signature: str) -> dict[str, Any]:
+        """Find none."""
+        return self.get_bill(rental_id)
+
+    @rpc
+    def get_wallet(self, address: str) -> dict[str, Any]:
+        """Return an empty wallet."""
+        return {"address": address.lower(), "balance": "0", "credit": "0", "nonce": "0"}
+
+    @rpc
+    def faucet(self, address: str) -> dict[str, Any]:
+        """Return a wallet with a hundred tokens."""
+        return {**self.get_wallet(address), "balance": "100000000"}
+
+    @rpc
+    def withdraw(self, authorization: dict[str, Any]) -> dict[str, Any]:
+        """Refuse: nobody has tokens here."""
+        TransferAuthorization.model_validate(authorization, strict=False)
+        raise Refused("ERC20InsufficientBalance", "the sender has no tokens")
+
+    def _checked(self, word: bytes, signature: bytes, view: RentalView, *, by: Side) -> dict[str, Any]:
+        try:
+            verify(view.owner if by == "owner" else view.renter, word, signature)
+        except SignatureMismatch as error:
+            raise Refused(error.code, error.detail) from error
+        return view.model_dump(mode="json")
 
     @rpc
     def list_bills(self, cursor: str | None, limit: int) -> dict[str, Any]:

@@ -58,8 +58,10 @@ def test_a_state_that_contradicts_is_a_conflict(front: Front) -> None:
     assert (found["status"], found["code"]) == (409, "device_offline")
 
 
-def test_a_service_that_does_not_run_is_unavailable_and_says_when_to_retry(front: Front) -> None:
-    response = front.client.get(f"/v1/rentals/{NOBODY}/readings")
+def test_a_service_that_does_not_run_is_unavailable_and_says_when_to_retry(
+    front_without_metering: Front,
+) -> None:
+    response = front_without_metering.client.get(f"/v1/rentals/{NOBODY}/readings")
     found = problem(response)
     assert (found["status"], found["code"]) == (503, "service_not_running")
     assert response.headers["Retry-After"] == "2"
@@ -87,8 +89,12 @@ def test_a_body_beyond_the_limit_is_too_large(front: Front) -> None:
     )
 
 
-def test_health_tells_which_service_is_missing(front: Front) -> None:
-    response = front.client.get("/health")
+def test_health_is_ok_where_every_service_answers(front: Front) -> None:
+    assert front.get("/health")["status"] == "ok"
+
+
+def test_health_tells_which_service_is_missing(front_without_metering: Front) -> None:
+    response = front_without_metering.client.get("/health")
     assert response.status_code == 503
     body = json.loads(response.text)
     assert body["status"] == "degraded"

@@ -20,6 +20,7 @@ STARTED_WITHIN = 20.0
 DEPLOYED_WITHIN = 120.0
 CHAIN_ID = 31337
 WITHOUT_TRANSACTIONS = False
+HELD_BACK, AT_ONCE = False, True
 
 
 class ChainError(Exception):
@@ -142,6 +143,15 @@ class DevChain:
         """Add blocks, a second apart."""
         for _ in range(blocks):
             self.call("evm_mine")
+
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """Mine nothing by itself for the length of the block: what is sent waits for `mine`."""
+        self.call("evm_setAutomine", HELD_BACK)
+        try:
+            yield
+        finally:
+            self.call("evm_setAutomine", AT_ONCE)
 
     def travel_to(self, moment: int) -> None:
         """Mine a block of that Unix time, which must lie after the newest one's."""

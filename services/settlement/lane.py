@@ -160,12 +160,9 @@ class Lane:
         call = _call_of(row)
         market, bumped = self._chain.fees(), Fees(stuck.max_fee, stuck.tip).bumped()
         fees = Fees(max(market.max_fee, bumped.max_fee), max(market.tip, bumped.tip))
-        try:
-            gas = self._chain.gas(call)
-        except Reverted:
-            # It will be mined and fail; replacing it with anything else would be another intent.
-            return
-        attempt = self._sign(row, call, nonce=stuck.nonce, gas=gas, fees=fees)
+        # Its own limit again: a node may estimate on top of what is pending, where the very same call costs
+        # less.
+        attempt = self._sign(row, call, nonce=stuck.nonce, gas=stuck.gas, fees=fees)
         self._write(lambda store: store.add(attempt))
         self._hand_over(row, attempt)
 
@@ -208,6 +205,7 @@ class Lane:
             transaction_id=_id(row),
             nonce=nonce,
             raw=f"0x{signed.raw.hex()}",
+            gas=gas,
             max_fee=fees.max_fee,
             tip=fees.tip,
             signed_at=self._now(),

@@ -145,6 +145,7 @@ class AttemptRow(SettlementTable, table=True):
     transaction_id: int = Field(sa_type=BigInteger, index=True, foreign_key="chain_transaction.id")
     nonce: int = Field(sa_type=BigInteger)
     raw: str = Field(sa_type=Text)
+    gas: int = Field(sa_type=BigInteger, description="the limit")
     max_fee: int = Field(sa_type=Whole, description="wei per gas")
     tip: int = Field(sa_type=Whole, description="wei per gas")
     signed_at: datetime = Field(sa_type=UtcDateTime)

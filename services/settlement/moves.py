@@ -1,5 +1,5 @@
-"""What may be done to the chain, as intents: the same intent has the same key, however often it is asked for.
-Pure.
+"""What may be done to the chain, as intents: the same intent has the same key, however
+often it is asked for.
 """
 
 from datetime import datetime

@@ -116,7 +116,7 @@ class Node:
 
     def gas(self, call: Call, *, sender: bytes) -> int:
         """Return how much gas the call would need now. Raises Reverted."""
-        return _number(self._ask("eth_estimateGas", _transaction(call, sender)))
+        return _number(self._ask("eth_estimateGas", _transaction(call, sender), "latest"))
 
     def broadcast(self, raw: bytes) -> None:
         """Hand a signed transaction to the node. Raises NodeRefused, ChainUnreachable (it

@@ -112,6 +112,7 @@ def _create_transactions() -> None:
         sa.Column("transaction_id", sa.BigInteger, sa.ForeignKey("chain_transaction.id"), nullable=False),
         sa.Column("nonce", sa.BigInteger, nullable=False),
         sa.Column("raw", sa.Text, nullable=False),
+        sa.Column("gas", sa.BigInteger, nullable=False),
         sa.Column("max_fee", AMOUNT, nullable=False),
         sa.Column("tip", AMOUNT, nullable=False),
         sa.Column("signed_at", UtcDateTime, nullable=False),

@@ -42,11 +42,12 @@ class Program:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            event = json.loads(line)
-            with self._changed:
-                self.events.append(event)
-                self._changed.notify_all()
+        with self.process.stdout as lines:
+            for line in lines:
+                event = json.loads(line)
+                with self._changed:
+                    self.events.append(event)
+                    self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
 

@@ -65,7 +65,7 @@ class Series:
 
     def _follow(self, letter: ReadingLetter, known: dict[int, str]) -> bool:
         try:
-            chain = self.chain.accept(letter.signed)
+            chain = self.chain.extended(letter.signed.reading, hashed=bytes.fromhex(letter.hash[2:]))
             check_rate(
                 self.terms,
                 last=self.chain.last,

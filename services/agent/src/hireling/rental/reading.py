@@ -133,8 +133,11 @@ class ReadingChain:
         chain itself remembers its head only, and without it takes such a number for a conflicting one. The
         signature is checked before the number, so a conflict is always the meter's own.
         """
-        reading = signed.reading
         hashed = self.check_authentic(signed)
+        return self.extended(signed.reading, hashed=hashed, known_hash=known_hash)
+
+    def extended(self, reading: Reading, *, hashed: bytes, known_hash: bytes | None = None) -> "ReadingChain":
+        """Do as `accept` for a reading of which `check_authentic` returned the hash."""
         if self.last is not None and reading.seq <= self.last.seq:
             known = self.head_hash if reading.seq == self.last.seq else known_hash
             if hashed != known:

@@ -115,12 +115,14 @@ class ByteString:
         return value
 
     def _from_hex(self, text: str) -> bytes:
-        if not text.startswith("0x") or not text.isascii() or any(character.isspace() for character in text):
-            raise ValueError(f"{text[:80]!r} is not 0x-hex")
         try:
-            return bytes.fromhex(text[2:])
+            value = bytes.fromhex(text[2:])
         except ValueError as error:
             raise ValueError(f"{text[:80]!r} is not 0x-hex") from error
+        # fromhex skips white space, and then the text is longer than its bytes say.
+        if not text.startswith("0x") or len(text) != 2 + 2 * len(value):
+            raise ValueError(f"{text[:80]!r} is not 0x-hex")
+        return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(

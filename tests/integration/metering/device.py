@@ -17,7 +17,8 @@ from hireling.rental.reading import SignedReading
 
 IN_FLIGHT = 8
 SILENCE_SECONDS = 1.0
-WITHIN_SECONDS = 30.0
+# Processes start slowly while other tests keep both cores busy.
+WITHIN_SECONDS = 120.0
 
 
 class Device:

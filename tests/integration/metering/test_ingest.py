@@ -204,6 +204,30 @@ class TestConnection:
         database.close()
 
 
+@pytest.mark.stack
+class TestSharedSubscription:
+    def test_divides_a_stream_and_loses_and_doubles_nothing(self) -> None:
+        with fresh_postgres() as url:
+            migrate("metering", url=url)
+            databases = [open_database(url) for _ in range(2)]
+            stages = [Stage(os.environ["STACK_MQTT_URL"], url, Books(database)) for database in databases]
+            stages[0].books.agree()
+            shared = MeteringSettings(share_group=f"ingest-{free_port()}", batch_size=5)
+
+            async def run() -> None:
+                async with (
+                    running_ingest(stages[0], shared),
+                    running_ingest(stages[1], shared),
+                    on_the_line(stages[0].mqtt_url, stages[0].books.device) as device,
+                ):
+                    await device.deliver(HONEST)
+
+            asyncio.run(run())
+            assert stages[0].books.told() == [reading.model_dump(mode="json") for reading in HONEST]
+            for database in databases:
+                database.close()
+
+
 class TestProcess:
     def test_drains_on_sigterm_and_exits_with_0(self, stage: Stage) -> None:
         stage.books.agree(started=LONG_AGO)

@@ -6,6 +6,7 @@ Keys are fixed, so that objects are the same in every run; they hold no money an
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
@@ -175,7 +176,7 @@ def a_reading_chain(
     signed: SignedAgreement | None = None,
     meter_key: Signer = METER_KEY,
     counters: Sequence[Sequence[int]] | None = None,
-    amounts: Mapping[int, int] | None = None,
+    amounts: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[SignedReading, ...]:
     """Return n >= 2 readings, one a second: begin, continue, …, end. ``counters`` are each reading's, in the
     tariff's order.
@@ -186,11 +187,12 @@ def a_reading_chain(
     previous = signed.rental_id
     for number in range(n):
         values = counters_of(number, of=n - 1, tariff=tariff) if counters is None else tuple(counters[number])
-        due = price(tariff, values)
         reading = Reading(
             rental_id=signed.rental_id,
             seq=number,
-            amount_due=(amounts or {}).get(number, min(due, signed.agreement.pay.max_total)),
+            amount_due=amounts[number]
+            if number in amounts
+            else min(price(tariff, values), signed.agreement.pay.max_total),
             last=number == n - 1,
             sample=Sample(
                 previous=previous,

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.chain import DevChain, deployed_chain
+
+# How long an example takes says how busy the machine is, not whether a property holds.
+settings.register_profile("hireling", deadline=None)
+settings.load_profile("hireling")
 
 UNIT = Path(__file__).parent / "unit"
 

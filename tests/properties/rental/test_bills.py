@@ -70,7 +70,7 @@ class TestAlteration:
             verify_bill(SignedBill.model_validate(document))
 
     @given(st.sampled_from(PATHS))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_of_any_field_at_all_fails(self, path: str) -> None:
         document = altered(BILL, path, other_than(value_at(BILL, path)))
         with pytest.raises((BillInvalid, ValidationError)):
@@ -79,7 +79,7 @@ class TestAlteration:
 
 class TestAnyRental:
     @given(tariffs_with_counters(steps=4), st.integers(min_value=1, max_value=10**9))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_passes_and_adds_up(self, priced: tuple[Tariff, list[tuple[int, ...]]], budget: int) -> None:
         tariff, grown = priced
         listing = a_listing(tariff=tariff)

@@ -160,4 +160,4 @@ class EscrowWalk(RuleBasedStateMachine):
 
 
 TestEscrowWalk = EscrowWalk.TestCase
-TestEscrowWalk.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestEscrowWalk.settings = settings(max_examples=150, stateful_step_count=25)

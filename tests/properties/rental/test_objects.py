@@ -73,7 +73,7 @@ class TestCanonicalJson:
 
 class TestSignatures:
     @given(st.binary(min_size=32, max_size=32), st.sampled_from((Secp256k1Key, P256Key)))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_name_their_signer(self, message: bytes, kind: type[Secp256k1Key] | type[P256Key]) -> None:
         key = kind.generate()
         assert signer_of(message, key.sign_digest(message)) == key.identity

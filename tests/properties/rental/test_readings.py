@@ -71,7 +71,7 @@ def mutations_of(signed: SignedReading) -> list[SignedReading]:
 
 class TestDelivery:
     @given(st.lists(st.sampled_from(READINGS), max_size=60))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_in_any_order_and_number_then_resent_gives_the_same_chain(
         self, messages: list[SignedReading]
     ) -> None:
@@ -86,7 +86,6 @@ class TestDelivery:
         assert receiver.codes <= {"gap"}
 
     @given(st.sets(st.sampled_from(range(COUNT))))
-    @settings(deadline=None)
     def test_losing_some_loses_nothing_but_what_comes_after_the_first_hole(self, lost: set[int]) -> None:
         receiver = Receiver()
         for signed in READINGS:
@@ -101,7 +100,7 @@ class TestDelivery:
 
 class TestMutation:
     @given(st.integers(min_value=0, max_value=COUNT - 1))
-    @settings(max_examples=COUNT, deadline=None)
+    @settings(max_examples=COUNT)
     def test_of_any_single_field_is_refused(self, at: int) -> None:
         chain = an_empty_chain()
         for signed in READINGS[:at]:

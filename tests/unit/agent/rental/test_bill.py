@@ -118,6 +118,10 @@ class TestVerifyBill:
         refusal = refusal_of(tampered(a_bill(), readings=dear))
         assert refusal == "reading 2: asks 10000, the tariff makes 262"
 
+    def test_refuses_counters_beyond_reason_like_any_other_fault(self) -> None:
+        wild = a_reading_chain(3, signed=RENTAL, counters=((0, 0), (0, 0), (2**255, 0)), amounts={2: 154_205})
+        assert refusal_of(tampered(a_bill(), readings=wild)).startswith("reading 2: the counters make ")
+
     @pytest.mark.parametrize(
         ("changes", "refusal"),
         [

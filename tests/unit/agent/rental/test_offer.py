@@ -66,6 +66,9 @@ class TestFirstOffer:
         [
             ({"seconds": 0}, "bad_duration"),
             ({"seconds": 86_401}, "bad_duration"),
+            ({"start_at": START - 901}, "starts_too_early"),
+            ({"start_at": START + 366 * 86_400}, "ends_too_late"),
+            ({"start_at": 2**40 - 1}, "ends_too_late"),
         ],
     )
     def test_refuses_what_the_listing_does_not_cover(self, changes: dict[str, Any], code: str) -> None:

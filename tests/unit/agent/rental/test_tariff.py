@@ -53,6 +53,12 @@ class TestPrice:
         with pytest.raises(Malformed, match="2 counters for a tariff of 1"):
             price(timed(), [1, 2])
 
+    def test_refuses_counters_that_no_honest_meter_reaches(self) -> None:
+        dear = timed(rates=(a_rate(rate=2**96 - 1, per=1),), maximum=5)
+        assert price(dear, [2**31]) == 5
+        with pytest.raises(Malformed, match="beyond 127 bits"):
+            price(dear, [2**32])
+
 
 class TestWorstCase:
     def test_is_the_price_with_every_counter_at_its_fastest(self) -> None:

@@ -1,15 +1,14 @@
-"""Bargaining: a question for a price, then offers in turn, each naming the one before, the last of which
-makes the agreement.
-"""
+"""Bargaining: offers in turn, each naming the one before; the last one makes the agreement."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import OfferRefused
+from hireling.rental.limits import LONGEST_RENTAL
 from hireling.rental.listing import ListingDocument
 from hireling.rental.quote import PlatformTerms, Quote, QuoteRequest, quote_of
 from hireling.rental.signing import Signer, sign, verify
@@ -118,7 +117,6 @@ class OfferEnvelope(TypedData):
     """What is signed of an offer."""
 
     signed_as: ClassVar[str | None] = "Offer"
-
     document: Bytes32
     previous: Bytes32
     round: Uint8
@@ -180,6 +178,11 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
     _check_request(listing, request, now)
     at = int(now.timestamp())
     fund_by = at + FUNDING_SECONDS
+    end_by = max(fund_by, request.start_at) + request.seconds + listing.grace
+    if end_by > at + LONGEST_RENTAL:
+        raise OfferRefused(
+            "ends_too_late", f"it would end at {end_by}, more than {LONGEST_RENTAL} s from {at}"
+        )
     return Offer.model_validate(
         {
             "quote_id": quote_id,
@@ -191,7 +194,7 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
             **amounts(listing.tariff, request.seconds, request.budget, listing.ceiling_seconds),
             "start_at": request.start_at - request.start_at % START_STEP,
             "fund_by": fund_by,
-            "end_by": max(fund_by, request.start_at) + request.seconds + listing.grace,
+            "end_by": end_by,
             "salt": salt,
             "valid_until": at + OFFER_SECONDS,
         }
@@ -271,6 +274,8 @@ def _check_request(listing: ListingDocument, request: QuoteRequest, now: datetim
         raise OfferRefused("bad_duration", f"{request.seconds} s asked, 1 to {listing.max_seconds} s offered")
     if now.timestamp() > listing.valid_until:
         raise OfferRefused("listing_expired", f"the listing was good until {listing.valid_until}")
+    if request.start_at < now.timestamp() - START_STEP:
+        raise OfferRefused("starts_too_early", f"it would start at {request.start_at}, long before now")
 
 
 def _check_answers(request: QuoteRequest, offer: Offer) -> None:
@@ -289,6 +294,5 @@ def _check_kept(first: Offer, offer: Offer) -> None:
 
 
 def _check_same_counters(first: Tariff, second: Tariff) -> None:
-    kept: tuple[Any, Any] = (first.currency, first.counters)
-    if kept != (second.currency, second.counters):
+    if (first.currency, first.counters) != (second.currency, second.counters):
         raise OfferRefused("fixed_term_changed", "a counter-offer keeps the currency and the counters")

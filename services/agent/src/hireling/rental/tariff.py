@@ -20,6 +20,8 @@ from hireling.rental.typed_data import Document, Int128, Uint64, Uint96, Uint256
 MOST_COMPONENTS = 6
 MOST_COUNTERS = 16
 LARGEST_PER = (1 << 64) - 1
+# What a line of a bill can hold; an amount due has 96 bits.
+LARGEST_AMOUNT = (1 << 127) - 1
 SECONDS_PER_HOUR = 3600
 
 Name = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -101,13 +103,17 @@ class BillLine(Document):
 
 
 def price(tariff: Tariff, counters: Sequence[int]) -> int:
-    """Return the price in base units of cumulative ``counters`` (>= 0, in the tariff's order), rounded once,
-    half-even.
+    """Return the price in base units of cumulative ``counters`` (>= 0, in the tariff's order), rounded
+    once, half-even.
 
-    Raises Malformed if there is not one value for each of the tariff's counters.
+    Raises Malformed if there is not one value for each of the tariff's counters, or for counters so large
+    that no honest price comes of them.
     """
     numerator, denominator = _exact_sum(tariff, counters)
-    return _clamped(tariff, tariff.flat + divide_half_even(numerator, denominator))
+    amount = tariff.flat + divide_half_even(numerator, denominator)
+    if amount > LARGEST_AMOUNT:
+        raise Malformed("too_much_money", f"the counters make {amount}, beyond 127 bits")
+    return _clamped(tariff, amount)
 
 
 def worst_case(tariff: Tariff, seconds: int) -> int:

@@ -41,8 +41,9 @@ class Program:
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for above
-        for line in self._process.stdout:
-            self._queue.put(json.loads(line))
+        with self._process.stdout as lines:
+            for line in lines:
+                self._queue.put(json.loads(line))
         self._queue.put(END)
 
     def events(self, *, within: float) -> Iterator[Event]:

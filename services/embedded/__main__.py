@@ -15,7 +15,15 @@ from services.embedded.marketplace import Marketplace
 from services.embedded.settings import EmbeddedSettings
 from services.embedded.supervisor import Supervisor, stop_running
 
-console = Console(highlight=False, soft_wrap=True)
+WIDTH = 132  # the tables' full hashes; a narrower terminal folds them
+
+
+def _console() -> Console:
+    wide = max(Console().width, WIDTH)
+    return Console(highlight=False, soft_wrap=True, width=wide)
+
+
+console = _console()
 
 
 def _parser() -> argparse.ArgumentParser:

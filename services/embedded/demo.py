@@ -18,7 +18,7 @@ from services.embedded.errors import EmbeddedError
 from services.embedded.marketplace import Marketplace
 from services.embedded.narration import line_of, short
 from services.embedded.programs import Program, verify
-from services.embedded.report import accounts_table, rentals_table
+from services.embedded.report import accounts_table, rentals_table, transactions_table
 from services.embedded.supervisor import only_one, running_pid
 
 SILENCE = 60.0  # seconds without a word from an agent are a failure
@@ -183,8 +183,10 @@ class Demo:
     def _report(self, rentals: list[Rental], before: Books, after: Books) -> int:
         bills = [(rental.machine.title, rental.signed.bill) for rental in rentals]
         self._console.print(rentals_table(bills, self._money))
+        self._console.print(transactions_table(bills))
         self._console.print(accounts_table(before, after, self._money))
-        self._console.print(f"bills: {', '.join(str(rental.path) for rental in rentals)}")
+        for rental in rentals:
+            self._console.print(f"bill: {rental.path}")
         found = leaks(before, after, [rental.outcome for rental in rentals])
         for leak in found:
             self._console.print(f"error: {leak}", style="red")

@@ -165,6 +165,16 @@ class TestVerifyBill:
         )
         assert refusal_of(tampered(bill, total=1)) == "total: 1, both sides closed at 1419"
 
+    def test_refuses_a_close_that_one_side_did_not_sign(self) -> None:
+        bill = a_signed_bill().bill
+        assert bill.close is not None
+        forged = bill.close.model_copy(update={"renter_signature": bill.close.owner_signature})
+        assert refusal_of(tampered(bill, close=forged)).startswith("close: the close is signed by 0x")
+
+    def test_refuses_a_countersignature_that_is_none(self) -> None:
+        signed = a_signed_bill().model_copy(update={"countersignature": b"\x01"})
+        assert refusal_of(signed).startswith("countersignature: a signature of 1 bytes")
+
     def test_refuses_an_agreement_that_one_side_did_not_sign(self) -> None:
         rental = signed_agreement(renter_key=METER_KEY)
         assert refusal_of(tampered(a_bill(), rental=rental)).startswith("agreement: signed by 0x231f")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hireling.rental import merkle
 from hireling.rental.errors import Malformed
 from hireling.rental.merkle import leaf_hash, proof, root, verify
 from hireling.rental.signing import keccak256
@@ -44,3 +45,14 @@ class TestProof:
         """An inner node's two children, given as if they were a value, would need a leaf of 64 bytes."""
         inner = keccak256(b"".join(sorted(leaf_hash(value) for value in VALUES[:2])))
         assert not verify(inner, inner, ())
+
+
+class TestOpenZeppelin:
+    def test_makes_the_root_of_its_own_example(self) -> None:
+        # README of github.com/OpenZeppelin/merkle-tree: two leaves of (address, uint256).
+        leaves = [
+            keccak256(keccak256(bytes(12) + bytes([digit]) * 20 + amount.to_bytes(32, "big")))
+            for digit, amount in ((0x11, 5 * 10**18), (0x22, 25 * 10**17))
+        ]
+        published = "d4dee0beab2d53f2cc83e567171bd2820e49898130a22622b10ead383e90bd77"
+        assert merkle._parent(*leaves).hex() == published

@@ -40,6 +40,9 @@ def another(value: object) -> object:
 
 
 class TestFirstOffer:
+    def test_is_signed_in_the_marketplace_s_domain(self) -> None:
+        assert an_offer().domain == platform_terms().domain == DOMAIN
+
     def test_takes_the_listed_terms(self) -> None:
         offer, listing = an_offer(), a_listing()
         assert offer.tariff == listing.tariff
@@ -155,6 +158,10 @@ class TestSignedOffer:
     def test_is_bound_to_its_domain(self) -> None:
         with pytest.raises(OfferRefused, match="for chain 31337, not 1"):
             sign_offer(OWNER_AGENT_KEY, an_offer()).check(Domain(chain_id=1, escrow=DOMAIN.escrow))
+
+    def test_is_named_by_the_hash_its_answer_carries(self) -> None:
+        first = an_offer()
+        assert sign_offer(OWNER_AGENT_KEY, first).hash == a_counter(first).previous
 
     def test_covers_every_term(self) -> None:
         signed = sign_offer(OWNER_AGENT_KEY, an_offer())

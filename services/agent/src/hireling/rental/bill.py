@@ -5,6 +5,7 @@ What only the chain can say stays open: whether the transactions it names happen
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from hireling.rental.bill_document import (
     Bill,
@@ -19,7 +20,8 @@ from hireling.rental.bill_document import (
     root_of,
     sign_bill,
 )
-from hireling.rental.ceiling import Ceiling
+from hireling.rental.ceiling import Ceiling, SignedCeiling
+from hireling.rental.close import SignedClose
 from hireling.rental.errors import BillInvalid, ReadingRefused, RentalError
 from hireling.rental.escrow_math import prepaid
 from hireling.rental.money import fee_of
@@ -53,7 +55,7 @@ def verify_bill(signed: SignedBill, *, issuer: bytes | None = None) -> BillCheck
     bill = signed.bill
     checks = []
     for sentence, check in _checks_of(bill):
-        check(bill)
+        check()
         checks.append(sentence)
     _check_issuer(signed, issuer)
     checks.append(f"bill signed by its issuer {to_hex(signed.issuer)}")
@@ -65,16 +67,20 @@ def verify_bill(signed: SignedBill, *, issuer: bytes | None = None) -> BillCheck
     )
 
 
-def _checks_of(bill: Bill) -> Iterator[tuple[str, Callable[[Bill], None]]]:
-    yield f"agreement signed by both sides: rental {to_hex(bill.rental_id)}", _check_agreement
-    yield f"{len(bill.readings)} readings signed by the meter, chained and priced", _check_readings
-    yield "readings match their Merkle root", _check_root
+def _checks_of(bill: Bill) -> Iterator[tuple[str, Callable[[], None]]]:
+    signed_by_both = f"agreement signed by both sides: rental {to_hex(bill.rental_id)}"
+    yield signed_by_both, partial(_check_agreement, bill)
+    metered = f"{len(bill.readings)} readings signed by the meter, chained and priced"
+    yield metered, partial(_check_readings, bill)
+    yield "readings match their Merkle root", partial(_check_root, bill)
     if bill.ceiling is not None:
-        yield "ceiling signed by the renter's agent, acknowledging a reading of this bill", _check_ceiling
+        acknowledged = "ceiling signed by the renter's agent, acknowledging a reading of this bill"
+        yield acknowledged, partial(_check_ceiling, bill, bill.ceiling)
     if bill.close is not None:
-        yield "close signed by both sides", _check_close
-    yield f"lines sum to the total, {bill.total}", _check_lines
-    yield f"total within what both keys allow, fee {bill.fee}, refund {bill.refund}", _check_amounts
+        yield "close signed by both sides", partial(_check_close, bill, bill.close)
+    yield f"lines sum to the total, {bill.total}", partial(_check_lines, bill)
+    allowed = f"total within what both keys allow, fee {bill.fee}, refund {bill.refund}"
+    yield allowed, partial(_check_amounts, bill)
 
 
 def _check_agreement(bill: Bill) -> None:
@@ -82,8 +88,6 @@ def _check_agreement(bill: Bill) -> None:
         bill.rental.check_signed()
     except RentalError as error:
         raise BillInvalid(error.code, f"agreement: {error}") from error
-    if bill.rail != bill.rental.offer.rail:
-        raise BillInvalid("wrong_rail", f"rail: {bill.rail}, the agreement says {bill.rental.offer.rail}")
 
 
 def _check_readings(bill: Bill) -> None:
@@ -126,14 +130,12 @@ def _check_root(bill: Bill) -> None:
         )
 
 
-def _check_ceiling(bill: Bill) -> None:
-    if bill.ceiling is None:
-        return
+def _check_ceiling(bill: Bill, signed: SignedCeiling) -> None:
     try:
-        bill.ceiling.check(bill.rental.domain, bill.rental.agreement)
+        signed.check(bill.rental.domain, bill.rental.agreement)
     except RentalError as error:
         raise BillInvalid(error.code, f"ceiling: {error}") from error
-    _check_acknowledgement(bill, bill.ceiling.ceiling)
+    _check_acknowledgement(bill, signed.ceiling)
 
 
 def _check_acknowledgement(bill: Bill, ceiling: Ceiling) -> None:
@@ -153,14 +155,12 @@ def _check_acknowledgement(bill: Bill, ceiling: Ceiling) -> None:
         )
 
 
-def _check_close(bill: Bill) -> None:
-    if bill.close is None:
-        return
+def _check_close(bill: Bill, signed: SignedClose) -> None:
     try:
-        bill.close.check(bill.rental.domain, bill.rental.agreement)
+        signed.check(bill.rental.domain, bill.rental.agreement)
     except RentalError as error:
         raise BillInvalid(error.code, f"close: {error}") from error
-    close, deposit = bill.close.close, bill.rental.agreement.rules.deposit
+    close, deposit = signed.close, bill.rental.agreement.rules.deposit
     if bill.total != close.use:
         raise BillInvalid("wrong_total", f"total: {bill.total}, both sides closed at {close.use}")
     if bill.deposit_returned != deposit - close.damage:

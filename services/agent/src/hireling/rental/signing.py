@@ -31,7 +31,6 @@ P256_SIGNATURE_BYTES = 128
 # Orders of the two groups: SEC 2 v2 section 2.4.1, and NIST SP 800-186 section 3.2.1.3.
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-ZERO_ADDRESS = bytes(20)
 
 
 class Signer(Protocol):
@@ -159,10 +158,8 @@ def _recover_secp256k1(digest: bytes, signature: bytes) -> bytes:
         public = PublicKey.from_signature_and_message(signature[:64] + bytes([v - 27]), digest, hasher=None)
     except Exception as error:  # coincurve raises a bare Exception when no key fits
         raise SignatureMismatch("signature_malformed", f"no key made this signature: {error}") from error
-    address = _address_of(public.format(compressed=False))
-    if address == ZERO_ADDRESS:
-        raise SignatureMismatch("zero_signer", "the zero address signs nothing")
-    return address
+    # Recovery fails with an error here, never with the zero address that Solidity's ecrecover answers.
+    return _address_of(public.format(compressed=False))
 
 
 def _verify_p256(digest: bytes, signature: bytes) -> bytes:

@@ -91,6 +91,10 @@ class MqttLine:
             try:
                 await self._serve_one_connection(listener)
             except MqttError as error:
+                this = asyncio.current_task()
+                if this is not None and this.cancelling():
+                    # Hanging up failed, and aiomqtt's complaint took the place of the cancellation.
+                    raise asyncio.CancelledError from error
                 if self.is_up or pause == FIRST_PAUSE_SECONDS:
                     self._announce("broker_lost", reason=str(error))
                 pause = FIRST_PAUSE_SECONDS if self.is_up else min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -169,7 +169,7 @@ class TestRentalSession:
         served = rental(tmp_path, [1])
 
         assert not served.session.can_begin()
-        with pytest.raises(DriverFailed, match="where the renter allows 0"):
+        with pytest.raises(DriverFailed, match="as 0 is allowed"):
             serve(served)
         assert served.events == []
 

@@ -29,6 +29,7 @@ from hireling.rental.signing import Signer
 from hireling.rental.states import State, deadline, facts_of
 
 CHAIN_POLL_SECONDS = 1.0
+DELIVERY_SECONDS = 5.0
 # What a refused reading means for the ones after it: with these the platform only waits for another message.
 HARMLESS_REFUSALS = frozenset({"gap", "unknown_rental"})
 
@@ -99,6 +100,8 @@ class Engagement:
                 async with self._tools.in_use:
                     await self._serve(log)
             uplink.wake()
+            # The close is judged by the last reading: it goes first, unless the broker is away for longer.
+            await asyncio.wait({sending}, timeout=DELIVERY_SECONDS)
             await self._settling.close(log)
             await sending
             bill = await self._settling.settle(log)

@@ -87,7 +87,7 @@ class RecordFile:
             if record is None:
                 raise LogDamaged(
                     f"{self._path} line {number} is damaged: its checksum does not match. It may be"
-                    " published already, so it is neither cut nor signed again; put a whole copy in its place,"
+                    " published already, so it is neither cut nor signed again; put a whole copy there,"
                     " or let the rental end by its deadlines"
                 )
             records.append(record)

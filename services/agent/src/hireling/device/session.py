@@ -188,12 +188,12 @@ class RentalSession:
 async def _first(samples: AsyncGenerator[Sample, None], stopping: "asyncio.Task[bool]") -> Sample | None:
     """Return the next sample, or None when there is none or the rental is stopped first."""
     coming = asyncio.ensure_future(anext(samples, None))
-    await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if coming.done():
-        return coming.result()
-    coming.cancel()
-    await asyncio.gather(coming, return_exceptions=True)
-    return None
+    try:
+        await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return coming.result() if coming.done() else None
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 def _moment(unix_seconds: int, like: datetime) -> datetime:

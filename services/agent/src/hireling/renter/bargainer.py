@@ -30,6 +30,7 @@ from hireling.rental.tariff import scaled, worst_case
 from hireling.rental.typed_data import Domain
 
 ANSWER_WITHIN = timedelta(seconds=60)
+ASK_AGAIN_SECONDS = 0.1
 MANDATE_HOLDS = timedelta(days=1)
 COUNTER_OFFERS = 1
 OPENING_PERCENT = 90
@@ -141,7 +142,10 @@ class Bargainer:
                 raise NoDeal(f"the owner's agent did not agree: the session has {quote.status}")
             if self._clock.now() > until:
                 raise NoDeal(f"the owner's agent did not answer within {ANSWER_WITHIN.seconds} s")
-            quote = await self._platform.quote_after(quote)
+            known, quote = quote, await self._platform.quote_after(quote)
+            if quote == known:
+                # The marketplace has waited, or does not: either way it is not asked without a pause.
+                await self._clock.sleep(ASK_AGAIN_SECONDS)
         return quote
 
     async def _counter(self, quote: QuoteView, offer: Offer, wish: Wish, decision: Counter) -> QuoteView:

@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from hireling.rental.states import TERMINAL, State
 from hireling.rental.typed_data import to_hex
+from services.chassis.concurrency import GreenFlag
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Conflict, Invalid, Refused, Unavailable
@@ -278,7 +279,7 @@ class Settlement(Service):
                 return
             if time.monotonic() > deadline:
                 raise Unavailable("not_mined_yet", f"the chain has not mined {now.kind} {now.hash} yet")
-            time.sleep(LOOK_EVERY_SECONDS)
+            GreenFlag().wait(LOOK_EVERY_SECONDS)
 
 
 def _rental_json(store: Store, rental_id: str) -> dict[str, Any]:

@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 from services.metering.wire import Incoming
 
 
+# Seldom enough that a flood of strangers' messages costs little.
+RETRY_SECONDS = 0.25
+
+
 class Early:
     """Keeps up to `size` messages, each until `patience_seconds` after it came."""
 
@@ -13,6 +17,7 @@ class Early:
         self._size = size
         self._patience = timedelta(seconds=patience_seconds)
         self._kept: list[Incoming] = []
+        self._due_at = 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -25,10 +30,14 @@ class Early:
         self._kept.extend(messages[:room])
         return list(messages[room:])
 
-    def take(self, now: datetime) -> tuple[list[Incoming], list[Incoming]]:
-        """Return every message, once: those that may still be tried, and those that have waited long
-        enough.
+    def due(self, now: datetime, *, monotonic: float) -> tuple[list[Incoming], list[Incoming]]:
+        """Return every message, once: those that may be tried again, and those that have waited long enough.
+
+        Returns none sooner than RETRY_SECONDS after the last time by the `monotonic` clock.
         """
+        if monotonic < self._due_at:
+            return [], []
+        self._due_at = monotonic + RETRY_SECONDS
         kept, self._kept = self._kept, []
         hopeful = [message for message in kept if now - message.received_at < self._patience]
         expired = [message for message in kept if now - message.received_at >= self._patience]

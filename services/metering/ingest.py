@@ -29,7 +29,7 @@ from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
 from services.messages.errors import OperatorError, Unavailable
 from services.metering.downlink import Message
-from services.metering.early import Early
+from services.metering.early import RETRY_SECONDS, Early
 from services.metering.models import Downlink
 from services.metering.recording import Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
@@ -41,7 +41,6 @@ KEEPALIVE_SECONDS = 20
 CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
-EARLY_RETRY_SECONDS = 0.25
 DATABASE_RETRY_SECONDS = 1.0
 BUSY_RETRY_SECONDS = 0.05
 # aiomqtt warns above ten publications that wait for the broker.
@@ -163,7 +162,7 @@ class Ingest:
     async def _record_for_ever(self) -> None:
         while True:
             batch = await self._next_batch()
-            hopeful, expired = self._early.take(self._clock.now())
+            hopeful, expired = self._early.due(self._clock.now(), monotonic=asyncio.get_running_loop().time())
             early = await self._record([*hopeful, *batch], patient=True)
             surplus = self._early.keep(early)
             await self._record([*expired, *surplus], patient=False)
@@ -173,7 +172,7 @@ class Ingest:
     async def _next_batch(self) -> list[Incoming]:
         batch = []
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if self._early.is_empty else EARLY_RETRY_SECONDS):
+            async with asyncio.timeout(None if self._early.is_empty else RETRY_SECONDS):
                 batch.append(await self._inbox.get())
         while batch and len(batch) < self._settings.batch_size and not self._inbox.empty():
             batch.append(self._inbox.get_nowait())
@@ -192,6 +191,8 @@ class Ingest:
                 _log.error("message_unrecordable", topic=batch[0].topic, exc_info=error)
                 return []
             return [late for message in batch for late in await self._record([message], patient=patient)]
+        if answers.refused:
+            _log.info("messages_refused", codes=dict(answers.refused))
         await self._answers.put(answers.messages)
         return answers.early
 

@@ -5,7 +5,7 @@ Runs in ingest's database thread. What devices are to be told is returned, for i
 commit.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,11 +40,12 @@ RENTALS_REMEMBERED = 10_000
 
 @dataclass
 class Answers:
-    """What a committed batch leads to: messages to publish, and messages that came before their rental was
-    known.
+    """What a committed batch leads to: messages to publish, how often each code was refused, and the messages
+    that came before their rental was known.
     """
 
     messages: list[Message] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
     early: list[Incoming] = field(default_factory=list)
 
 
@@ -90,7 +91,7 @@ class Recorder:
                 detail = f"no agreement of rental {letter.rental_id} is known here"
                 sorted_batch.refused.append(refused(letter, code="unknown_rental", detail=detail))
         if sorted_batch.rental_ids or sorted_batch.refused:
-            answers.messages.extend(self._write(sorted_batch, terms, now=now))
+            self._write(sorted_batch, terms, answers, now=now)
         return answers
 
     def _open(self, batch: Sequence[Incoming]) -> tuple[list[Letter], _Batch]:
@@ -125,7 +126,7 @@ class Recorder:
         except (ReadingRefused, CeilingRefused) as error:
             sorted_batch.refused.append(refused(letter, code=error.code, detail=error.detail))
 
-    def _write(self, batch: _Batch, terms: Mapping[str, Terms], *, now: datetime) -> list[Message]:
+    def _write(self, batch: _Batch, terms: Mapping[str, Terms], answers: Answers, *, now: datetime) -> None:
         with self._database.unit_of_work() as session:
             store = Store(session)
             series = self._take_readings(store, batch, terms, now=now)
@@ -135,10 +136,9 @@ class Recorder:
             refusals += [one for each in series.values() for one in each.refused]
             keep_refusals(store, refusals, kept=self._settings.refusals_kept)
         self._chains.update({rental_id: each.chain for rental_id, each in series.items()})
-        return [
-            *_acks(series),
-            *((topic_of(one.device, "refusals"), one.notice) for one in refusals if one.device),
-        ]
+        answers.messages += _acks(series)
+        answers.messages += [(topic_of(one.device, "refusals"), one.notice) for one in refusals if one.device]
+        answers.refused.update(one.code for one in refusals)
 
     def _take_readings(
         self, store: Store, batch: _Batch, terms: Mapping[str, Terms], *, now: datetime

@@ -77,4 +77,4 @@ class MeteringSettings(ServiceSettings):
     refusals_kept: int = Field(
         default=1_000, ge=1, description="refusals kept for each rental, and for those that name none"
     )
-    largest_payload: int = Field(default=65_536, ge=1, description="bytes; anything longer is malformed")
+    largest_payload: int = Field(default=16_384, ge=1, description="bytes; anything longer is malformed")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, delete, insert, select, update
 
@@ -21,6 +22,8 @@ from services.metering.models import (
 # What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
 # in the middle of a commit. Everything ingest writes may be written again.
 DATABASE_DOWN = (OperationalError, Unavailable, OutcomeUnknown)
+
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 Number = tuple[str, int]
 Row = dict[str, Any]
@@ -163,9 +166,10 @@ class Store:
         return dict(self.session.exec(query).all())
 
     def add_refusals(self, rows: Sequence[Row]) -> None:
-        """Insert refusals, all at once."""
+        """Insert refusals, all at once; one that another process has just stored is left as it is."""
         if rows:
-            self.session.execute(insert(RefusalRow), rows)
+            insert_new = _INSERTS[self.session.get_bind().dialect.name](RefusalRow)
+            self.session.execute(insert_new.on_conflict_do_nothing(index_elements=["key"]), rows)
 
     def resolve_refusals(
         self, rental_ids: Collection[str], hashes: Collection[str], *, now: datetime, code: str | None = None

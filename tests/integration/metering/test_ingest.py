@@ -3,9 +3,10 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from hireling.rental.ceiling import first_ceiling, sign_ceiling
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
+from services.messages.errors import Unavailable
 from services.metering.ingest import Ingest
+from services.metering.recording import Answers, Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
 from services.metering.store import Store
+from services.metering.wire import Incoming
 from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
 from tests.fakes.clock import FixedClock
 from tests.integration.metering.books import LATER, Books, resigned
@@ -179,6 +183,41 @@ class TestIngest:
                 await device.until_acked(stored[-1])
 
         asyncio.run(run())
+
+
+class Stumbling(Recorder):
+    """A recorder that meets a message it cannot record, and a database that is away at first."""
+
+    absences = 2
+
+    def record(self, batch: Sequence[Incoming], *, now: datetime, patient: bool = True) -> Answers:
+        if self.absences:
+            self.absences -= 1
+            raise Unavailable("database_away", "the database does not answer")
+        if any(message.payload == b"poison" for message in batch):
+            raise ArithmeticError("this cannot be recorded")
+        return super().record(batch, now=now, patient=patient)
+
+
+class TestTrouble:
+    def test_with_one_message_or_the_database_keeps_no_other_message_from_being_recorded(
+        self, stage: Stage
+    ) -> None:
+        stage.books.agree()
+
+        async def run() -> None:
+            async with (
+                running_ingest(stage, MeteringSettings()) as ingest,
+                on_the_line(stage.mqtt_url, stage.books.device) as device,
+            ):
+                ingest._recorder = Stumbling(stage.books.database, settings=MeteringSettings())
+                await device.send(HONEST[:20])
+                await device.publish(b"poison")
+                await device.send(HONEST[20:])
+                await device.until_acked(39)
+
+        asyncio.run(run())
+        assert stage.books.numbers() == list(range(40))
 
 
 class TestConnection:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from services.metering.wire import Incoming
 
-
 # Seldom enough that a flood of strangers' messages costs little.
 RETRY_SECONDS = 0.25
 

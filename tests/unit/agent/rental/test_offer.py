@@ -142,6 +142,15 @@ class TestCheckSequence:
             check_sequence(a_request(), [first, second])
         assert refusal.value.code == code
 
+    def test_refuses_a_ninth_counter(self) -> None:
+        offers = [an_offer()]
+        for _ in range(8):
+            offers.append(a_counter(offers[-1]))
+        check_sequence(a_request(), offers)
+        ninth = {**dict(offers[-1]), "round": 9, "previous": document_hash(offers[-1])}
+        with pytest.raises(OfferRefused, match="offer 9 says it is round 9 of at most 8"):
+            check_sequence(a_request(), [*offers, Offer.model_validate(ninth)])
+
     def test_refuses_a_first_offer_to_somebody_else(self) -> None:
         with pytest.raises(OfferRefused, match="the offer's renter is not the request's"):
             check_sequence(a_request(), [an_offer(renter=b"\x05" * 20)])

@@ -58,9 +58,9 @@ def take_agreement(store: Store, agreed: Agreed, deployment: Deployment) -> None
 
 def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReading]) -> None:
     """Count readings, in order, while they are priced right; the first that is not ends the rental at the one
-    before.
+    before. What comes before its turn is kept until then: several handlers at once know no order.
 
-    Raises Unavailable where the rental or an earlier reading is still on its way.
+    Raises Unavailable where the rental is still on its way.
     """
     row = _known(store, rental_id)
     if row.money == "done":
@@ -68,16 +68,13 @@ def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReadi
         return
     at = chain_moment(store)
     for signed in readings:
-        if not _is_next(row, signed):
-            continue
-        try:
-            _count(row, signed)
-        except ReadingRefused as error:
-            _refuse(store, row, signed, error)
-            progress.end_at_last_good(store, row, at=at)
-            return
-        row.updated_at = store.now
-        progress.follow_readings(store, row, at=at)
+        seq = int(signed.reading.seq)
+        if row.refused_seq is None and seq > _expected(row):
+            store.keep_early(row.rental_id, seq, signed.model_dump(mode="json"))
+        elif row.refused_seq is None and seq == _expected(row):
+            _take_next(store, row, signed, at=at)
+    while row.refused_seq is None and (early := store.take_early(row.rental_id, _expected(row))) is not None:
+        _take_next(store, row, SignedReading.model_validate(early), at=at)
 
 
 def take_ceiling(store: Store, rental_id: bytes, signed: SignedCeiling) -> None:
@@ -114,17 +111,21 @@ def _known(store: Store, rental_id: bytes) -> RentalRow:
     return row
 
 
-def _is_next(row: RentalRow, signed: SignedReading) -> bool:
-    """Return whether the reading is the next that counts; one from before is not, and
-    after a refusal none is.
-    """
-    seq = signed.reading.seq
-    expected = 0 if row.seq is None else row.seq + 1
-    if row.refused_seq is not None or seq < expected:
-        return False
-    if seq > expected:
-        raise Unavailable("reading_not_known_yet", f"reading {seq} came, {expected} is on its way")
-    return True
+def _expected(row: RentalRow) -> int:
+    return 0 if row.seq is None else row.seq + 1
+
+
+def _take_next(store: Store, row: RentalRow, signed: SignedReading, *, at: datetime) -> None:
+    """Count the reading whose turn it is, or refuse it: from then on none counts."""
+    try:
+        _count(row, signed)
+    except ReadingRefused as error:
+        _refuse(store, row, signed, error)
+        store.forget_early(row.rental_id)
+        progress.end_at_last_good(store, row, at=at)
+        return
+    row.updated_at = store.now
+    progress.follow_readings(store, row, at=at)
 
 
 def _count(row: RentalRow, signed: SignedReading) -> None:

@@ -92,6 +92,16 @@ class RentalRow(SettlementTable, table=True):
     billed: bool = False
 
 
+class EarlyReadingRow(SettlementTable, table=True):
+    """A reading that came before the one it follows: it counts when that one has."""
+
+    __tablename__ = "early_reading"
+
+    rental_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    signed: dict[str, Any] = Field(sa_type=JSON, description="the SignedReading")
+
+
 class RefusalRow(SettlementTable, table=True):
     """A reading that metering accepted and settlement does not pay, with the evidence."""
 

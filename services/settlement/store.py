@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, delete, func, or_
 from sqlmodel import Session, col, select
@@ -13,6 +14,7 @@ from services.settlement.models import (
     AttemptRow,
     BillRow,
     DeviceRow,
+    EarlyReadingRow,
     LeaseRow,
     LogRow,
     RefusalRow,
@@ -106,6 +108,24 @@ class Store:
         """Return what settlement refused of a rental, oldest first."""
         statement = select(RefusalRow).where(RefusalRow.rental_id == rental_id).order_by(col(RefusalRow.seq))
         return self._session.exec(statement).all()
+
+    # -- readings before their turn, of a rental that is locked
+
+    def keep_early(self, rental_id: str, seq: int, signed: dict[str, Any]) -> None:
+        """Keep a reading until its turn comes; the same one again changes nothing."""
+        if self._session.get(EarlyReadingRow, (rental_id, seq)) is None:
+            self.add(EarlyReadingRow(rental_id=rental_id, seq=seq, signed=signed))
+
+    def take_early(self, rental_id: str, seq: int) -> dict[str, Any] | None:
+        """Return the kept reading of this number, and keep it no longer."""
+        row = self._session.get(EarlyReadingRow, (rental_id, seq))
+        if row is not None:
+            self._session.delete(row)
+        return None if row is None else row.signed
+
+    def forget_early(self, rental_id: str) -> None:
+        """Delete a rental's readings whose turn will not come."""
+        self._session.execute(delete(EarlyReadingRow).where(col(EarlyReadingRow.rental_id) == rental_id))
 
     # -- transactions
 

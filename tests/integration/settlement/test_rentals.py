@@ -45,6 +45,30 @@ class TestARental:
         assert sum(after.values()) == sum(before.values())
         assert {each.kind for each in bill.bill.transactions} == {"open", "claim", "close"}
 
+    def test_counts_readings_in_order_whatever_order_they_come_in(self, market: Market) -> None:
+        signed = market.funded()
+        readings = a_reading_chain(10, signed=signed)
+        for reading in [*reversed(readings[5:]), *readings[:2], *reversed(readings[2:5])]:
+            market.use(signed, [reading])
+        market.wait_for_state(signed, State.CLOSED)
+
+        view = market.rental(signed)
+        assert (view.seq, view.amount_due, view.refusals) == (9, readings[9].reading.amount_due, 0)
+        assert market.states(signed) == [State.AGREED, State.FUNDED, State.ACTIVE, State.CLOSED]
+
+    def test_forgets_what_came_early_where_a_reading_before_it_asks_above_the_tariff(
+        self, market: Market
+    ) -> None:
+        signed = market.funded()
+        readings = a_reading_chain(6, signed=signed)
+        greedy = readings[3].reading.model_copy(update={"amount_due": readings[3].reading.amount_due + 1})
+        market.use(signed, readings[4:])
+        market.use(signed, [*readings[:3], readings[3].model_copy(update={"reading": greedy})])
+        market.wait_for_state(signed, State.CLOSED)
+
+        view = market.rental(signed)
+        assert (view.seq, view.amount_due, view.refusals) == (2, readings[2].reading.amount_due, 1)
+
     def test_ends_and_pays_nothing_more_where_a_reading_asks_above_the_tariff(self, market: Market) -> None:
         signed = market.funded()
         readings = a_reading_chain(6, signed=signed)

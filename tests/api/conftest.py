@@ -9,7 +9,7 @@ from flask import Flask
 from tests.builders import NOW, a_key
 from tests.fakes.actors import DeviceActor
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import running_front
+from tests.fakes.front import running_front, sqlite_urls
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Market:
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     """Run the front with one finished rental, and another device that is being asked for its price."""
-    with running_front(tmp_path_factory.mktemp("market"), clock=FixedClock(NOW)) as front:
+    with running_front(sqlite_urls(tmp_path_factory.mktemp("market")), clock=FixedClock(NOW)) as front:
         offer = front.offered(front.offer_for_hire())
         rental_id = front.agree(offer)["rental_id"]
         front.wait_for_rental(rental_id)

@@ -1,6 +1,6 @@
 """The front in one process: real listing, negotiation, metering and gateway on the in-process bus."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,16 +114,20 @@ class Front:
         )
 
 
+def sqlite_urls(folder: Path) -> dict[str, str]:
+    """Return a SQLite file for each service."""
+    return {service: f"sqlite:///{folder / service}.db" for service in SERVICES}
+
+
 @contextmanager
 def running_front(
-    folder: Path,
+    urls: Mapping[str, str],
     *,
     clock: FixedClock,
     services: Sequence[type[Service]] = EVERYONE,
     settings: GatewaySettings = QUICK,
 ) -> Iterator[Front]:
-    """Run the gateway and these services for as long as the block lasts."""
-    urls = {service: f"sqlite:///{folder / service}.db" for service in SERVICES}
+    """Run the gateway and these services, each on its database, for as long as the block lasts."""
     migrate("gateway", url=urls["gateway"])
     database = open_database(urls["gateway"])
     with running(*services, databases=urls, clock=clock) as platform:

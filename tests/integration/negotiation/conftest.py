@@ -7,11 +7,11 @@ import pytest
 
 from tests.builders import NOW
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import Front, running_front
+from tests.fakes.front import Front, running_front, sqlite_urls
 
 
 @pytest.fixture
 def front(tmp_path: Path) -> Iterator[Front]:
-    """Run listing, negotiation and the gateway on databases of their own, at a moment that stands still."""
-    with running_front(tmp_path, clock=FixedClock(NOW)) as running:
+    """Run the front on databases of its own, at a moment that stands still."""
+    with running_front(sqlite_urls(tmp_path), clock=FixedClock(NOW)) as running:
         yield running

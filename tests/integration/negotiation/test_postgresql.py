@@ -1,0 +1,67 @@
+"""Listing and negotiation on PostgreSQL: one journey through every query, with SQLite's answers."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from services.messages.errors import Conflict
+from tests.builders import NOW, a_key
+from tests.fakes.actors import DeviceActor, RenterActor
+from tests.fakes.clock import FixedClock
+from tests.fakes.front import SERVICES, Front, running_front
+from tests.integration.metering.servers import fresh_postgres
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def front() -> Iterator[Front]:
+    """Run the front on PostgreSQL."""
+    with ExitStack() as cleanup:
+        urls = {service: cleanup.enter_context(fresh_postgres()) for service in SERVICES}
+        yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
+
+
+def test_two_machines_are_listed_found_and_hired_once(front: Front) -> None:
+    other = DeviceActor(clock=front.clock, meter=a_key("other meter"))
+    front.offer_for_hire(other, title="A lathe")
+    front.clock.advance(seconds=1)
+    listing = front.offer_for_hire()
+
+    first_page = front.call("listing", "search_listings", {"limit": 1, "online": True})
+    second_page = front.call("listing", "search_listings", {"limit": 1, "cursor": first_page["next"]})
+    assert [page["items"][0]["document"]["title"] for page in (first_page, second_page)] == [
+        "A vacuum cleaner",
+        "A lathe",
+    ]
+    assert len(front.call("listing", "search_listings", {"q": "LATHE", "kind": "appliance"})["items"]) == 1
+    assert front.call("listing", "search_listings", {"online": False})["items"] == []
+    devices = front.call("listing", "list_devices", None, 1)
+    assert len(front.call("listing", "list_devices", devices["next"], 1)["items"]) == 1
+
+    offer = front.offered(listing)
+    with pytest.raises(Conflict) as second_question:
+        front.call("negotiation", "request_quote", front.renter.question(listing.document, seconds=60))
+    assert second_question.value.code == "quote_already_open"
+    agreed = front.agree(offer)
+    assert front.agree(offer) == agreed
+    with pytest.raises(Conflict) as taken:
+        front.ask(listing, renter=RenterActor(clock=front.clock, name="second renter"))
+    assert taken.value.code == "device_taken"
+
+    front.wait_for_rental(agreed["rental_id"])
+    front.call("settlement", "change_rental", agreed["rental_id"], {"state": "SETTLED"})
+    front.platform.wait_until(lambda: free(front), timeout=10.0)
+
+
+def free(front: Front) -> bool:
+    """Return whether the machine can be asked for again."""
+    renter = RenterActor(clock=front.clock, name="second renter")
+    listing = front.call("listing", "search_listings", {"q": "vacuum"})["items"][0]
+    assert listing["online"]
+    try:
+        front.ask(front.device.listing(valid_until=int(listing["document"]["valid_until"])), renter=renter)
+    except Conflict:
+        return False
+    return True

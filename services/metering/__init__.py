@@ -1,7 +1,8 @@
 """Signed readings in, verified usage out: counts, never prices.
 
 Owns: every rental's accepted readings and ceilings, what was refused and why, and the messages still to be
-carried to devices. Hears: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.Agreed,
+carried to devices.
+Hears: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.AgreementSigned, negotiation.Agreed,
 settlement.RentalChanged, settlement.BillIssued. Says: metering.UsageAccepted, metering.CeilingAccepted.
 Promises: nothing unsigned is believed; what was acknowledged to a device is durable, without a gap and told
 on exactly once for each number; whatever is refused is kept with its reason.

@@ -10,7 +10,7 @@ from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
-from services.messages.events.negotiation import Agreed, OfferMade, QuoteRequested
+from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import BillIssued, RentalChanged
 from services.messages.metering import Refusal
 from services.messages.page import Page
@@ -104,6 +104,12 @@ class Metering(Service):
     def on_offer_made(self, session: Session, event: OfferMade) -> None:
         """Wake the owner's agent."""
         message = notice(event.device, "offer_made", quote_id=event.quote_id)
+        Store(session).add_downlink(*message, now=self.clock.now())
+
+    @on_event(AgreementSigned)
+    def on_agreement_signed(self, session: Session, event: AgreementSigned) -> None:
+        """Wake the owner's agent: it may be its turn to sign."""
+        message = notice(event.device, "agreement_signed", quote_id=event.quote_id)
         Store(session).add_downlink(*message, now=self.clock.now())
 
     @on_event(RentalChanged)

@@ -13,7 +13,7 @@ from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.messages.errors import Conflict, NotFound
 from services.messages.events.listing import ListingPublished
-from services.messages.events.negotiation import Agreed, OfferMade, QuoteRequested
+from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import RentalChanged
 from services.messages.listing import DeviceView, ListingView
 from services.messages.negotiation import AgreementSignature, QuoteStatus, SignedQuoteRequest
@@ -97,6 +97,8 @@ class Negotiation(Service):
                 store.save(session, after, now=now)
             if after.status is QuoteStatus.AGREED and quote.status is not QuoteStatus.AGREED:
                 _agree(session, after, now=now)
+            elif after != quote:
+                add_event(session, _signed_alone(after, given), now=now)
         return _view(after)
 
     @rpc
@@ -175,6 +177,10 @@ def _opened(session: Session, quote: QuoteSession, *, now: datetime) -> QuoteSes
         raise Conflict("quote_already_open", detail, quote_id=other_id)
     add_event(session, QuoteRequested(quote_id=quote.quote_id, device=quote.request.device), now=now)
     return quote
+
+
+def _signed_alone(quote: QuoteSession, given: AgreementSignature) -> AgreementSigned:
+    return AgreementSigned(quote_id=quote.quote_id, device=quote.request.device, by=given.by)
 
 
 def _agree(session: Session, quote: QuoteSession, *, now: datetime) -> None:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.typed_data import Bytes32
 from services.messages.event import Event
+from services.messages.negotiation import Side
 
 
 class QuoteRequested(Event):
@@ -32,6 +33,20 @@ class OfferMade(Event):
 
     def key(self) -> str:
         return f"{self.quote_id}:{self.round}"
+
+
+class AgreementSigned(Event):
+    """One side signed the last offer's agreement, alone so far: it waits for the other side's signature."""
+
+    source: ClassVar[str] = "negotiation"
+    type: ClassVar[str] = "agreement_signed"
+
+    quote_id: str
+    device: Bytes32
+    by: Side
+
+    def key(self) -> str:
+        return f"{self.quote_id}:{self.by}"
 
 
 class Agreed(Event):

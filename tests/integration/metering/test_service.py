@@ -13,7 +13,7 @@ from services.chassis.database import open_database
 from services.chassis.runner import Platform, running
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.event import Event
-from services.messages.events.negotiation import Agreed, OfferMade, QuoteRequested
+from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import BillIssued, RentalChanged
 from services.messages.metering import Refusal
 from services.metering.models import Downlink
@@ -109,6 +109,7 @@ class TestEvents:
             (
                 QuoteRequested(quote_id="quote-1", device=device),
                 OfferMade(quote_id="quote-1", device=device, round=1),
+                AgreementSigned(quote_id="quote-1", device=device, by="renter"),
                 RentalChanged(rental_id=rental_id, device=device, state=State.FUNDED, version=2),
                 BillIssued(rental_id=rental_id, device=device, total=7),
             )
@@ -118,6 +119,7 @@ class TestEvents:
         assert [message.payload for message in room.downlink()] == [
             {"type": "quote_requested", "quote_id": "quote-1"},
             {"type": "offer_made", "quote_id": "quote-1"},
+            {"type": "agreement_signed", "quote_id": "quote-1"},
             {"type": "rental_changed", "rental_id": room.books.rental_id, "state": "FUNDED"},
             {"type": "bill_ready", "rental_id": room.books.rental_id},
         ]

@@ -9,7 +9,7 @@ from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.messages.event import Event
 from services.messages.events.metering import UsageAccepted
-from services.messages.events.negotiation import Agreed, OfferMade, QuoteRequested
+from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import BillIssued, RentalChanged
 
 WORDS: dict[str, type[Event]] = {

@@ -2,7 +2,8 @@
 and its countersignature.
 """
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from hireling.rental.bill import SignedBill, envelope_of
@@ -14,7 +15,7 @@ from hireling.rental.typed_data import digest, to_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
-from services.messages.errors import Conflict, OperatorError, Refused
+from services.messages.errors import Conflict, HirelingError, OperatorError, Refused
 from services.messages.events.settlement import BillIssued
 from services.messages.settlement import CloseHalf
 from services.settlement import bills, endings, progress
@@ -24,6 +25,7 @@ from services.settlement.moves import Moves
 from services.settlement.store import Store
 
 PAGE = 500
+BILL_AGAIN_AFTER = timedelta(seconds=60)
 BILLED_STATES = tuple(state.value for state in TERMINAL)
 
 _log = get_logger(__name__)
@@ -48,17 +50,61 @@ def take_half(store: Store, row: RentalRow, half: CloseHalf, moves: Moves) -> No
         store.queue(moves.close(signed, both, now=store.now), again_after=AGAIN_AFTER)
 
 
-def issue_due(
-    database: Database, remote: RpcClient, *, key: Signer, now: datetime, call_seconds: float
-) -> None:
-    """Issue the bills that are due. One that cannot be made is logged, and the rest are."""
-    with database.snapshot() as session:
-        due = Store(session, now=now).rentals_to_bill(BILLED_STATES)
-    for row in due:
-        try:
-            _issue(database, row, _readings(remote, row, call_seconds=call_seconds), key=key, now=now)
-        except RentalError as error:
-            _log.error("bill_not_made", rental_id=row.rental_id, code=error.code, reason=error.detail)
+class Issuing:
+    """Issues the bills that are due; one that cannot be made is logged, and tried again
+    only after a while.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        remote: RpcClient,
+        key: Signer,
+        now: Callable[[], datetime],
+        call_seconds: float,
+    ) -> None:
+        self._database = database
+        self._remote = remote
+        self._key = key
+        self._now = now
+        self._call_seconds = call_seconds
+        self._not_before: dict[str, datetime] = {}
+
+    def issue_due(self) -> None:
+        """Issue every bill that is due now."""
+        now = self._now()
+        with self._database.snapshot() as session:
+            due = Store(session, now=now).rentals_to_bill(BILLED_STATES)
+        for row in due:
+            if now < self._not_before.get(row.rental_id, now):
+                continue
+            try:
+                self._issue(row, self._readings(row))
+            except (RentalError, HirelingError) as error:
+                self._not_before[row.rental_id] = now + BILL_AGAIN_AFTER
+                _log.error("bill_not_made", rental_id=row.rental_id, code=error.code, reason=error.detail)
+
+    def _readings(self, row: RentalRow) -> list[SignedReading]:
+        """Return all readings that count, from metering, page by page."""
+        found: list[SignedReading] = []
+        last = -1 if row.seq is None else row.seq
+        while len(found) <= last:
+            page: dict[str, Any] = self._remote.call(
+                "metering", "get_readings", row.rental_id, len(found) - 1, PAGE, timeout=self._call_seconds
+            )
+            if not page["items"]:
+                detail = f"metering has {len(found)} readings of {row.rental_id}, {last + 1} count"
+                raise OperatorError("readings_missing", detail)
+            found += [SignedReading.model_validate(item) for item in page["items"]]
+        return found[: last + 1]
+
+    def _issue(self, row: RentalRow, readings: list[SignedReading]) -> None:
+        now = self._now()
+        self._database.work(
+            lambda session: _keep_bill(Store(session, now=now), row.rental_id, readings, key=self._key)
+        )
+        _log.info("bill_issued", rental_id=row.rental_id, readings=len(readings))
 
 
 def countersign(row: BillRow, signature: bytes) -> None:
@@ -76,50 +122,23 @@ def countersign(row: BillRow, signature: bytes) -> None:
     row.signed, row.countersigned = {**row.signed, "countersignature": to_hex(signature)}, True
 
 
-def _readings(remote: RpcClient, row: RentalRow, *, call_seconds: float) -> list[SignedReading]:
-    """Return all readings that count, from metering, page by page."""
-    found: list[SignedReading] = []
-    last = -1 if row.seq is None else row.seq
-    while len(found) <= last:
-        after = len(found) - 1
-        page: dict[str, Any] = remote.call(
-            "metering", "get_readings", row.rental_id, after, PAGE, timeout=call_seconds
-        )
-        items = [SignedReading.model_validate(item) for item in page["items"]]
-        if not items:
-            raise OperatorError(
-                "readings_missing", f"metering has {len(found)} readings of {row.rental_id}, {last + 1} count"
-            )
-        found += items
-    return found[: last + 1]
-
-
-def _issue(
-    database: Database, row: RentalRow, readings: list[SignedReading], *, key: Signer, now: datetime
-) -> None:
-    def keep(store: Store) -> None:
-        rental = store.rental(row.rental_id)
-        if rental.billed:
-            return
-        signed = bills.issue(
-            rental, readings, store.transactions_of(rental.rental_id), key=key, issued_at=now
-        )
-        bill = BillRow(
-            rental_id=rental.rental_id,
-            device=rental.device,
-            total=rental.paid,
-            signed=signed.model_dump(mode="json"),
-            issued_at=now,
-        )
-        store.add(bill)
-        rental.billed, rental.updated_at = True, now
-        store.say(
-            BillIssued(
-                rental_id=bytes.fromhex(rental.rental_id[2:]),
-                device=bytes.fromhex(rental.device[2:]),
-                total=rental.paid,
-            )
-        )
-
-    database.work(lambda session: keep(Store(session, now=now)))
-    _log.info("bill_issued", rental_id=row.rental_id, readings=len(readings))
+def _keep_bill(store: Store, rental_id: str, readings: list[SignedReading], *, key: Signer) -> None:
+    rental = store.rental(rental_id)
+    if rental.billed:
+        return
+    signed = bills.issue(rental, readings, store.transactions_of(rental_id), key=key, issued_at=store.now)
+    bill = BillRow(
+        rental_id=rental.rental_id,
+        device=rental.device,
+        total=rental.paid,
+        signed=signed.model_dump(mode="json"),
+        issued_at=store.now,
+    )
+    store.add(bill)
+    rental.billed, rental.updated_at = True, store.now
+    issued = BillIssued(
+        rental_id=bytes.fromhex(rental.rental_id[2:]),
+        device=bytes.fromhex(rental.device[2:]),
+        total=rental.paid,
+    )
+    store.say(issued)

@@ -10,8 +10,10 @@ from weakref import WeakKeyDictionary
 
 from hireling.rental.signing import Secp256k1Key
 from services.chassis.database import Database
+from services.chassis.rpc import RpcClient
 from services.messages.errors import OperatorError, Refused, Unavailable
 from services.messages.settlement import PlatformView, TokenView
+from services.settlement.billing import Issuing
 from services.settlement.claims import Rhythm
 from services.settlement.collecting import queue_due
 from services.settlement.escrow.chain import Chain, TokenFacts
@@ -36,10 +38,11 @@ class Office:
         keys = open_keys(settings)
         self._token: TokenFacts | None = None
         self._lanes: WeakKeyDictionary[Database, Lane] = WeakKeyDictionary()
+        self._issuing: WeakKeyDictionary[Database, Issuing] = WeakKeyDictionary()
         self.settings = settings
         self._holder = uuid.uuid4().hex
         self._lease_until: datetime | None = None
-        self.bill_key: Secp256k1Key = keys.bills
+        self._bill_key: Secp256k1Key = keys.bills
         self.chain = Chain(
             node=Node(chain_settings.rpc_url, seconds=settings.chain_seconds),
             deployment=_deployment(chain_settings),
@@ -87,7 +90,7 @@ class Office:
             fee_bps=settings.fee_bps,
             fee_to=self.fee_to,
             arbiter=bytes.fromhex(settings.arbiter[2:]),
-            bill_signer=self.bill_key.identity,
+            bill_signer=self._bill_key.identity,
             confirmations=settings.confirmations,
             faucet=self.is_development,
         )
@@ -148,6 +151,18 @@ class Office:
                 stuck_after=timedelta(seconds=self.settings.stuck_after),
             )
         return self._lanes[database]
+
+    def issuing(self, database: Database, remote: RpcClient, now: Now) -> Issuing:
+        """Return this process's issuer of bills."""
+        if database not in self._issuing:
+            self._issuing[database] = Issuing(
+                database=database,
+                remote=remote,
+                key=self._bill_key,
+                now=now,
+                call_seconds=self.settings.call_seconds,
+            )
+        return self._issuing[database]
 
     def watch(self, database: Database, now: Now) -> Watch:
         """Return a reader of the chain's logs into the database."""

@@ -19,6 +19,9 @@ def decode(cursor: str) -> Position:
     """Return the position in a cursor. Raises Invalid."""
     try:
         moment, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return datetime.fromisoformat(moment), str(key)
+        found = datetime.fromisoformat(moment), str(key)
     except (binascii.Error, ValueError, TypeError) as error:
         raise Invalid("bad_cursor", "the cursor is not one of ours") from error
+    if found[0].tzinfo is None:
+        raise Invalid("bad_cursor", "the cursor is not one of ours")
+    return found

@@ -144,7 +144,7 @@ class Settlement(Service):
                 limit=wanted.limit,
             )
             shown = rows[: wanted.limit]
-            items = tuple(_rental_json(store, row.rental_id) for row in shown)
+            items = tuple(views.view_of(store, row.rental_id).model_dump(mode="json") for row in shown)
         more = position.encode(shown[-1].created_at, shown[-1].rental_id) if len(rows) > len(shown) else None
         return Page[dict[str, Any]](items=items, next=more).model_dump(mode="json")
 
@@ -222,13 +222,7 @@ class Settlement(Service):
         """Bill the rentals that the chain has paid out."""
         office = self._office
         if office.holds_lease(self.database, self.clock.now):
-            billing.issue_due(
-                self.database,
-                self.remote,
-                key=office.bill_key,
-                now=self.clock.now(),
-                call_seconds=office.settings.call_seconds,
-            )
+            office.issuing(self.database, self.remote, self.clock.now).issue_due()
 
     # -- shared by the entrypoints
 
@@ -241,7 +235,7 @@ class Settlement(Service):
 
     def _rental(self, rental_id: str) -> dict[str, Any]:
         with self.database.snapshot() as session:
-            return _rental_json(self._store(session), rental_id)
+            return views.view_of(self._store(session), rental_id).model_dump(mode="json")
 
     def _wallet(self, address: bytes) -> dict[str, Any]:
         try:
@@ -280,16 +274,6 @@ class Settlement(Service):
             if time.monotonic() > deadline:
                 raise Unavailable("not_mined_yet", f"the chain has not mined {now.kind} {now.hash} yet")
             GreenFlag().wait(LOOK_EVERY_SECONDS)
-
-
-def _rental_json(store: Store, rental_id: str) -> dict[str, Any]:
-    view = views.rental_view(
-        store.rental_as_it_is(rental_id),
-        store.transactions_of(rental_id),
-        refusals=len(store.refusals(rental_id)),
-        countersigned=store.is_countersigned(rental_id),
-    )
-    return view.model_dump(mode="json")
 
 
 def _built(build: Callable[[], TransactionRow]) -> TransactionRow:

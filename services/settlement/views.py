@@ -8,6 +8,17 @@ from services.messages.negotiation import Side
 from services.messages.settlement import BillSummary, RentalView, Transaction
 from services.settlement.models import BillRow, RefusalRow, RentalRow, TransactionRow
 from services.settlement.progress import ceiling_of, reading_of, signed_of
+from services.settlement.store import Store
+
+
+def view_of(store: Store, rental_id: str) -> RentalView:
+    """Return a rental as both sides see it. Raises NotFound."""
+    return rental_view(
+        store.rental_as_it_is(rental_id),
+        store.transactions_of(rental_id),
+        refusals=len(store.refusals(rental_id)),
+        countersigned=store.is_countersigned(rental_id),
+    )
 
 
 def rental_view(

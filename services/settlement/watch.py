@@ -9,6 +9,7 @@ what was read after the newest common block is deleted and read again, and the m
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
@@ -23,6 +24,8 @@ from services.settlement.store import Store
 # One answer of a node: public ones refuse longer ranges.
 LONGEST_RANGE = 2_000
 REGISTERED = "DeviceRegistered"
+
+Found = TypeVar("Found")
 
 _log = get_logger(__name__)
 
@@ -58,17 +61,20 @@ class Watch:
 
     def _common_block(self) -> int | None:
         """Return the newest block read that the chain still has, after forgetting what was read beyond it."""
+        newest = self._read(lambda store: store.last_seen())
+        if newest is None or self._has(newest):
+            return None if newest is None else newest.number
+        common = next((known for known in self._read(lambda store: store.seen()) if self._has(known)), None)
+        self._forget(after=-1 if common is None else common.number)
+        return None if common is None else common.number
+
+    def _has(self, known: SeenBlock) -> bool:
+        block = self._chain.block(known.number)
+        return block is not None and f"0x{block.hash.hex()}" == known.hash
+
+    def _read(self, query: Callable[[Store], Found]) -> Found:
         with self._database.snapshot() as session:
-            seen = Store(session, now=self._now()).seen()
-        for known in seen:
-            block = self._chain.block(known.number)
-            if block is not None and f"0x{block.hash.hex()}" == known.hash:
-                if known is not seen[0]:
-                    self._forget(after=known.number)
-                return known.number
-        if seen:
-            self._forget(after=-1)
-        return None
+            return query(Store(session, now=self._now()))
 
     def _forget(self, *, after: int) -> None:
         def forget(store: Store) -> None:

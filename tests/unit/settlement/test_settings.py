@@ -1,0 +1,39 @@
+"""Settings and keys."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from hireling.keystore import KeystoreError
+from services.settlement.keys import open_keys
+from services.settlement.settings import SettlementSettings
+
+
+class TestSettings:
+    def test_are_read_under_their_prefix(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SETTLEMENT_CLAIM_EVERY", "5")
+        assert SettlementSettings().claim_every == 5
+
+    def test_refuse_a_fee_that_the_escrow_would(self) -> None:
+        with pytest.raises(ValidationError):
+            SettlementSettings(fee_bps=1_001)
+
+
+class TestKeys:
+    def test_are_the_same_after_a_restart_and_encrypted_at_rest(self, tmp_path: Path) -> None:
+        settings = SettlementSettings(keys=tmp_path / "keys")
+        first, second = open_keys(settings), open_keys(settings)
+        assert (first.relayer.secret, first.bills.secret) == (second.relayer.secret, second.bills.secret)
+        assert first.relayer.identity != first.bills.identity
+        stored = b"".join(path.read_bytes() for path in (tmp_path / "keys").iterdir())
+        assert first.relayer.secret.hex().encode() not in stored
+        assert first.relayer.secret.hex() not in repr(first)
+
+    def test_do_not_open_with_another_passphrase(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        open_keys(SettlementSettings(keys=tmp_path / "keys"))
+        monkeypatch.setenv("SETTLEMENT_PASSPHRASE", "another")
+        with pytest.raises(KeystoreError):
+            open_keys(SettlementSettings(keys=tmp_path / "keys"))

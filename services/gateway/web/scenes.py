@@ -18,6 +18,7 @@ from services.gateway.web.words import (
     counter_words,
     duration_words,
     moment_words,
+    name_words,
     price_words,
     short,
 )
@@ -113,7 +114,9 @@ def home_scene(here: Neighbours) -> HomeScene:
     if token is None:
         return HomeScene(listings=None, rentals=None, bills=None)
     return HomeScene(
-        listings=None if found is None else tuple(_listing_card(listing, token) for listing in found),
+        listings=None
+        if found is None
+        else tuple(_listing_card(listing, token) for listing in _alive_first(found)),
         rentals=_answered(lambda: _current_rentals(here, token, titles)),
         bills=_answered(lambda: _bills(here, token, titles)),
     )
@@ -153,6 +156,10 @@ def _answered(ask: Callable[[], Answer]) -> Answer | None:
 def _listings(here: Neighbours) -> tuple[ListingView, ...]:
     page = here.call("listing", "search_listings", wire(ListingQuery(limit=SHOWN)))
     return Page[ListingView].model_validate(page, strict=False).items
+
+
+def _alive_first(listings: tuple[ListingView, ...]) -> list[ListingView]:
+    return sorted(listings, key=lambda listing: not listing.online)
 
 
 def _listing_card(listing: ListingView, token: Token) -> ListingCard:
@@ -242,8 +249,7 @@ def _counters(here: Neighbours, rental: RentalView) -> tuple[tuple[str, str], ..
     specs = agreed.offer.tariff.counters
     values = rental.counters or (0,) * len(specs)
     return tuple(
-        (spec.name.replace("_", " "), counter_words(spec, value))
-        for spec, value in zip(specs, values, strict=True)
+        (name_words(spec), counter_words(spec, value)) for spec, value in zip(specs, values, strict=True)
     )
 
 

@@ -60,6 +60,11 @@ def counter_words(spec: CounterSpec, value: int) -> str:
     return f"{whole}.{rest:0{digits}d} {unit}"
 
 
+def name_words(spec: CounterSpec) -> str:
+    """Return a counter's name without the unit that its value is written with anyway, as in ``energy``."""
+    return spec.name.removesuffix(f"_{spec.unit}").replace("_", " ")
+
+
 def duration_words(seconds: int) -> str:
     """Return a duration in its one or two largest units, as in ``1 h 30 min``."""
     days, rest = divmod(seconds, 86_400)

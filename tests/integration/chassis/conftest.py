@@ -12,11 +12,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-import psycopg
 import pytest
 from eventlet.greenpool import GreenPool
-from psycopg import sql
-from sqlalchemy.engine import make_url
 
 from services.chassis.bus import connect
 from services.chassis.database import Database, open_database
@@ -26,6 +23,7 @@ from services.chassis.rpc import RpcClient
 from services.chassis.runner import running
 from services.chassis.settings import BusSettings
 from services.messages.errors import OutcomeUnknown, Unavailable
+from tests import stack
 from tests.integration.chassis.toy.service import Neighbour, Toy
 
 PACKAGE = "tests.integration.chassis.toy"
@@ -91,10 +89,10 @@ def toys_in_memory(tmp_path: Path, cleanup: ExitStack) -> Toys:
 
 def toys_on_stack(_: Path, cleanup: ExitStack) -> Toys:
     """Return toys that run as processes on RabbitMQ and PostgreSQL."""
-    uri = os.environ["STACK_AMQP_URI"]
+    uri = stack.amqp_uri()
     forget_queues(uri)
     cleanup.callback(forget_queues, uri)
-    databases = {name: cleanup.enter_context(fresh_database(name)) for name in ("toy", "neighbour")}
+    databases = {name: cleanup.enter_context(stack.fresh_database(name)) for name in ("toy", "neighbour")}
     for name, url in databases.items():
         migrate(name, url=url, package=PACKAGE)
     client = RpcClient(uri)
@@ -161,28 +159,3 @@ def forget_queues(uri: str) -> None:
         channel = connection.channel()
         for queue in QUEUES:
             channel.queue_delete(queue)
-
-
-class fresh_database:  # noqa: N801 - a context manager, used like a function
-    """A new PostgreSQL database for the length of a block; entering returns its address."""
-
-    def __init__(self, name: str) -> None:
-        self._server = os.environ["STACK_POSTGRES_URL"]
-        self._name = f"{name}_{uuid.uuid4().hex[:12]}"
-
-    def __enter__(self) -> str:
-        self._run("CREATE DATABASE {}")
-        return make_url(self._server).set(database=self._name).render_as_string(hide_password=False)
-
-    def __exit__(self, *_: object) -> None:
-        self._run("DROP DATABASE {} WITH (FORCE)")
-
-    def _run(self, statement: str) -> None:
-        address = make_url(self._server).set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(self._name)))
-
-
-def control(verb: str, server: str) -> None:
-    """Kill -9 a server of the stack, or start it again on its data."""
-    subprocess.run([sys.executable, "infra/stack.py", verb, server], check=True, timeout=120)

@@ -12,7 +12,8 @@ from services.chassis.migrations import drift_of
 from services.chassis.outbox import add_event, count_unsent
 from services.chassis.publishing import ConfirmedPublisher
 from services.messages.errors import Invalid, NotFound, OperatorError, OutcomeUnknown, Unavailable
-from tests.integration.chassis.conftest import Toys, control, end
+from tests import stack
+from tests.integration.chassis.conftest import Toys, end
 from tests.integration.chassis.toy.messages import CounterRaised
 from tests.integration.chassis.toy.models import Counter, Heard, ToyTable
 
@@ -169,12 +170,12 @@ class TestCopies:
     def test_outlive_a_killed_server_and_lose_nothing(self, toys: Toys, server: str) -> None:
         toys.start()
         toys.call("raise_counter", {"name": "before"})
-        control("kill", server)
+        stack.kill(server)
         try:
             with pytest.raises((Unavailable, OutcomeUnknown)):
                 toys.call("raise_counter", {"name": "during"})
         finally:
-            control("start", server)
+            stack.start(server)
         toys.wait_until(lambda: raises_again(toys), timeout=60.0)
         toys.wait_until(lambda: total_heard(toys) == total_raised(toys), timeout=60.0)
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from services.chassis.migrations import migrate
-from tests.integration.metering.servers import free_port, fresh_postgres, running_module, wait_until
+from tests import stack
+from tests.integration.metering.servers import free_port, running_module, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -18,7 +19,7 @@ def gateway() -> Iterator[str]:
     """Run gateway and listing as processes; return the gateway's address."""
     port = free_port()
     with ExitStack() as cleanup:
-        urls = {name: cleanup.enter_context(fresh_postgres()) for name in ("gateway", "listing")}
+        urls = {name: cleanup.enter_context(stack.fresh_database(name)) for name in ("gateway", "listing")}
         for name, url in urls.items():
             migrate(name, url=url)
         environment = {

@@ -2,22 +2,15 @@
 
 import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import kombu
 import psycopg
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests import stack
 
 pytestmark = pytest.mark.stack
-
-
-def stack(verb: str, server: str) -> None:
-    subprocess.run([sys.executable, ROOT / "infra/stack.py", verb, server], check=True, timeout=120)
 
 
 def is_open(url: str) -> bool:
@@ -32,9 +25,9 @@ class TestKillAndStart:
         url = os.environ["STACK_POSTGRES_URL"].replace("+psycopg", "")
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept_through_kill AS SELECT 7 AS answer")
-        stack("kill", "postgres")
+        stack.kill("postgres")
         assert not is_open(url)
-        stack("start", "postgres")
+        stack.start("postgres")
         with psycopg.connect(url) as connection:
             row = connection.execute("SELECT answer FROM kept_through_kill").fetchone()
             connection.execute("DROP TABLE kept_through_kill")
@@ -47,9 +40,9 @@ class TestKillAndStart:
             connection.SimpleQueue("kept-through-kill") as queue,
         ):
             queue.put({"answer": 7})
-        stack("kill", "rabbitmq")
+        stack.kill("rabbitmq")
         assert not is_open(uri)
-        stack("start", "rabbitmq")
+        stack.start("rabbitmq")
         with kombu.Connection(uri) as connection, connection.SimpleQueue("kept-through-kill") as queue:
             message = queue.get(timeout=10)
             message.ack()
@@ -57,7 +50,7 @@ class TestKillAndStart:
 
     def test_mosquitto_listens_again_on_its_port(self) -> None:
         url = os.environ["STACK_MQTT_URL"]
-        stack("kill", "mosquitto")
+        stack.kill("mosquitto")
         assert not is_open(url)
-        stack("start", "mosquitto")
+        stack.start("mosquitto")
         assert is_open(url)

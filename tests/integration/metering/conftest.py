@@ -8,8 +8,8 @@ import pytest
 
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
+from tests import stack
 from tests.integration.metering.books import Books, Clerk
-from tests.integration.metering.servers import fresh_postgres
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.stack)])
@@ -18,7 +18,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     with ExitStack() as cleanup:
         url = f"sqlite:///{tmp_path}/metering.db"
         if request.param == "postgresql":
-            url = cleanup.enter_context(fresh_postgres())
+            url = cleanup.enter_context(stack.fresh_database("metering"))
         migrate("metering", url=url)
         yield url
 

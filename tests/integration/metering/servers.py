@@ -5,38 +5,10 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psycopg
-from psycopg import sql
-from sqlalchemy.engine import make_url
-
 START_SECONDS = 30.0
-
-
-@contextmanager
-def fresh_postgres() -> Iterator[str]:
-    """Make a new PostgreSQL database for the length of a block, and return its address."""
-    server = make_url(os.environ["STACK_POSTGRES_URL"])
-    name = f"metering_{uuid.uuid4().hex[:12]}"
-    _postgres(
-        server.set(drivername="postgresql").render_as_string(hide_password=False), "CREATE DATABASE {}", name
-    )
-    try:
-        yield server.set(database=name).render_as_string(hide_password=False)
-    finally:
-        _postgres(
-            server.set(drivername="postgresql").render_as_string(hide_password=False),
-            "DROP DATABASE {} WITH (FORCE)",
-            name,
-        )
-
-
-def _postgres(address: str, statement: str, name: str) -> None:
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def free_port() -> int:

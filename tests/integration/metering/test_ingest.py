@@ -20,13 +20,13 @@ from services.metering.recording import Answers, Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
 from services.metering.store import Store
 from services.metering.wire import Incoming
+from tests import stack
 from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
 from tests.fakes.clock import FixedClock
 from tests.integration.metering.books import LATER, Books, resigned
 from tests.integration.metering.device import Device, on_the_line
 from tests.integration.metering.servers import (
     free_port,
-    fresh_postgres,
     running_broker,
     running_module,
 )
@@ -54,7 +54,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     with ExitStack() as cleanup:
         if request.param == "stack":
             mqtt_url = os.environ["STACK_MQTT_URL"]
-            database_url = cleanup.enter_context(fresh_postgres())
+            database_url = cleanup.enter_context(stack.fresh_database("metering"))
         else:
             port = free_port()
             cleanup.enter_context(running_broker(port))
@@ -246,7 +246,7 @@ class TestConnection:
 @pytest.mark.stack
 class TestSharedSubscription:
     def test_divides_a_stream_and_loses_and_doubles_nothing(self) -> None:
-        with fresh_postgres() as url:
+        with stack.fresh_database("metering") as url:
             migrate("metering", url=url)
             databases = [open_database(url) for _ in range(2)]
             stages = [Stage(os.environ["STACK_MQTT_URL"], url, Books(database)) for database in databases]

@@ -1,6 +1,8 @@
-"""A marketplace in one object: the HTTP contract, the chain's answers and the ingest that agents need, over a real broker.
+"""A marketplace in one object: the HTTP contract, the chain's answers and the ingest that agents need, over a
+real broker.
 
-It keeps the rules that agents depend on (turns, signatures, contiguous durable readings, two halves of a close) and lets a
+It keeps the rules that agents depend on (turns, signatures, contiguous durable readings, two halves of a
+close) and lets a
 test break its line: lose, repeat, refuse. The whole marketplace itself runs in tests/e2e.
 """
 
@@ -161,7 +163,8 @@ class Marketplace:
         """Return the chain's node."""
         return httpx.MockTransport(self._answer_rpc)
 
-    # -- ingest --------------------------------------------------------------------------------------------------
+    # -- ingest
+    # --------------------------------------------------------------------------------------------------
 
     def on_line_up(self) -> None: ...
 
@@ -204,7 +207,8 @@ class Marketplace:
         if signed.ceiling.max_claimable > before or signed.ceiling.ack_amount:
             rental.ceiling = signed
 
-    # -- HTTP ----------------------------------------------------------------------------------------------------
+    # -- HTTP
+    # ----------------------------------------------------------------------------------------------------
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if self.is_down:
@@ -364,7 +368,8 @@ class Marketplace:
         rental.bill = rental.bill.model_copy(update={"countersignature": signature})
         return json.loads(rental.bill.model_dump_json())
 
-    # -- the chain -----------------------------------------------------------------------------------------------
+    # -- the chain
+    # -----------------------------------------------------------------------------------------------
 
     def _answer_rpc(self, request: httpx.Request) -> httpx.Response:
         call = json.loads(request.content)

@@ -12,8 +12,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Literal
 
-from eth_account.account import Account
-from eth_keyfile.keyfile import decode_keyfile_json
+from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
 from hireling.durable import make_private_folder, write_atomically
 from hireling.rental.signing import P256Key, Secp256k1Key
@@ -109,7 +108,9 @@ class Keystore:
 
 
 def _encrypt(key: Key, passphrase: str) -> bytes:
-    stored: dict[str, Any] = dict(Account.encrypt(key.secret, passphrase, kdf="scrypt", iterations=SCRYPT_N))
+    stored: dict[str, Any] = dict(
+        create_keyfile_json(key.secret, passphrase, kdf="scrypt", iterations=SCRYPT_N)
+    )
     if isinstance(key, P256Key):
         # The format's address would be that of the same number on another curve.
         del stored["address"]

@@ -30,7 +30,7 @@ from hireling.device.offering import Wishes
 from hireling.device.presence import Presence
 from hireling.drivers.choice import Choice, DriverName, open_driver
 from hireling.drivers.driver import BadInput
-from hireling.durable import make_private_folder
+from hireling.durable import make_private_folder, write_atomically
 from hireling.json_rpc import JsonRpc
 from hireling.keystore import Curve
 from hireling.mqtt_line import Broker, MqttLine
@@ -175,7 +175,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
     meter, agent_key = keys.load_or_create("meter", order.curve), keys.load_or_create("agent")
     platform = PlatformClient(order.gateway)
     try:
-        facts = await _reach(platform, outlet)
+        facts = await _reach(platform, folder / "marketplace.json", outlet)
         outlet.token = facts.money
         presence = Presence(
             platform=platform,
@@ -233,14 +233,25 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
         await platform.close()
 
 
-async def _reach(platform: PlatformClient, outlet: Outlet) -> PlatformView:
-    """Return the marketplace's facts, waiting for it as long as it takes."""
+async def _reach(platform: PlatformClient, remembered: Path, outlet: Outlet) -> PlatformView:
+    """Return the marketplace's facts, as they were last time where it does not answer: a rental goes on
+    without it. A machine that never met it waits.
+    """
     while True:
         try:
-            return await platform.platform()
+            facts = await platform.platform()
         except PlatformUnreachable as error:
             outlet.announce("platform_unreachable", detail=str(error))
+            if (known := _recall(remembered)) is not None:
+                return known
             await asyncio.sleep(CONNECT_AGAIN_SECONDS)
+        else:
+            write_atomically(remembered, facts.model_dump_json().encode())
+            return facts
+
+
+def _recall(remembered: Path) -> PlatformView | None:
+    return PlatformView.model_validate_json(remembered.read_bytes()) if remembered.exists() else None
 
 
 @contextmanager

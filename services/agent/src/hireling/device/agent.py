@@ -5,6 +5,7 @@ across restarts.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,13 +17,18 @@ from hireling.device.presence import Presence
 from hireling.device.settling import BillWrong
 from hireling.device.unlock import Answer, Ask
 from hireling.mqtt_line import topic_of
-from hireling.platform_errors import PlatformError
+from hireling.platform_errors import PlatformError, PlatformRefused
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import RentalError
+from hireling.rental.offer import OFFER_SECONDS
 from hireling.rental.states import TERMINAL
 from hireling.rental.typed_data import Bytes32
 
 POLL_SECONDS = 15.0
+ARRIVE_AGAIN_SECONDS = 2.0
+# While somebody is at the table: a signature on the agreement comes without a notice.
+POLL_AT_THE_TABLE_SECONDS = 1.0
+AT_THE_TABLE_FOR = timedelta(seconds=OFFER_SECONDS)
 WORDS = ("acks", "refusals", "ceilings", "notices", "unlock/ask", "unlock/answer")
 
 
@@ -63,6 +69,7 @@ class DeviceAgent:
         self._known: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._look = asyncio.Event()
+        self._table_until = tools.clock.now()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._failure: asyncio.Future[None] | None = None
         self._acts: dict[str, Callable[[bytes], None]] = {
@@ -114,16 +121,29 @@ class DeviceAgent:
             raise
 
     async def _attend(self) -> None:
-        await self._presence.arrive()
+        await self._arrive()
         self._spawn(self._presence.stay())
         while True:
             self._look.clear()
             await self._look_for_work()
             try:
-                async with asyncio.timeout(POLL_SECONDS):
+                is_at_the_table = self._tools.clock.now() < self._table_until and self._is_free()
+                async with asyncio.timeout(POLL_AT_THE_TABLE_SECONDS if is_at_the_table else POLL_SECONDS):
                     await self._look.wait()
             except TimeoutError:
                 continue
+
+    async def _arrive(self) -> None:
+        while True:
+            try:
+                await self._presence.arrive()
+            except PlatformRefused:
+                raise
+            except PlatformError as error:
+                self._tools.announce("platform_unreachable", detail=str(error))
+                await self._tools.clock.sleep(ARRIVE_AGAIN_SECONDS)
+            else:
+                return
 
     async def _look_for_work(self) -> None:
         try:
@@ -134,6 +154,7 @@ class DeviceAgent:
             if self._is_free():
                 for quote in work.quotes:
                     await self._negotiator.answer(quote)
+                    self._table_until = self._tools.clock.now() + AT_THE_TABLE_FOR
         except PlatformError as error:
             self._tools.announce("platform_unreachable", detail=str(error))
 

@@ -10,7 +10,7 @@ from hireling.clock import Clock
 from hireling.device.offering import LISTED_AGAIN_AFTER, Parties, Wishes, listing_of
 from hireling.drivers.driver import Facts
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformError, PlatformUnreachable
+from hireling.platform_errors import PlatformError
 from hireling.platform_views import DeviceView, PlatformView
 from hireling.rental.close import Possession
 from hireling.rental.documents import document_hash
@@ -112,12 +112,7 @@ class Presence:
             "valid_until": str(valid_until),
             "possession": f"0x{sign(self._meter, registry, proof).hex()}",
         }
-        while True:
-            try:
-                return await self._platform.register(registration)
-            except PlatformUnreachable as error:
-                self._announce("platform_unreachable", detail=str(error))
-                await self._clock.sleep(HEARTBEAT_SECONDS / 5)
+        return await self._platform.register(registration)
 
     def _metadata_hash(self) -> bytes:
         document = self._document()

@@ -61,6 +61,7 @@ SENTENCES: Mapping[str, str] = {
     "broker_lost": "[yellow]no line to the broker[/yellow]: {reason}; metering goes on, trying again",
     "platform_unreachable": "[yellow]no answer from the marketplace[/yellow]: {detail}; trying again",
     "wallet": "wallet {address} holds {balance}",
+    "withdrawal": "sent {total} to {to}: {status}",
     "found": "found [bold]{title}[/bold] ({kind})",
     "quote": "quoted at most {max_total} and a deposit of {deposit}: [bold]{all_in} all in[/bold]",
     "counter_offer": "countered with at most {max_total}: {reason}",

@@ -5,6 +5,7 @@ before what it needs.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import ReadingRefused
 from hireling.rental.reading import SignedReading
@@ -66,15 +67,15 @@ def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReadi
     if row.money == "done":
         _log.warning("readings_too_late", rental_id=row.rental_id, seq=int(readings[-1].reading.seq))
         return
-    at = chain_moment(store)
+    taking = _Taking(store, row, progress.signed_of(row), at=chain_moment(store))
     for signed in readings:
         seq = int(signed.reading.seq)
         if row.refused_seq is None and seq > _expected(row):
             store.keep_early(row.rental_id, seq, signed.model_dump(mode="json"))
         elif row.refused_seq is None and seq == _expected(row):
-            _take_next(store, row, signed, at=at)
+            taking.take_next(signed)
     while row.refused_seq is None and (early := store.take_early(row.rental_id, _expected(row))) is not None:
-        _take_next(store, row, SignedReading.model_validate(early), at=at)
+        taking.take_next(SignedReading.model_validate(early))
 
 
 def take_ceiling(store: Store, rental_id: bytes, signed: SignedCeiling) -> None:
@@ -115,24 +116,31 @@ def _expected(row: RentalRow) -> int:
     return 0 if row.seq is None else row.seq + 1
 
 
-def _take_next(store: Store, row: RentalRow, signed: SignedReading, *, at: datetime) -> None:
-    """Count the reading whose turn it is, or refuse it: from then on none counts."""
-    try:
-        _count(row, signed)
-    except ReadingRefused as error:
-        _refuse(store, row, signed, error)
-        store.forget_early(row.rental_id)
-        progress.end_at_last_good(store, row, at=at)
-        return
-    row.updated_at = store.now
-    progress.follow_readings(store, row, at=at)
+class _Taking:
+    """Counts one rental's readings in one unit of work."""
 
+    def __init__(self, store: Store, row: RentalRow, signed: SignedAgreement, *, at: datetime) -> None:
+        self._store = store
+        self._row = row
+        self._signed = signed
+        self._at = at
 
-def _count(row: RentalRow, signed: SignedReading) -> None:
-    agreement = progress.signed_of(row)
-    check_amount(agreement.offer.tariff, max_total=agreement.agreement.pay.max_total, reading=signed.reading)
-    row.seq, row.amount_due = int(signed.reading.seq), int(signed.reading.amount_due)
-    row.reading = signed.model_dump(mode="json")
+    def take_next(self, signed: SignedReading) -> None:
+        """Count the reading whose turn it is, or refuse it: from then on none counts."""
+        try:
+            self._count(signed)
+        except ReadingRefused as error:
+            _refuse(self._store, self._row, signed, error)
+            self._store.forget_early(self._row.rental_id)
+            progress.end_at_last_good(self._store, self._row, at=self._at)
+            return
+        progress.follow_reading(self._store, self._row, signed.reading, at=self._at)
+
+    def _count(self, signed: SignedReading) -> None:
+        max_total = self._signed.agreement.pay.max_total
+        check_amount(self._signed.offer.tariff, max_total=max_total, reading=signed.reading)
+        self._row.seq, self._row.amount_due = int(signed.reading.seq), int(signed.reading.amount_due)
+        self._row.reading = signed.model_dump(mode="json")
 
 
 def _refuse(store: Store, row: RentalRow, signed: SignedReading, error: ReadingRefused) -> None:

@@ -64,10 +64,10 @@ def enter(store: Store, row: RentalRow, states: Sequence[State], *, at: datetime
         set_deadline(row)
 
 
-def follow_readings(store: Store, row: RentalRow, *, at: datetime) -> None:
-    """Enter the states that the last reading that counts leads to."""
-    last = reading_of(row)
-    enter(store, row, rental.after_reading(State(row.state), _plain(last)), at=at)
+def follow_reading(store: Store, row: RentalRow, reading: Reading, *, at: datetime) -> None:
+    """Enter the states that a reading leads to when it is the last that counts."""
+    row.updated_at = store.now
+    enter(store, row, rental.after_reading(State(row.state), reading), at=at)
 
 
 def end_at_last_good(store: Store, row: RentalRow, *, at: datetime) -> None:
@@ -99,7 +99,7 @@ def follow_logs(
     for log in new:
         enter(store, row, rental.after_log(State(row.state), log.name), at=at)
         if log.name == "Opened":
-            follow_readings(store, row, at=at)
+            enter(store, row, rental.after_reading(State(row.state), _plain(reading_of(row))), at=at)
         if log.name == "Claimed":
             _say_claimed(store, row, log, logs)
 

@@ -57,7 +57,7 @@ ONCE: list[Delivery] = [
 
 
 class TestDelivery:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.permutations(ONCE), st.lists(st.sampled_from(ONCE), max_size=6))
     def test_in_any_order_and_any_number_of_times_gives_the_same_rental(
         self, order: list[Delivery], repeated: list[Delivery]

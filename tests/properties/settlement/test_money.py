@@ -15,7 +15,7 @@ OPENED_AT = int(NOW.timestamp()) + 60
 
 
 class TestRandomRentals:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(WALKS)
     def test_conserve_money_at_every_step_and_pay_everything_out_in_the_end(self, walk: list[Step]) -> None:
         model = Model.opened(SIGNED, now=OPENED_AT)
@@ -29,7 +29,7 @@ class TestRandomRentals:
         assert model.held == 0
         assert model.came_in == model.owner + model.fee + model.renter
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(WALKS)
     def test_never_pay_a_claim_beyond_any_of_its_bounds(self, walk: list[Step]) -> None:
         model = Model.opened(SIGNED, now=OPENED_AT)

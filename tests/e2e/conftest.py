@@ -4,10 +4,8 @@ The embedded one is new for each test. Tests that ask for `market` by ``indirect
 one on the stack, since it takes half a minute to open; it is opened again for whoever finds it closed.
 """
 
-import random
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,27 +13,10 @@ import pytest
 from services.embedded.marketplace import SERVICES, Marketplace
 from services.embedded.settings import EmbeddedSettings
 from tests import stack
+from tests.e2e.ports import free_ports
 from tests.e2e.stack_market import StackMarketplace, StackSettings
 
-PORTS = range(10_000, 20_000)
 CLAIM_EVERY = 2  # seconds
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nothing uses now; they are held together, so that none comes twice.
-
-    They lie below those of outgoing connections: nothing takes them while who listens there is killed.
-    """
-    found: list[int] = []
-    with ExitStack() as held:
-        for port in random.sample(PORTS, k=len(PORTS)):
-            probe = held.enter_context(socket.socket())
-            with suppress(OSError):  # in use
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-            if len(found) == count:
-                break
-    return found
 
 
 @pytest.fixture

@@ -1,0 +1,155 @@
+"""`up` keeps a marketplace on disk, restarts what dies, and leaves nothing running."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.ports import free_ports
+
+OPEN_WITHIN = 150.0  # seconds; the first start deploys the contracts
+STOP_WITHIN = 60.0
+
+
+class Embedded:
+    """`python -m services.embedded` on one state folder."""
+
+    def __init__(self, home: Path) -> None:
+        gateway, mqtt, chain = free_ports(3)
+        self.home = home
+        self.gateway_url = f"http://127.0.0.1:{gateway}"
+        self._ports = {"GATEWAY_PORT": str(gateway), "MQTT_PORT": str(mqtt), "CHAIN_PORT": str(chain)}
+        self.environment = {**os.environ, **self._ports, "HIRELING_HOME": str(home)}
+        self._said = home.parent / "up.log"
+
+    def up(self) -> subprocess.Popen[bytes]:
+        """Start `up`, and return it once the marketplace is open."""
+        self._said.unlink(missing_ok=True)
+        with self._said.open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "services.embedded", "up"],
+                env=self.environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        until(lambda: "is open" in self.said() or process.poll() is not None, within=OPEN_WITHIN)
+        assert process.poll() is None, self.said()
+        return process
+
+    def run(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "services.embedded", verb],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=OPEN_WITHIN,
+            check=False,
+        )
+
+    def said(self) -> str:
+        """Return what `up` has printed."""
+        return self._said.read_text()
+
+    def platform(self) -> dict[str, object]:
+        """Return what the gateway says of the marketplace."""
+        url = f"{self.gateway_url}/v1/platform"
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - http, loopback
+            answer: dict[str, object] = json.load(response)
+        return answer
+
+    def processes(self) -> list[int]:
+        """Return the processes that run on this state folder, whatever started them."""
+        marker = f"HIRELING_HOME={self.home}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+            except OSError:  # ended while we looked, or not ours to read
+                continue
+            if marker in environment.split(b"\0"):
+                found.append(int(entry.name))
+        return found
+
+
+def until(condition: Callable[[], bool], *, within: float) -> None:
+    """Wait until the condition holds; fail at the deadline."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within:.0f} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    """Return a state folder of its own; whatever still runs on it is killed afterwards."""
+    embedded = Embedded(tmp_path / "market")
+    try:
+        yield embedded
+    finally:
+        for process in embedded.processes():
+            os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(600)
+def test_continues_from_the_state_on_disk_and_leaves_nothing_running(embedded: Embedded) -> None:
+    first = embedded.up()
+    before = embedded.platform()
+    refused = embedded.run("up")
+    assert refused.returncode == 1
+    assert "already runs" in refused.stdout
+
+    first.send_signal(signal.SIGINT)
+    assert first.wait(STOP_WITHIN) == 0
+    until(lambda: embedded.processes() == [], within=STOP_WITHIN)
+
+    # What died is started again; what the contracts and keys were, they are.
+    second = embedded.up()
+    assert embedded.platform() == before
+    broker = next(pid for pid in embedded.processes() if b"embedded.broker" in _command(pid))
+    os.kill(broker, signal.SIGKILL)
+    until(lambda: "broker had died and was started again" in embedded.said(), within=STOP_WITHIN)
+
+    assert embedded.run("down").stdout.strip() == "stopped"
+    assert second.wait(STOP_WITHIN) == 0
+    until(lambda: embedded.processes() == [], within=STOP_WITHIN)
+    assert "no marketplace runs" in embedded.run("down").stdout
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(600)
+def test_a_killed_supervisor_takes_its_children_along(embedded: Embedded) -> None:
+    supervisor = embedded.up()
+    supervisor.kill()
+    supervisor.wait()
+    until(lambda: embedded.processes() == [], within=STOP_WITHIN)
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(600)
+def test_refuses_the_state_of_a_newer_version(embedded: Embedded) -> None:
+    supervisor = embedded.up()
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.wait(STOP_WITHIN)
+    with closing(sqlite3.connect(embedded.home / "listing.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    refused = embedded.run("up")
+    assert refused.returncode == 1
+    assert "the database of listing is at revision 9999, which a newer version wrote" in refused.stdout
+    assert embedded.processes() == []
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -20,5 +20,5 @@ class Event(BaseModel):
     type: ClassVar[str]
 
     def key(self) -> str:
-        """Return what makes this event the same event when it comes twice; unique among this type's events."""
+        """Return what makes an event the same when it comes twice; unique within its type."""
         raise NotImplementedError(f"{type(self).__name__} names no key")

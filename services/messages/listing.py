@@ -20,7 +20,7 @@ from services.messages.message import Message
 
 
 class Registration(Message):
-    """A device's wish to take part: its meter's proof of possession, and the owner's mandate for the owner's agent."""
+    """A device's wish to take part: its meter's proof of possession, and the mandate of its owner's agent."""
 
     meter: HexBytes
     owner: HexBytes

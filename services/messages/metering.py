@@ -1,8 +1,8 @@
 """RPC words of the metering service.
 
-get_readings(rental_id, after, limit) -> Page[SignedReading]     accepted readings with seq > after (-1 for all), ascending
+get_readings(rental_id, after, limit) -> Page[SignedReading]     accepted, seq > after (-1: all), ascending
 get_refusals(rental_id) -> tuple of Refusal                      newest last
-submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that counts now; carried down to the device
+submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that counts now; the device gets it
 get_ceilings(rental_id) -> tuple of SignedCeiling                ascending
 """
 
@@ -14,7 +14,10 @@ from services.messages.message import Message
 
 
 class Refusal(Message):
-    """Something a device or renter sent that does not count, and why. A gap is resolved when its hole is filled."""
+    """Something a device or renter sent that does not count, and why.
+
+    A gap is resolved when its hole is filled.
+    """
 
     source: Literal["metering", "settlement"]
     rental_id: Bytes32 | None

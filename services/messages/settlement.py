@@ -1,8 +1,8 @@
 """RPC words of the settlement service.
 
 platform_terms() -> PlatformView
-fund(rental_id, permit) -> RentalView                relays the open; idempotent; Refused with the contract's reason
-submit_close(rental_id, half) -> RentalView          idempotent by side; both halves over one Close make the chain pay
+fund(rental_id, permit) -> RentalView                relays the open; Refused with the contract's reason
+submit_close(rental_id, half) -> RentalView          idempotent by side; two halves of one Close: the chain pays
 submit_exit(rental_id, exit) -> RentalView           relays an irrevocable exit
 get_rental(rental_id) -> RentalView
 list_rentals(query) -> Page[RentalView]
@@ -39,7 +39,10 @@ class TokenView(Message):
 
 
 class PlatformView(Message):
-    """What an agent must know of this marketplace before it signs anything. ``faucet`` is true on a development chain only."""
+    """What an agent must know of this marketplace before it signs anything.
+
+    ``faucet`` is true on a development chain only.
+    """
 
     chain_id: int
     escrow: Address
@@ -88,7 +91,10 @@ class Transaction(Message):
 
 
 class RentalView(Message):
-    """A rental as both sides see it. Amounts are in the token's base units and cumulative; ``seq`` is the last accepted number."""
+    """A rental as both sides see it.
+
+    Amounts are in the token's base units and cumulative; ``seq`` is the last accepted number.
+    """
 
     rental_id: Bytes32
     quote_id: str
@@ -138,7 +144,7 @@ class BillSummary(Message):
 
 
 class WalletView(Message):
-    """What the chain says of an address: tokens it holds, tokens the escrow owes it, its next permit nonce."""
+    """What the chain says of an address: tokens held, tokens the escrow owes it, the next permit nonce."""
 
     address: Address
     balance: Uint256

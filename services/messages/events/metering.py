@@ -9,7 +9,7 @@ from services.messages.event import Event
 
 
 class UsageAccepted(Event):
-    """A run of readings (1 to 100, contiguous, ascending) became durable. Counted and chained, not yet priced."""
+    """A run of readings (1 to 100, contiguous, ascending) became durable: counted, chained, not priced."""
 
     source: ClassVar[str] = "metering"
     type: ClassVar[str] = "usage_accepted"
@@ -32,4 +32,5 @@ class CeilingAccepted(Event):
 
     def key(self) -> str:
         ceiling = self.ceiling.ceiling
-        return f"0x{self.rental_id.hex()}:{ceiling.max_claimable}:{ceiling.ack_amount}:0x{ceiling.ack_reading.hex()}"
+        amounts = f"{ceiling.max_claimable}:{ceiling.ack_amount}"
+        return f"0x{self.rental_id.hex()}:{amounts}:0x{ceiling.ack_reading.hex()}"

@@ -21,7 +21,10 @@ class DeviceRegistered(Event):
 
 
 class RentalChanged(Event):
-    """A rental entered a state. ``version`` counts the rental's changes, so listeners can ignore an older one."""
+    """A rental entered a state.
+
+    ``version`` counts the rental's changes, so that listeners can ignore an older one.
+    """
 
     source: ClassVar[str] = "settlement"
     type: ClassVar[str] = "rental_changed"

@@ -1,8 +1,8 @@
 """RPC words of the negotiation service.
 
-request_quote(signed_request) -> QuoteView           idempotent by the request; Conflict while the device is taken
+request_quote(signed_request) -> QuoteView           idempotent; Conflict while the device is taken
 get_quote(quote_id) -> QuoteView
-make_offer(quote_id, signed_offer) -> QuoteView      idempotent by the offer; Refused: turn, round, terms, signature
+make_offer(quote_id, signed_offer) -> QuoteView      idempotent; Refused: turn, round, terms, signature
 sign_agreement(signature) -> QuoteView               idempotent; the second side's signature makes the rental
 get_agreement(rental_id) -> SignedAgreement
 list_open_quotes(device) -> tuple of QuoteView       those in which it is the owner's turn

@@ -2,7 +2,7 @@
 
 platform_terms() -> PlatformView
 fund(rental_id, permit) -> RentalView                relays the open; Refused with the contract's reason
-submit_close(rental_id, half) -> RentalView          idempotent by side; two halves of one Close: the chain pays
+submit_close(rental_id, half) -> RentalView          idempotent; two halves of one Close: the chain pays
 submit_exit(rental_id, exit) -> RentalView           relays an irrevocable exit
 get_rental(rental_id) -> RentalView
 list_rentals(query) -> Page[RentalView]

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 import pytest
 
 from services.messages.errors import Conflict
+from tests import stack
 from tests.builders import NOW, a_key
 from tests.fakes.actors import DeviceActor, RenterActor
 from tests.fakes.clock import FixedClock
 from tests.fakes.front import SERVICES, Front, running_front
-from tests.integration.metering.servers import fresh_postgres
 
 pytestmark = pytest.mark.stack
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 def front() -> Iterator[Front]:
     """Run the front on PostgreSQL."""
     with ExitStack() as cleanup:
-        urls = {service: cleanup.enter_context(fresh_postgres()) for service in SERVICES}
+        urls = {service: cleanup.enter_context(stack.fresh_database(service)) for service in SERVICES}
         yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
 
 

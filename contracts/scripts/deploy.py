@@ -24,7 +24,9 @@ def main(rpc_url: str, out_json: Path) -> None:
     known = json.loads(out_json.read_text()) if out_json.exists() else None
     if known is not None and is_deployed(rpc_url, known):
         if known["build"] != build:
-            print("deploy: this chain holds contracts of another build; its rentals stay there", file=sys.stderr)
+            print(
+                "deploy: this chain holds contracts of another build; its rentals stay there", file=sys.stderr
+            )
         return
     deployment = deploy(rpc_url) | {"build": build}
     write_atomically(out_json, json.dumps(deployment, indent=2, sort_keys=True) + "\n")
@@ -65,7 +67,9 @@ def code_hash(rpc_url: str, address: str) -> str:
 
 def build_id() -> str:
     """Name the compiled contracts by what they are."""
-    artifacts = [json.loads((CONTRACTS / f"build/contracts/{name}.json").read_text()) for name in NAMES.values()]
+    artifacts = [
+        json.loads((CONTRACTS / f"build/contracts/{name}.json").read_text()) for name in NAMES.values()
+    ]
     return hashlib.sha256("".join(artifact["bytecode"] for artifact in artifacts).encode()).hexdigest()
 
 

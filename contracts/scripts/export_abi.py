@@ -42,7 +42,10 @@ def main(arguments: list[str]) -> int:
 def check(files: dict[str, str]) -> int:
     drifted = [name for name, text in files.items() if read(ABI_FOLDER / name) != text]
     for name in drifted:
-        print(f"{ABI_FOLDER / name} differs from the contracts: run contracts/scripts/export_abi.sh", file=sys.stderr)
+        print(
+            f"{ABI_FOLDER / name} differs from the contracts: run contracts/scripts/export_abi.sh",
+            file=sys.stderr,
+        )
     return 1 if drifted else 0
 
 

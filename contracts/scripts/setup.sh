@@ -35,7 +35,7 @@ step_python() {
 
 step_node() {
     local stamp_file="$CONTRACTS/node_modules/.stamp"
-    is_fresh "$stamp_file" "$CONTRACTS/package-lock.json" && return
+    is_fresh "$stamp_file" "$CONTRACTS/package-lock.json" && command -v node > /dev/null && return
     find_node
     (cd "$CONTRACTS" && npm ci --no-audit --no-fund --loglevel=error)
     link_node

@@ -103,7 +103,13 @@ class Slot:
         return self.rental.block_max + -(-self.rental.max_rate_per_hour * elapsed // 3600)
 
     def owed(self, amount_due: int, max_claimable: int, ack_amount: int, now: int) -> int:
-        bounds = (amount_due, max_claimable, ack_amount + self.rental.block_max, self.rate_cap(now), self.prepaid)
+        bounds = (
+            amount_due,
+            max_claimable,
+            ack_amount + self.rental.block_max,
+            self.rate_cap(now),
+            self.prepaid,
+        )
         return min(bounds)
 
     def claimed(self, amount_due: int, max_claimable: int, ack_amount: int, now: int) -> "Slot":

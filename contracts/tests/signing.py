@@ -44,7 +44,9 @@ MEMBERS = {
 
 
 def fields(name: str) -> list[dict[str, str]]:
-    return [dict(zip(("type", "name"), member.split(" "), strict=True)) for member in MEMBERS[name].split(",")]
+    return [
+        dict(zip(("type", "name"), member.split(" "), strict=True)) for member in MEMBERS[name].split(",")
+    ]
 
 
 def referenced(name: str) -> set[str]:

@@ -98,7 +98,9 @@ class World:
         self.escrow.open(rental.terms, funded_bps, signature, {"from": self.relayer})
         return rental
 
-    def claimed(self, rental: Rental, amount_due: int, max_claimable: int, ack_amount: int, *, seq: int = 1) -> None:
+    def claimed(
+        self, rental: Rental, amount_due: int, max_claimable: int, ack_amount: int, *, seq: int = 1
+    ) -> None:
         """Claim as of an hour into the rental, or now if that is later."""
         self.next_at(max(rental.starts + 3600, self.now + 1))
         row = rental.claim(amount_due, max_claimable, ack_amount, seq=seq)

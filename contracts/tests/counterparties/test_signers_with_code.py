@@ -31,7 +31,9 @@ def wallet(world, counterparties) -> Key:
 @pytest.fixture
 def other_scheme(counterparties) -> Key:
     contract = counterparties.verifier
-    return CodeKey(bytes.fromhex(contract.address[2:]) + b"a key of another scheme", b"a key of another scheme")
+    return CodeKey(
+        bytes.fromhex(contract.address[2:]) + b"a key of another scheme", b"a key of another scheme"
+    )
 
 
 class TestMaySignFor:
@@ -40,7 +42,9 @@ class TestMaySignFor:
     def test_either_side_of_a_close(self, world, request, kind, party):
         key = request.getfixturevalue(kind)
         rental = world.rental(**{party: key}, max_total=0, deposit=0)
-        world.escrow.openFromBalance(rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer})
+        world.escrow.openFromBalance(
+            rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer}
+        )
         until = world.now + HOUR
         by_key = rental.close(0, 0, until, key)
         by_renter = by_key if party == "renter" else rental.close(0, 0, until, rental.renter)

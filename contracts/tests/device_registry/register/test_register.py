@@ -63,7 +63,9 @@ class TestRefuses:
     def test_a_proof_of_another_key(self, world):
         proof = possession(world, Secp256k1Key("thief"))
 
-        refusal = world.refusal(world.registry.register, OWNER, Secp256k1Key("meter").signer, METADATA, *proof)
+        refusal = world.refusal(
+            world.registry.register, OWNER, Secp256k1Key("meter").signer, METADATA, *proof
+        )
 
         assert refusal == ("DeviceRegistry_PossessionNotProven",)
 

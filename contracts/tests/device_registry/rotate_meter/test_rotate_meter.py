@@ -22,7 +22,9 @@ def possession(world, key, owner):
 
 @pytest.fixture
 def registered(world, owner):
-    world.registry.register(owner, OLD.signer, b"\x09" * 32, *possession(world, OLD, owner), {"from": world.relayer})
+    world.registry.register(
+        owner, OLD.signer, b"\x09" * 32, *possession(world, OLD, owner), {"from": world.relayer}
+    )
     return world.now
 
 

@@ -41,7 +41,9 @@ class TestPays:
             pytest.param((12 * USD, 11 * USD, 10 * USD), HOUR, (10 * USD, 1 * USD), id="the ceiling"),
             pytest.param((50 * USD, 90 * USD, 10 * USD), HOUR, (10 * USD, 5 * USD), id="one block"),
             pytest.param((50 * USD, 90 * USD, 50 * USD), 60, (6 * USD, 0), id="elapsed time"),
-            pytest.param((50 * USD, 90 * USD, 50 * USD), 1, (5 * USD + 16_667, 0), id="elapsed time, rounded up"),
+            pytest.param(
+                (50 * USD, 90 * USD, 50 * USD), 1, (5 * USD + 16_667, 0), id="elapsed time, rounded up"
+            ),
             pytest.param((500 * USD, 500 * USD, 500 * USD), 3 * HOUR, (100 * USD, 0), id="what is prepaid"),
         ],
     )
@@ -164,7 +166,9 @@ class TestKeys:
 
         assert refusal == ("RentalEscrow_ClaimRefused", rental.id, Outcome.BAD_METER_SIGNATURE)
 
-    @pytest.mark.parametrize("elsewhere", [{"chain_id": 1}, {"escrow": "0x" + "11" * 20}], ids=["chain", "contract"])
+    @pytest.mark.parametrize(
+        "elsewhere", [{"chain_id": 1}, {"escrow": "0x" + "11" * 20}], ids=["chain", "contract"]
+    )
     def test_signing_for_another_chain_or_contract_count_for_nothing(self, world, elsewhere):
         rental = world.opened()
         reading, _ = rental.reading(10 * USD)
@@ -237,7 +241,9 @@ class TestRefuses:
 
 class TestManyRows:
     def test_a_bad_row_is_skipped_with_its_reason_and_the_others_are_paid(self, world):
-        rentals = [world.opened(salt=bytes([number]) * 32, max_total=10 * USD, deposit=0) for number in range(1, 5)]
+        rentals = [
+            world.opened(salt=bytes([number]) * 32, max_total=10 * USD, deposit=0) for number in range(1, 5)
+        ]
         rows = [rental.claim(USD, USD, USD) for rental in rentals]
         rows[1] = (*rows[1][:3], b"\x00" * 65, *rows[1][4:])
         rows[2] = rows[0]

@@ -5,7 +5,9 @@ from rental import HOUR, NOBODY, USD
 from signing import P256Key, Secp256k1Key, account_of
 
 
-def arguments(world, rental, use, damage, *, owner=None, renter=None, payees=(NOBODY, NOBODY), valid_for=HOUR):
+def arguments(
+    world, rental, use, damage, *, owner=None, renter=None, payees=(NOBODY, NOBODY), valid_for=HOUR
+):
     until = world.now + valid_for
     owner_signature = rental.close(use, damage, until, owner or rental.owner)
     renter_signature = rental.close(use, damage, until, renter or rental.renter)

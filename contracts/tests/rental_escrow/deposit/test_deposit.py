@@ -31,7 +31,13 @@ class TestDeposit:
         authorization = world.authorization(payer, 4 * USD, nonce)
 
         world.escrow.depositWithAuthorization(
-            world.token, payer.address, account_of(passkey), SALT, 4 * USD, authorization, {"from": world.relayer}
+            world.token,
+            payer.address,
+            account_of(passkey),
+            SALT,
+            4 * USD,
+            authorization,
+            {"from": world.relayer},
         )
 
         assert world.credit(passkey) == 4 * USD
@@ -42,7 +48,13 @@ class TestDeposit:
         thief = account_of(Secp256k1Key("thief"))
 
         refusal = world.refusal(
-            world.escrow.depositWithAuthorization, world.token, payer.address, thief, SALT, 4 * USD, authorization
+            world.escrow.depositWithAuthorization,
+            world.token,
+            payer.address,
+            thief,
+            SALT,
+            4 * USD,
+            authorization,
         )
 
         assert refusal == ("ERC3009InvalidSignature",)

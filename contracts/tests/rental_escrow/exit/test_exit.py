@@ -11,7 +11,9 @@ class TestExit:
         rental = world.opened()
         world.next_at(rental.starts + HOUR)
 
-        transaction = world.escrow.exit(rental.terms, rental.exit(getattr(rental, party)), {"from": world.relayer})
+        transaction = world.escrow.exit(
+            rental.terms, rental.exit(getattr(rental, party)), {"from": world.relayer}
+        )
 
         claim_by = rental.starts + HOUR + rental.notice + rental.claim_window
         assert world.slot(rental)[2] == claim_by
@@ -44,7 +46,9 @@ class TestExit:
 
 
 class TestRefuses:
-    @pytest.mark.parametrize("stranger", [Secp256k1Key("meter"), Secp256k1Key("stranger")], ids=["meter", "stranger"])
+    @pytest.mark.parametrize(
+        "stranger", [Secp256k1Key("meter"), Secp256k1Key("stranger")], ids=["meter", "stranger"]
+    )
     def test_a_signer_who_is_no_party(self, world, stranger):
         rental = world.opened()
 

@@ -12,7 +12,9 @@ class TestOpenByAllowance:
         rental = world.rental()
         before = world.purse(rental.renter)
 
-        transaction = world.escrow.open(rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer})
+        transaction = world.escrow.open(
+            rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer}
+        )
 
         assert before - world.purse(rental.renter) == 120 * USD
         assert world.held == 120 * USD
@@ -72,7 +74,9 @@ class TestWhoMayOpen:
     def test_refuses_the_mirrored_signature(self, world):
         rental = world.rental()
 
-        refusal = world.refusal(world.escrow.open, rental.terms, 10_000, flip_secp256k1(rental.agreement_signature))
+        refusal = world.refusal(
+            world.escrow.open, rental.terms, 10_000, flip_secp256k1(rental.agreement_signature)
+        )
 
         assert refusal == ("RentalEscrow_InvalidSignature",)
 
@@ -185,7 +189,9 @@ class TestTerms:
     def test_refuses_a_share_outside_one_to_ten_thousand(self, world, sender, funded_bps):
         rental = world.rental()
 
-        refusal = world.refusal(world.escrow.open, rental.terms, funded_bps, b"", sender=sender(rental.renter))
+        refusal = world.refusal(
+            world.escrow.open, rental.terms, funded_bps, b"", sender=sender(rental.renter)
+        )
 
         assert refusal == ("RentalEscrow_FundedBpsOutOfRange", funded_bps, 1, 10_000)
 

@@ -66,7 +66,11 @@ class TestOpenWithAuthorization:
         authorization = world.authorization(gasless, 120 * USD, other.fund_nonce(10_000))
 
         refusal = world.refusal(
-            world.escrow.openWithAuthorization, rental.terms, 10_000, rental.agreement_signature, authorization
+            world.escrow.openWithAuthorization,
+            rental.terms,
+            10_000,
+            rental.agreement_signature,
+            authorization,
         )
 
         assert refusal == ("ERC3009InvalidSignature",)
@@ -79,7 +83,9 @@ class TestOpenFromBalance:
         payer = sender(Secp256k1Key("renter"))
         world.escrow.deposit(world.token, account_of(key), 150 * USD, {"from": payer})
 
-        world.escrow.openFromBalance(rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer})
+        world.escrow.openFromBalance(
+            rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer}
+        )
 
         assert world.credit(key) == 30 * USD
         assert world.held == 150 * USD
@@ -87,8 +93,8 @@ class TestOpenFromBalance:
     def test_refuses_more_than_the_account_holds(self, world):
         rental = world.rental()
 
-        refusal = world.refusal(world.escrow.openFromBalance, rental.terms, 10_000, rental.agreement_signature)
+        refusal = world.refusal(
+            world.escrow.openFromBalance, rental.terms, 10_000, rental.agreement_signature
+        )
 
         assert refusal == ("RentalEscrow_BalanceTooLow", account_of(rental.renter), 0, 120 * USD)
-
-

@@ -61,7 +61,9 @@ class TestRule:
 
         assert world.credit(rental.owner) == owner
         assert world.credit(rental.renter) == renter * USD
-        assert world.held == world.credit(rental.owner) + world.credit(rental.renter) + world.credit(rental.fee_to)
+        assert world.held == world.credit(rental.owner) + world.credit(rental.renter) + world.credit(
+            rental.fee_to
+        )
         assert world.slot(rental) == (0, 0, 0, 0, 0)
 
     def test_happens_once(self, world, arbiter, contested):

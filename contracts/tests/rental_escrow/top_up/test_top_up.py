@@ -32,7 +32,9 @@ class TestTopUp:
         rental = world.opened(funded_bps=5_000)
         permit = world.permit(rental.renter, 2_000 * USD, world.now + 600)
 
-        world.escrow.topUpWithPermit(rental.terms, 10_000, rental.fund(10_000), permit, {"from": world.relayer})
+        world.escrow.topUpWithPermit(
+            rental.terms, 10_000, rental.fund(10_000), permit, {"from": world.relayer}
+        )
 
         assert world.held == 120 * USD
 
@@ -48,7 +50,9 @@ class TestTopUp:
 
     def test_takes_it_from_the_balance(self, world, sender):
         rental = world.opened(funded_bps=5_000)
-        world.escrow.deposit(world.token, account_of(rental.renter), 60 * USD, {"from": sender(rental.renter)})
+        world.escrow.deposit(
+            world.token, account_of(rental.renter), 60 * USD, {"from": sender(rental.renter)}
+        )
 
         world.escrow.topUpFromBalance(rental.terms, 10_000, rental.fund(10_000), {"from": world.relayer})
 
@@ -59,7 +63,9 @@ class TestRefuses:
     def test_a_fund_that_someone_else_signed(self, world):
         rental = world.opened(funded_bps=5_000)
 
-        refusal = world.refusal(world.escrow.topUp, rental.terms, 6_000, rental.fund(6_000, key=rental.renter_agent))
+        refusal = world.refusal(
+            world.escrow.topUp, rental.terms, 6_000, rental.fund(6_000, key=rental.renter_agent)
+        )
 
         assert refusal == ("RentalEscrow_Unauthorized", account_of(rental.renter_agent))
 

@@ -56,7 +56,9 @@ class TestRefuses:
             pytest.param({"seq": 4, "amount_due": 5}, {"seq": 4, "amount_due": 5}, id="the same reading"),
             pytest.param({"seq": 4, "amount_due": 5}, {"seq": 5, "amount_due": 5}, id="one after the other"),
             pytest.param({"seq": 5, "amount_due": 9}, {"seq": 4, "amount_due": 5}, id="in the wrong order"),
-            pytest.param({"seq": 5, "amount_due": 9, "last": True}, {"seq": 4, "amount_due": 5}, id="the last at last"),
+            pytest.param(
+                {"seq": 5, "amount_due": 9, "last": True}, {"seq": 4, "amount_due": 5}, id="the last at last"
+            ),
         ],
     )
     def test_readings_that_agree(self, world, first, second):
@@ -82,7 +84,11 @@ class TestRefuses:
         other = replace(rental, salt=b"\x02" * 32)
 
         refusal = world.refusal(
-            world.escrow.voidTail, rental.pay, rental.rules_hash, *rental.reading(5, seq=4), *other.reading(6, seq=4)
+            world.escrow.voidTail,
+            rental.pay,
+            rental.rules_hash,
+            *rental.reading(5, seq=4),
+            *other.reading(6, seq=4),
         )
 
         assert refusal == ("RentalEscrow_ClaimRefused", other.id, Outcome.OTHER_RENTAL)

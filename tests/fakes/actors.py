@@ -9,6 +9,7 @@ from hireling.rental.listing import Heartbeat, ListingDocument, SignedListing, s
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import (
     Offer,
+    PlatformTerms,
     QuoteRequest,
     SignedOffer,
     agreement_from,
@@ -25,7 +26,6 @@ from services.chassis.clock import Clock
 from services.messages.listing import Registration, SignedHeartbeat
 from services.messages.negotiation import AgreementSignature, Side, SignedQuoteRequest
 from tests.builders import (
-    DOMAIN,
     OWNER_AGENT_KEY,
     OWNER_KEY,
     a_key,
@@ -46,6 +46,8 @@ class DeviceActor:
 
     clock: Clock
     meter: Secp256k1Key = field(default_factory=lambda: a_key("meter"))
+    terms: PlatformTerms = field(default_factory=platform_terms)
+    registry: bytes = REGISTRY
 
     @property
     def device(self) -> str:
@@ -61,13 +63,13 @@ class DeviceActor:
     ) -> Registration:
         """Return a registration as it should be, but for the changes."""
         valid_until = changes.pop("valid_until", self.now(PROOF_SECONDS))
-        possession = Possession(owner=owner_key.identity, registry=REGISTRY, valid_until=valid_until)
-        registry = Domain(chain_id=DOMAIN.chain_id, escrow=REGISTRY)
+        possession = Possession(owner=owner_key.identity, registry=self.registry, valid_until=valid_until)
+        registry = Domain(chain_id=self.terms.chain_id, escrow=self.registry)
         terms: dict[str, Any] = {
             "meter": self.meter.identity,
             "owner": owner_key.identity,
             "owner_agent": OWNER_AGENT_KEY.identity,
-            "mandate": mandate or a_mandate(),
+            "mandate": mandate or a_mandate(domain=self.terms.domain),
             "metadata_hash": keccak256(b"metadata"),
             "valid_until": valid_until,
             "possession": sign(self.meter, registry, possession),
@@ -77,17 +79,17 @@ class DeviceActor:
     def listing(self, **changes: Any) -> SignedListing:
         """Return a listing signed by the owner's agent."""
         terms = {"valid_until": self.now(LISTING_SECONDS)} | changes
-        return sign_listing(OWNER_AGENT_KEY, DOMAIN, a_listing(meter_key=self.meter, **terms))
+        return sign_listing(OWNER_AGENT_KEY, self.terms.domain, a_listing(meter_key=self.meter, **terms))
 
     def heartbeat(self, *, at: int | None = None) -> SignedHeartbeat:
         """Return a sign of life."""
         beat = Heartbeat(device=device_id(self.meter.identity), at=self.now() if at is None else at)
-        return SignedHeartbeat(heartbeat=beat, signature=sign(self.meter, DOMAIN, beat))
+        return SignedHeartbeat(heartbeat=beat, signature=sign(self.meter, self.terms.domain, beat))
 
     def first_offer(self, request: QuoteRequest, listing: ListingDocument, quote_id: str) -> SignedOffer:
         """Return round 0."""
         offer = first_offer(
-            listing, request, platform_terms(), self.clock.now(), keccak256(quote_id.encode()), quote_id
+            listing, request, self.terms, self.clock.now(), keccak256(quote_id.encode()), quote_id
         )
         return sign_offer(OWNER_AGENT_KEY, offer)
 
@@ -102,6 +104,7 @@ class RenterActor:
 
     clock: Clock
     name: str = "renter"
+    terms: PlatformTerms = field(default_factory=platform_terms)
 
     @property
     def wallet(self) -> Secp256k1Key:
@@ -120,7 +123,7 @@ class RenterActor:
             listing=listing, renter_key=self.wallet, renter_agent_key=self.session_key, **terms
         )
         return SignedQuoteRequest(
-            request=request, signature=sign(self.session_key, DOMAIN, quote_of(request))
+            request=request, signature=sign(self.session_key, self.terms.domain, quote_of(request))
         )
 
     def counter_offer(self, offer: Offer, *, percent: int = 90) -> SignedOffer:

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import eventlet
 from flask.testing import FlaskClient
 from pydantic import BaseModel
+from typing_extensions import TypeVar
 from werkzeug.test import TestResponse
 
 from hireling.rental.listing import SignedListing
-from hireling.rental.offer import SignedOffer
+from hireling.rental.offer import PlatformTerms, SignedOffer
+from services.chassis.clock import Clock
 from services.chassis.database import Database, open_database
 from services.chassis.migrations import migrate
 from services.chassis.runner import Platform, running
@@ -22,31 +24,29 @@ from services.gateway.settings import GatewaySettings
 from services.listing.service import Listing
 from services.metering.service import Metering
 from services.negotiation.service import Negotiation
+from tests.builders import platform_terms
 from tests.fakes.actors import DeviceActor, RenterActor
 from tests.fakes.clock import FixedClock
-from tests.fakes.settlement.service import FakeSettlement
+from tests.fakes.settlement.service import REGISTRY, FakeSettlement
 
 SERVICES = ("listing", "negotiation", "metering", "settlement", "gateway")
 EVERYONE: Sequence[type[Service]] = (Listing, Negotiation, Metering, FakeSettlement)
-WITHIN_SECONDS = 5.0
+WITHIN_SECONDS = 20.0
+ClockT = TypeVar("ClockT", bound=Clock, default=FixedClock)
 # Streams and polls look again at once, and few fit in.
 QUICK = GatewaySettings(poll_seconds=0.02, keep_alive_seconds=0.1, max_streams=2)
 
 
 @dataclass(kw_only=True)
-class Front:
+class Front(Generic[ClockT]):
     """The running front, and how to speak to it by RPC and by HTTP."""
 
     platform: Platform
     client: FlaskClient
-    clock: FixedClock
+    clock: ClockT
     gateway_rows: Database
-    device: DeviceActor = field(init=False)
-    renter: RenterActor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.device = DeviceActor(clock=self.clock)
-        self.renter = RenterActor(clock=self.clock)
+    device: DeviceActor
+    renter: RenterActor
 
     def call(self, service: str, method: str, *arguments: Any) -> Any:
         """Call a service; models travel as JSON."""
@@ -123,16 +123,25 @@ def sqlite_urls(folder: Path) -> dict[str, str]:
 def running_front(
     urls: Mapping[str, str],
     *,
-    clock: FixedClock,
+    clock: ClockT,
     services: Sequence[type[Service]] = EVERYONE,
     settings: GatewaySettings = QUICK,
-) -> Iterator[Front]:
+    terms: PlatformTerms | None = None,
+    registry: bytes = REGISTRY,
+) -> Iterator[Front[ClockT]]:
     """Run the gateway and these services, each on its database, for as long as the block lasts."""
     migrate("gateway", url=urls["gateway"])
     database = open_database(urls["gateway"])
     with running(*services, databases=urls, clock=clock) as platform:
         app = create_app(settings, platform.rpc, database=database, clock=clock, pause=eventlet.sleep)
-        yield Front(platform=platform, client=app.test_client(), clock=clock, gateway_rows=database)
+        yield Front(
+            platform=platform,
+            client=app.test_client(),
+            clock=clock,
+            gateway_rows=database,
+            device=DeviceActor(clock=clock, terms=terms or platform_terms(), registry=registry),
+            renter=RenterActor(clock=clock, terms=terms or platform_terms()),
+        )
     database.close()
 
 

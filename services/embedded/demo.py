@@ -22,6 +22,8 @@ from services.embedded.report import accounts_table, rentals_table, transactions
 from services.embedded.supervisor import only_one, running_pid
 
 SILENCE = 60.0  # seconds without a word from an agent are a failure
+# An owner asks for the machine, not for its electricity: 100 a kWh, in sight of the flat fee.
+REPLAY = ("--driver", "replay", "--flat", "0.01", "--price", "100")
 READINGS_EVERY = 1.0  # seconds between two progress lines of a running meter
 
 
@@ -102,9 +104,7 @@ class Demo:
         with ExitStack() as stack:
             machines = [
                 self._machine(stack, "this computer", "host", ["--driver", "host"]),
-                self._machine(
-                    stack, "replayed machine", "replay", ["--driver", "replay", *TraceSettings().arguments()]
-                ),
+                self._machine(stack, "replayed machine", "replay", [*REPLAY, *TraceSettings().arguments()]),
             ]
             addresses = {
                 "renter": self._fill_wallet(),

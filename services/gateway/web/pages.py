@@ -9,7 +9,8 @@ from flask import Blueprint, Response, render_template
 from services.gateway.parameters import RentalPath
 from services.gateway.rpc import neighbours, wire
 from services.gateway.streams import Look, event_stream
-from services.gateway.web.scenes import HomeScene, RentalScene, home_scene, rental_scene
+from services.gateway.web.cards import HomeScene, RentalScene
+from services.gateway.web.scenes import home_scene, rental_scene
 from services.gateway.web.words import moment_words
 
 routes = Blueprint("pages", __name__)

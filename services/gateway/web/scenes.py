@@ -3,7 +3,6 @@ part empty, not the page.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from hireling.rental.reading import SignedReading
 from services.chassis.rpc import RpcClient
 from services.gateway.rpc import Neighbours, wire
 from services.gateway.streams import is_over
+from services.gateway.web.cards import BillCard, HomeScene, ListingCard, RentalCard, RentalScene
 from services.gateway.web.words import (
     all_in_words,
     counter_words,
@@ -33,77 +33,6 @@ LAST_READINGS = 20
 AGREEMENT_SECONDS = 5.0
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListingCard:
-    """What a device offers."""
-
-    title: str
-    kind: str
-    place: str
-    online: bool
-    registered: bool
-    price: tuple[str, ...]
-    all_in: str
-    limits: str
-    device: str
-    link: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RentalCard:
-    """A rental with its live units and money."""
-
-    rental_id: str
-    name: str
-    title: str
-    state: str
-    # Nothing more will happen, the bill included.
-    finished: bool
-    counters: tuple[tuple[str, str], ...]
-    cost: str
-    ceiling: str
-    most: str
-    # For the bar: parts of the most it can cost, in thousandths.
-    per_mille_used: int
-    per_mille_allowed: int
-    readings: int
-    refusals: int
-    deadline: str
-    facts: tuple[tuple[str, str], ...]
-    bill: bool
-    transactions: tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BillCard:
-    """A finished rental's bill."""
-
-    rental_id: str
-    name: str
-    title: str
-    total: str
-    issued: str
-    countersigned: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class HomeScene:
-    """Everything on the first page; None where a service does not answer."""
-
-    listings: tuple[ListingCard, ...] | None
-    rentals: tuple[RentalCard, ...] | None
-    bills: tuple[BillCard, ...] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RentalScene:
-    """Everything on a rental's page; None where a service does not answer."""
-
-    rental: RentalCard
-    readings: tuple[dict[str, str], ...] | None
-    refusals: tuple[Refusal, ...] | None
 
 
 def home_scene(here: Neighbours) -> HomeScene:

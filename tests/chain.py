@@ -52,6 +52,13 @@ class DevChain:
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
 
+    @classmethod
+    def running_at(cls, port: int, deployment: Path) -> "DevChain":
+        """Return the chain that somebody else runs on this port, with what the deployment's file names."""
+        chain = cls(deployment.parent)
+        chain.port, chain._deployment = port, read_deployment(deployment)
+        return chain
+
     @property
     def rpc_url(self) -> str:
         """Return the node's JSON-RPC address."""

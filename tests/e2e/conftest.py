@@ -5,7 +5,7 @@ one on the stack, since it takes half a minute to open; it is opened again for w
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,12 @@ from tests.e2e.stack_market import StackMarketplace, StackSettings
 CLAIM_EVERY = 2  # seconds
 
 
-@pytest.fixture
-def embedded_market(tmp_path: Path) -> Iterator[Marketplace]:
-    """Return an open marketplace; every process of it is stopped after the test."""
+@contextmanager
+def opened(home: Path) -> Iterator[Marketplace]:
+    """Run an embedded marketplace for the length of the block; then every process of it is stopped."""
     gateway, mqtt, chain = free_ports(3)
     settings = EmbeddedSettings(
-        hireling_home=tmp_path / "market",
+        hireling_home=home,
         gateway_port=gateway,
         mqtt_port=mqtt,
         chain_port=chain,
@@ -36,6 +36,20 @@ def embedded_market(tmp_path: Path) -> Iterator[Marketplace]:
         yield market
     finally:
         market.stop()
+
+
+@pytest.fixture
+def embedded_market(tmp_path: Path) -> Iterator[Marketplace]:
+    """Return an open marketplace of the test's own."""
+    with opened(tmp_path / "market") as market:
+        yield market
+
+
+@pytest.fixture(scope="module")
+def shared_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marketplace]:
+    """Return an open marketplace that all tests of a module share."""
+    with opened(tmp_path_factory.mktemp("market")) as market:
+        yield market
 
 
 @pytest.fixture(scope="session")

@@ -160,9 +160,10 @@ class WalletView(View):
 
 
 class RefusalView(View):
-    """Something that was sent and does not count."""
+    """Something that was sent and does not count; a gap is resolved once it is filled."""
 
     source: str
     seq: int | None
     code: str
     detail: str
+    resolved_at: datetime | None = None

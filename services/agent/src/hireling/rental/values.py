@@ -87,7 +87,12 @@ class Integer:
         text["pattern"] = r"^(0|-?[1-9][0-9]*)$" if self.signed else r"^(0|[1-9][0-9]*)$"
         if self.names is not None:
             text = {"type": "string", "enum": [str(int(name)) for name in self.names]}
-        return text
+        if handler.mode == "serialization":
+            return text
+        number: JsonSchemaValue = {"type": "integer", "minimum": lowest, "maximum": highest}
+        if self.names is not None:
+            number = {"type": "integer", "enum": [int(name) for name in self.names]}
+        return {"anyOf": [text, number]}
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ test: setup ## Every test that needs no system package, contracts included
 	@infra/run_tests.sh
 
 .PHONY: test-contracts
-test-contracts: setup ## The contracts' tests alone, and the drift check of their exported ABIs
+test-contracts: setup ## The contracts alone: linted, their exported ABIs compared, tested
 	@infra/run_tests.sh contracts
 
 .PHONY: test-stack
@@ -65,7 +65,7 @@ test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra
 
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts; do \
+	@for name in bootstrap run dev contracts node; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \

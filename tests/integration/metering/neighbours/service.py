@@ -13,7 +13,8 @@ from services.messages.events.negotiation import Agreed, AgreementSigned, OfferM
 from services.messages.events.settlement import BillIssued, RentalChanged
 
 WORDS: dict[str, type[Event]] = {
-    event.type: event for event in (Agreed, AgreementSigned, OfferMade, QuoteRequested, BillIssued, RentalChanged)
+    event.type: event
+    for event in (Agreed, AgreementSigned, OfferMade, QuoteRequested, BillIssued, RentalChanged)
 }
 
 

@@ -3,6 +3,7 @@
     python infra/stack.py run -- COMMAND ...   start all, run COMMAND with their addresses, stop all
     python infra/stack.py kill SERVER          kill -9 rabbitmq, postgres or mosquitto
     python infra/stack.py start SERVER         start it again on its data and port, return when it answers
+    python infra/stack.py vhost NAME           make a bus of its own within RabbitMQ: STACK_AMQP_URI's, with /NAME
 
 COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL, and STACK_CONTROL: the file by
 which `kill` and `start` find the servers of their run. Logs stay in build/test/stack/. Data lives in a
@@ -28,6 +29,7 @@ from types import FrameType
 
 from servers import (
     INFRA,
+    RABBITMQ,
     Server,
     StackError,
     answers,
@@ -227,6 +229,26 @@ def start(name: str) -> None:
     replace_in(control, launch(server))
 
 
+def add_vhost(name: str) -> None:
+    """Make a virtual host, in which queues of the same name are others, and let the services' user in."""
+    _, server = named("rabbitmq")
+    for command in (["add_vhost", name], ["set_permissions", "-p", name, "guest", ".*", ".*", ".*"]):
+        done = subprocess.run(
+            [str(RABBITMQ.with_name("rabbitmqctl")), "--quiet", *command],
+            env=server.environment,
+            user=server.user,
+            group=pwd.getpwnam(server.user).pw_gid if server.user else None,
+            extra_groups=[] if server.user else None,
+            cwd=server.environment["HOME"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+        )
+        if done.returncode != 0:
+            raise StackError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")
+
+
 def stop_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
     """Leave by the same way as Ctrl-C, so that servers are stopped."""
     raise KeyboardInterrupt
@@ -243,6 +265,8 @@ def main(arguments: list[str]) -> int:
                 kill(name)
             case ["start", name]:
                 start(name)
+            case ["vhost", name]:
+                add_vhost(name)
             case _:
                 print(__doc__, file=sys.stderr)
                 return 64

@@ -21,6 +21,13 @@ def amqp_uri() -> str:
     return os.environ["STACK_AMQP_URI"]
 
 
+def fresh_bus(name: str) -> str:
+    """Return the address of a new bus within RabbitMQ: no other test's services answer there."""
+    vhost = f"{name}-{uuid.uuid4().hex[:12]}"
+    _control("vhost", vhost)
+    return f"{amqp_uri().removesuffix('//')}/{vhost}"
+
+
 def mqtt_url() -> str:
     """Return Mosquitto's address."""
     return os.environ["STACK_MQTT_URL"]
@@ -48,8 +55,8 @@ def start(server: str) -> None:
     _control("start", server)
 
 
-def _control(verb: str, server: str) -> None:
-    subprocess.run([sys.executable, str(STACK), verb, server], check=True, timeout=CONTROL_WITHIN)
+def _control(verb: str, name: str) -> None:
+    subprocess.run([sys.executable, str(STACK), verb, name], check=True, timeout=CONTROL_WITHIN)
 
 
 def _run(statement: str, database: str) -> None:

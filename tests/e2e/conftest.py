@@ -1,7 +1,7 @@
 """A whole marketplace of real processes, on free ports, its state in a folder of the test's.
 
-The embedded one is new for each test. Tests that ask for `market` by ``indirect`` parameter "stack" share
-one on the stack, since it takes half a minute to open; it is opened again for whoever finds it closed.
+The embedded one is new for each test. The tests of a module that ask for one on the stack (`stack_market`, or
+`market` by ``indirect`` parameter) share it, since it takes half a minute to open.
 """
 
 from collections.abc import Iterator
@@ -52,9 +52,9 @@ def shared_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marketpl
         yield market
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_stack_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackMarketplace]:
-    """Return a marketplace on the stack with databases of its own; it is stopped after the last test."""
+    """Return a marketplace with a bus and databases of its own; it is stopped after the module's last test."""
     gateway, chain = free_ports(2)
     with ExitStack() as cleanup:
         settings = StackSettings(
@@ -62,7 +62,7 @@ def one_stack_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
             gateway_port=gateway,
             chain_port=chain,
             settlement_claim_every=CLAIM_EVERY,
-            amqp_uri=stack.amqp_uri(),
+            amqp_uri=stack.fresh_bus("e2e"),
             mqtt_url=stack.mqtt_url(),
             databases={name: cleanup.enter_context(stack.fresh_database(name)) for name in SERVICES},
         )

@@ -162,8 +162,9 @@ class TestCopies:
             toys.call("raise_counter", {"name": "a"})
         end(toys.processes[0])
         toys.start()
-        toys.wait_until(lambda: total_heard(toys) == 10, timeout=30.0)
-        assert toys.call("value_of", "a") == 10
+        # RabbitMQ gives a call again whose reply left before the acknowledgement: then it is 11.
+        toys.wait_until(lambda: total_heard(toys) == total_raised(toys) >= 10, timeout=30.0)
+        assert toys.call("value_of", "a") in (10, 11)
 
     @pytest.mark.parametrize("toys", [pytest.param("stack", marks=pytest.mark.stack)], indirect=True)
     @pytest.mark.parametrize("server", ["rabbitmq", "postgres"])

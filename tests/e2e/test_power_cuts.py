@@ -27,6 +27,7 @@ def trace(tmp_path: Path) -> Trace:
 
 
 @pytest.mark.journey
+@pytest.mark.timeout(600)
 def test_a_killed_device_goes_on_with_the_same_rental(
     market: Marketplace, trace: Trace, tmp_path: Path
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_killed_device_goes_on_with_the_same_rental(
 
 
 @pytest.mark.journey
+@pytest.mark.timeout(600)
 def test_a_killed_platform_goes_on_with_the_same_rental(
     market: Marketplace, trace: Trace, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def trace(tmp_path: Path) -> Trace:
 
 
 @pytest.mark.journey
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("market", MARKETS, indirect=True)
 def test_pays_exactly_what_the_trace_says(market: Marketplace, trace: Trace, tmp_path: Path) -> None:
     sides = Sides(market, tmp_path)

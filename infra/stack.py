@@ -3,7 +3,7 @@
     python infra/stack.py run -- COMMAND ...   start all, run COMMAND with their addresses, stop all
     python infra/stack.py kill SERVER          kill -9 rabbitmq, postgres or mosquitto
     python infra/stack.py start SERVER         start it again on its data and port, return when it answers
-    python infra/stack.py vhost NAME           make a bus of its own within RabbitMQ: STACK_AMQP_URI's, with /NAME
+    python infra/stack.py vhost NAME           make a bus of its own within RabbitMQ, named by /NAME
 
 COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL, and STACK_CONTROL: the file by
 which `kill` and `start` find the servers of their run. Logs stay in build/test/stack/. Data lives in a

@@ -5,6 +5,8 @@ import socket
 from contextlib import ExitStack, suppress
 
 PORTS = range(10_000, 20_000)
+# Not the seeded one: tests that run side by side share its seed, and would choose the same ports.
+_CHANCE = random.SystemRandom()
 
 
 def free_ports(count: int) -> list[int]:
@@ -14,7 +16,7 @@ def free_ports(count: int) -> list[int]:
     """
     found: list[int] = []
     with ExitStack() as held:
-        for port in random.sample(PORTS, k=len(PORTS)):
+        for port in _CHANCE.sample(PORTS, k=len(PORTS)):
             probe = held.enter_context(socket.socket())
             with suppress(OSError):  # in use
                 probe.bind(("127.0.0.1", port))

@@ -1,5 +1,6 @@
-"""Valid protocol objects for tests: every argument has a default, and what a test does not name does not
-matter to it.
+"""Valid protocol objects for tests.
+
+Every argument has a default, and what a test does not name does not matter to it.
 
 Keys are fixed, so that objects are the same in every run; they hold no money anywhere.
 """
@@ -178,8 +179,9 @@ def a_reading_chain(
     counters: Sequence[Sequence[int]] | None = None,
     amounts: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[SignedReading, ...]:
-    """Return n >= 2 readings, one a second: begin, continue, …, end. ``counters`` are each reading's, in the
-    tariff's order.
+    """Return n >= 2 readings, one a second: begin, continue, …, end.
+
+    ``counters`` are each reading's, in the tariff's order.
     """
     signed = signed or signed_agreement()
     tariff = signed.offer.tariff

@@ -39,8 +39,9 @@ class Deployment:
 
 
 class DevChain:
-    """One anvil process, its state in ``folder``. ``block_seconds`` None mines a block for every transaction
-    at once.
+    """One anvil process, its state in ``folder``.
+
+    ``block_seconds`` None mines a block for every transaction at once.
     """
 
     def __init__(self, folder: Path, *, block_seconds: int | None = None) -> None:

@@ -1,5 +1,6 @@
-"""Rentals on the real chain, for tests: agreements for its contracts, tokens, permits, and plain transactions
-by anyone.
+"""Rentals on the real chain, for tests.
+
+Agreements for its contracts, tokens, permits, and plain transactions by anyone.
 """
 
 import time
@@ -53,8 +54,9 @@ def door(dev: DevChain, *, key: Secp256k1Key = RELAYER_KEY) -> Chain:
 
 
 def agree(dev: DevChain, **changes: Any) -> SignedAgreement:
-    """Return an agreement on this chain that both sides signed: it begins now, lasts an hour, and can be
-    funded for 15 minutes.
+    """Return an agreement on this chain that both sides signed.
+
+    It begins now, lasts an hour, and can be funded for 15 minutes.
     """
     now, contracts = dev.now(), dev.deployment
     terms: dict[str, Any] = {
@@ -102,8 +104,9 @@ def send(chain: Chain, call: Call) -> Receipt:
 
 
 def mined(chain: Chain, tx_hash: bytes) -> Receipt:
-    """Return the receipt once the transaction is mined: a node answers before it has mined, even one that
-    mines at once.
+    """Return the receipt once the transaction is mined.
+
+    A node answers before it has mined, even one that mines at once.
     """
     deadline = time.monotonic() + MINED_WITHIN
     while time.monotonic() < deadline:
@@ -132,8 +135,9 @@ def acknowledge(signed: SignedAgreement, reading: SignedReading | None) -> Signe
 
 
 def close_call(chain: Chain, signed: SignedAgreement, *, use: int, damage: int = 0) -> Call:
-    """Return the call that closes the rental by both agents' signatures, by the renter's own where there is
-    damage.
+    """Return the call that closes the rental by both agents' signatures.
+
+    Where there is damage, by the renter's own.
     """
     close = Close(rental_id=signed.rental_id, use=use, damage=damage, valid_until=FOREVER)
     renter_key = RENTER_KEY if damage else RENTER_AGENT_KEY
@@ -146,8 +150,9 @@ def close_call(chain: Chain, signed: SignedAgreement, *, use: int, damage: int =
 
 
 def holdings(dev: DevChain, chain: Chain, signed: SignedAgreement) -> dict[str, int]:
-    """Return what everybody has, tokens and credit, and what the escrow holds beyond what it owes: all the
-    money there is.
+    """Return what everybody has, tokens and credit, and what the escrow holds beyond what it owes.
+
+    It is all the money there is.
     """
     people = {
         "owner": OWNER_KEY.identity,

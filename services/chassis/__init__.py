@@ -1,3 +1,4 @@
-"""Plumbing that every Nameko service bolts onto: bus, runner, database, outbox, inbox, RPC, settings,
-logging. It holds no business.
+"""Plumbing that every Nameko service bolts onto; it holds no business.
+
+Bus, runner, database, outbox, inbox, RPC, settings, logging.
 """

@@ -1,5 +1,6 @@
-"""What the runner hands every service in its process: the bus, the databases' addresses, the clock, and the
-start signal.
+"""What the runner hands every service in its process.
+
+The bus, the databases' addresses, the clock, and the start signal.
 """
 
 from collections.abc import Mapping

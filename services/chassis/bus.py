@@ -1,5 +1,6 @@
-"""The in-process message bus: a kombu transport named ``hireling-memory`` with RabbitMQ's semantics as far as
-we use them.
+"""The in-process message bus.
+
+A kombu transport named ``hireling-memory`` with RabbitMQ's semantics as far as we use them.
 
 kombu's own ``memory://`` leaves out what Nameko needs: content_type among a message's properties, consumers
 woken instead of polling each second, NO_ROUTE for a mandatory message nobody hears, and a prefetch that does
@@ -205,8 +206,8 @@ def connect(amqp_uri: str, *, heartbeat: int = 0) -> Connection:
     """Return a new open connection to the bus, with publisher confirms.
 
     With a `heartbeat` (seconds) the caller must call ``heartbeat_check`` every second, or the broker hangs
-    up; without one,
-    nobody hangs up on an idle connection. Raises OperationalError or OSError when the bus cannot be reached.
+    up; without one, nobody hangs up on an idle connection. Raises OperationalError or OSError when the bus
+    cannot be reached.
     """
     connection = Connection(
         amqp_uri,

@@ -86,8 +86,9 @@ class Database:
                 listener()
 
     def work(self, task: Callable[[Session], Result]) -> Result:
-        """Return what `task(session)` returns, run in a unit of work, and run again a few times when the
-        database was busy.
+        """Return what `task(session)` returns, run in a unit of work.
+
+        It runs again a few times when the database was busy.
         """
         for pause in BUSY_PAUSES_SECONDS:
             try:
@@ -108,8 +109,9 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """Open a session that reads one consistent state and never writes: whatever it changed is rolled
-        back.
+        """Open a session that reads one consistent state and never writes.
+
+        Whatever it changed is rolled back.
         """
         with _translated(), Session(self._frozen, expire_on_commit=False, autoflush=False) as session:
             yield session
@@ -167,8 +169,9 @@ def _isolation(engine: Engine, level: str) -> dict[str, str]:
 
 
 def open_database(url: str, *, write_lock: AbstractContextManager[Any] | None = None) -> Database:
-    """Open the database at `url` (``sqlite:///file``, ``sqlite://`` in memory, ``postgresql://…``) and create
-    no tables.
+    """Open the database at `url`, and create no tables.
+
+    `url` is ``sqlite:///file``, ``sqlite://`` in memory, or ``postgresql://…``.
 
     `write_lock` serialises SQLite's writers within the process; the default suits threads, Nameko services
     pass a green one.

@@ -26,8 +26,9 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class Rpc(NamekoRpc):
-    """A method that other processes call; its errors reach them typed, and a request that does not parse is
-    Invalid.
+    """A method that other processes call.
+
+    Its errors reach them typed, and a request that does not parse is Invalid.
     """
 
     def handle_result(
@@ -55,8 +56,9 @@ class Timer(NamekoTimer):
 
 
 def rpc(method: Method) -> Method:
-    """Let other processes call this method as ``remote.call("<service>", "<method>", …, timeout=…)``;
-    arguments and result are JSON.
+    """Let other processes call this method as ``remote.call("<service>", "<method>", …, timeout=…)``.
+
+    Arguments and result are JSON.
     """
 
     @wraps(method)

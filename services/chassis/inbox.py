@@ -1,5 +1,6 @@
-"""How a service hears events: each once, however often it is delivered; a failure comes again later, and is
-never lost.
+"""How a service hears events: each once, however often it is delivered.
+
+A failure comes again later, and is never lost.
 
 A handler that fails is tried again after RETRY_DELAYS, by a copy of the message that waits in a queue with a
 time to live and returns to the handler's own queue; requeueing instead would loop (370 tries a second were
@@ -166,8 +167,9 @@ def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:
 
 
 def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
-    """Return the exchange and queue in which messages of every handler wait; the routing key is the queue
-    they return to.
+    """Return the exchange and queue in which messages of every handler wait.
+
+    The routing key is the queue they return to.
     """
     name = f"hireling.retry.{delay_ms}"
     exchange = Exchange(name, type="topic", durable=True)
@@ -178,8 +180,9 @@ def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
 
 
 def _note(session: Session, handler: str, event: Event, *, now: datetime) -> bool:
-    """Note the event as handled and return whether it was new; a copy handling it at this very moment is
-    waited for.
+    """Note the event as handled and return whether it was new.
+
+    A copy handling it at this very moment is waited for.
     """
     row = {"handler": handler, "key": f"{event.source}.{event.type}:{event.key()}", "handled_at": now}
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert

@@ -24,8 +24,9 @@ _CREDENTIALS_IN_URL = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
 
 def configure_logging(settings: LogSettings | None = None) -> None:
-    """Send structured events to standard error, as JSON lines or for a console, and the standard library's
-    records with them.
+    """Send structured events to standard error, as JSON lines or for a console.
+
+    The standard library's records go with them.
     """
     settings = settings or LogSettings()
     shared: list[structlog.typing.Processor] = [
@@ -75,8 +76,9 @@ def _renderers(settings: LogSettings) -> list[structlog.typing.Processor]:
 
 
 def refuse_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Replace the value of every field whose name says that it is a secret, at any depth, and passwords
-    inside URLs.
+    """Replace the value of every field whose name says that it is a secret, and passwords inside URLs.
+
+    Fields count at any depth.
     """
     return {name: value if name in _STRUCTLOG_OWN else _scrub(name, value) for name, value in event.items()}
 

@@ -50,8 +50,9 @@ class MemoryBroker:
         self._patience = math.inf
 
     def when_settled(self, tag: str, callback: Callable[[], None]) -> None:
-        """Call `callback` once no copy of the messages tagged with `tag` is queued or unacknowledged: now, if
-        none is.
+        """Call `callback` once no copy of the messages tagged with `tag` is queued or unacknowledged.
+
+        That may be now.
         """
         if tag in self._copies_under_way:
             self._settled[tag] = callback

@@ -1,5 +1,6 @@
-"""Every service's schema is its Alembic migrations in ``services/<service>/migrations``, run by us rather
-than by a command line.
+"""Every service's schema is its Alembic migrations in ``services/<service>/migrations``.
+
+We run them, rather than a command line.
 
 ``python -m services.chassis.migrations listing metering`` migrates these services' databases to the newest
 revision.
@@ -96,8 +97,9 @@ def check_schema(service: str, *, url: str | None = None, package: str | None = 
 
 
 def drift_of(database: Database, metadata: MetaData) -> list[Any]:
-    """Return what the migrated database lacks or has beyond these tables and the chassis's own: nothing, when
-    all is well.
+    """Return what the migrated database lacks or has beyond these tables and the chassis's own.
+
+    It is nothing when all is well.
     """
     with database.engine.connect() as connection:
         migration = MigrationContext.configure(connection, opts={"compare_type": True})

@@ -33,8 +33,9 @@ class OutboxRow:
 
 
 def add_event(session: Session, event: Event, *, now: datetime) -> None:
-    """Publish `event` once this session's transaction commits: at least once, in order of adding, whatever
-    crashes.
+    """Publish `event` once this session's transaction commits.
+
+    At least once, in order of adding, whatever crashes.
 
     Raises Conflict("event_exists") when an event of this type with this key was added before.
     """
@@ -58,8 +59,9 @@ def add_event(session: Session, event: Event, *, now: datetime) -> None:
 def unsent_events(
     session: Session, *, limit: int, without_ids: Collection[int] = (), without_types: Collection[str] = ()
 ) -> Sequence[OutboxRow]:
-    """Return up to `limit` unsent events in order, leaving out some, and locking them against other copies
-    where the database can.
+    """Return up to `limit` unsent events in order, leaving out some.
+
+    They are locked against other copies where the database can.
     """
     query = (
         select(OUTBOX)

@@ -1,5 +1,6 @@
-"""What Nameko puts on a service's instance for each call: its database, the other services, a clock, and the
-trace in its logs.
+"""What Nameko puts on a service's instance for each call.
+
+Its database, the other services, a clock, and the trace in its logs.
 """
 
 import uuid
@@ -26,8 +27,9 @@ class SharedDatabase(SharedExtension):
         self.opened()
 
     def opened(self) -> Database:
-        """Return the open database; a method, because Nameko evaluates the properties of an extension while
-        binding it.
+        """Return the open database.
+
+        A method, because Nameko evaluates the properties of an extension while binding it.
         """
         if self._database is None:
             url = assembly_of(self.container).database_url(self.container.service_name)
@@ -67,8 +69,9 @@ class ClockProvider(DependencyProvider):
 
 
 class TraceProvider(DependencyProvider):
-    """Binds service, entrypoint and trace to everything a worker logs; the trace came with the call or event,
-    or begins here.
+    """Binds service, entrypoint and trace to everything a worker logs.
+
+    The trace came with the call or event, or begins here.
     """
 
     def get_dependency(self, worker_ctx: Any) -> str:

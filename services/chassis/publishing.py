@@ -1,5 +1,6 @@
-"""One door through which messages leave: it returns only once the bus has the message, and says which of
-three things went wrong.
+"""One door through which messages leave.
+
+It returns only once the bus has the message, and says which of three things went wrong.
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ class Unroutable(Exception):
 
 
 class ConfirmedPublisher:
-    """Publishes over a connection of its own, made when first needed and again after each failure. Not for
-    two threads at once.
+    """Publishes over a connection of its own, made when first needed and again after each failure.
+
+    Not for two threads at once.
 
     A connection that answered NO_ROUTE is given up too: its confirm is still to come, and amqp would take it
     for the next message's.

@@ -1,5 +1,6 @@
-"""The relay takes what a service's outbox holds to the bus: in order, at least once, marking a row only when
-it can no longer be lost.
+"""The relay takes what a service's outbox holds to the bus.
+
+It does so in order, at least once, and marks a row only when it can no longer be lost.
 
 On RabbitMQ that is the publisher confirm; on the in-process bus it is the moment when every listener has
 acknowledged, so that after a crash the unmarked rest is simply published again. An event that no queue hears

@@ -1,5 +1,6 @@
-"""Calls between processes, on Nameko's wire: a request to ``nameko-rpc`` with routing key
-``<service>.<method>``, a reply by correlation id.
+"""Calls between processes, on Nameko's wire.
+
+A request to ``nameko-rpc`` with routing key ``<service>.<method>``, a reply by correlation id.
 
 Nameko's own proxies have no timeout inside a service, and outside one they are poisoned for ever by a broken
 connection.
@@ -37,8 +38,9 @@ class _Pending:
 
 
 class RpcClient:
-    """Calls services over one bus, from any number of threads or greenlets at once; connects at the first
-    call.
+    """Calls services over one bus, from any number of threads or greenlets at once.
+
+    Connects at the first call.
 
     Replies are read on one connection and requests written on another under a lock, since a connection must
     not be shared.
@@ -55,8 +57,9 @@ class RpcClient:
         self._closed = False
 
     def call(self, service: str, method: str, *arguments: Any, timeout: float, **keywords: Any) -> Any:
-        """Call a service's method and return its result; arguments and results are JSON values. Waits at most
-        `timeout` seconds.
+        """Call a service's method and return its result; arguments and results are JSON values.
+
+        Waits at most `timeout` seconds.
 
         Raises the error that the service raised; OperatorError where it failed by a bug; Unavailable when it
         was certainly not called (no broker, no such service running); OutcomeUnknown when no reply came in

@@ -82,8 +82,9 @@ def running(
     databases: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Platform]:
-    """Run services in this process for as long as the block lasts, each on its database, migrated; by default
-    on a bus of their own.
+    """Run services in this process for as long as the block lasts, each on its database, migrated.
+
+    By default on a bus of their own.
     """
     bus = bus or BusSettings(amqp_uri=f"{MEMORY_SCHEME}://{uuid.uuid4().hex}")
     assembly = Assembly(
@@ -104,8 +105,9 @@ def running(
 
 
 def main(*service_classes: type[Service], background: Sequence[Callable[[], None]] = ()) -> None:
-    """Run the services until SIGTERM or SIGINT, then drain and exit 0; exit 1 when one died, 78 when the
-    configuration is wrong.
+    """Run the services until SIGTERM or SIGINT, then drain and exit 0.
+
+    Exit 1 when one died, 78 when the configuration is wrong.
 
     Each of `background` runs in a greenlet beside them, such as the embedded gateway; when one ends or
     raises, the process ends.
@@ -149,9 +151,7 @@ def _prepare(service_classes: Sequence[type[Service]]) -> Platform:
 
 
 def _watch(platform: Platform, background: Sequence[Callable[[], None]], stopping: GreenFlag) -> list[str]:
-    """Watch everything that should run for ever, and return the list in which the names of those that ended
-    will be.
-    """
+    """Watch everything that should run for ever; return the list that will name those that ended."""
     ended: list[str] = []
 
     def watch(name: str, run: Callable[[], None]) -> None:

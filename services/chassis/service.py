@@ -24,7 +24,5 @@ class Service:
 
     @rpc
     def health(self) -> dict[str, Any]:
-        """Return the service's name, whether its database answers, and how many of its events have not left
-        yet.
-        """
+        """Return the service's name, whether its database answers, and how many events have not left yet."""
         return health_of(self.name, self.database)

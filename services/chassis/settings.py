@@ -10,8 +10,9 @@ MEMORY_SCHEME = "hireling-memory"
 
 
 class ServiceSettings(BaseSettings):
-    """The base of a service's own settings: frozen, and each subclass sets ``env_prefix`` to its folder's
-    name in capitals.
+    """The base of a service's own settings: frozen.
+
+    Each subclass sets ``env_prefix`` to its folder's name in capitals.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")

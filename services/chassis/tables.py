@@ -1,5 +1,6 @@
-"""The two tables that every service's database has: what it must still tell (outbox) and what it has already
-heard (inbox).
+"""The two tables that every service's database has.
+
+What it must still tell (outbox) and what it has already heard (inbox).
 
 They live in metadata of their own, and each service's first migration creates them.
 """

@@ -58,8 +58,9 @@ class LocalBroker(Broker):
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
     ) -> None:
-        """Send retained messages to a subscriber of this filter; amqtt sends them to every client that
-        connects.
+        """Send retained messages to a subscriber of this filter only.
+
+        By itself amqtt sends them to every client that connects.
         """
         subscribers = self._subscriptions.get(subscription[0], [])
         if any(subscriber is session for subscriber, _ in subscribers):
@@ -68,8 +69,8 @@ class LocalBroker(Broker):
     async def _client_message_loop(self, client_session: Session, handler: BrokerProtocolHandler) -> None:
         """Hand each message over before the client hears that it arrived.
 
-        amqtt acknowledges a message when it has queued it within the session, and throws the session's
-        queue away when the client disconnects: an acknowledged message would be lost.
+        amqtt acknowledges a message when it has queued it within the session, and throws the session's queue
+        away when the client disconnects: an acknowledged message would be lost.
         """
         early = client_session.delivered_message_queue
         while not early.empty():

@@ -52,8 +52,9 @@ def create_app(
     clock: Clock | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> OpenAPI:
-    """Build the application. `pause` is how a long poll or live stream waits in this process; the rows are
-    GATEWAY_DATABASE_URL's.
+    """Build the application.
+
+    `pause` is how a long poll or live stream waits in this process; the rows are GATEWAY_DATABASE_URL's.
     """
     app = OpenAPI(
         __name__,

@@ -35,9 +35,8 @@ _HEADERS = {
 class JsonText(Request):
     """A request whose JSON is its text.
 
-    flask-openapi3 hands text to pydantic's JSON mode, where a list is a tuple and a name its enum member,
-    and nothing else is coerced;
-    Python objects would meet Python's strictness.
+    flask-openapi3 hands text to pydantic's JSON mode, where a list is a tuple and a name its enum member, and
+    nothing else is coerced; Python objects would meet Python's strictness.
     """
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: FBT001, FBT002 - werkzeug's signature

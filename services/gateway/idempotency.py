@@ -1,8 +1,7 @@
 """A POST with an Idempotency-Key happens once: repeated, it gets the first answer again.
 
-Only success is kept. An error left nothing behind, or (outcome unknown) is exactly what the caller should
-ask about again, and every
-service is idempotent by itself.
+Only success is kept. An error left nothing behind, or (outcome unknown) is exactly what the caller should ask
+about again, and every service is idempotent by itself.
 """
 
 import hashlib
@@ -53,8 +52,9 @@ def _answer_again() -> Response | None:
 
 
 def _kept(kept: KeptAnswer | None, asked: KeptAnswer) -> Response:
-    """Return the answer that was kept. Raises Invalid for another request under the same key, Conflict
-    while it is being answered.
+    """Return the answer that was kept.
+
+    Raises Invalid for another request under the same key, Conflict while it is being answered.
     """
     if kept is not None and kept.request_hash != asked.request_hash:
         raise Invalid(

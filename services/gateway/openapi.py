@@ -1,5 +1,6 @@
-"""openapi.json, generated from the routes: ``python -m services.gateway.openapi`` writes it, ``--check``
-fails where it drifted.
+"""openapi.json, generated from the routes.
+
+``python -m services.gateway.openapi`` writes it, ``--check`` fails where it drifted.
 """
 
 import json

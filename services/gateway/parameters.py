@@ -82,9 +82,7 @@ class RentalSearch(PageQuery):
 
 
 class QuoteWait(Message):
-    """A long poll: wait until there are more than `after` offers, more than `signatures` signatures, or
-    another status.
-    """
+    """A long poll: wait for more offers, more signatures, or another status than the caller knows."""
 
     after: int = Field(default=0, ge=0, le=1000)
     signatures: int | None = Field(
@@ -131,8 +129,9 @@ class ServiceHealth(Message):
 
 
 class Work(Message):
-    """What waits for a device: quotes whose turn is the owner's; rentals that are not over, or whose bill
-    it has not countersigned.
+    """What waits for a device: quotes and rentals.
+
+    Quotes whose turn is the owner's; rentals that are not over, or whose bill it has not countersigned.
     """
 
     quotes: tuple[QuoteView, ...]
@@ -140,8 +139,9 @@ class Work(Message):
 
 
 class Funding(Message):
-    """How the escrow gets the renter's tokens: an EIP-2612 permit, or none where the allowance is already
-    there.
+    """How the escrow gets the renter's tokens.
+
+    By an EIP-2612 permit, or by none where the allowance is already there.
     """
 
     permit: Permit | None = None

@@ -1,5 +1,6 @@
-"""One way to say what went wrong: RFC 9457 problem+json, for our own errors, for those of services, and for
-Flask's.
+"""One way to say what went wrong: RFC 9457 problem+json.
+
+For our own errors, for those of services, and for Flask's.
 """
 
 from collections.abc import Mapping

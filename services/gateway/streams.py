@@ -1,5 +1,6 @@
-"""Live streams: server-sent events that look again every moment, speak when something changed, and end with
-their subject.
+"""Live streams.
+
+Server-sent events that look again every moment, speak when something changed, and end with their subject.
 
 A stream asks the services instead of hearing events, so that any copy of the gateway can serve it and a
 restart loses nothing.
@@ -47,8 +48,9 @@ def is_over(state: State, *, billed: bool) -> bool:
 
 
 def event_stream(here: Neighbours, event: str, look: Callable[[], Look]) -> Response:
-    """Stream what `look` sees. Its first look may raise, as every route may; Unavailable where too many
-    watch already.
+    """Stream what `look` sees.
+
+    Its first look may raise, as every route may; Unavailable where too many watch already.
     """
     first = look()
     if not here.streams.acquire(blocking=False):

@@ -1,5 +1,6 @@
-"""Who may take part: a device that proved its meter, with its owner's mandate for the agent that speaks for
-it. Pure rules.
+"""Who may take part.
+
+A device that proved its meter, with its owner's mandate for the agent that speaks for it. Pure rules.
 """
 
 from datetime import datetime, timedelta
@@ -20,9 +21,10 @@ LONGEST_PROOF = timedelta(days=7)
 
 
 def admit(registration: Registration, *, escrow: Domain, registry: Domain, now: datetime) -> bytes:
-    """Return the device's id. Raises Refused unless the meter proved possession for this owner on this
-    registry, not too
-    far ahead, and the owner's mandate names this agent and holds now.
+    """Return the device's id.
+
+    Raises Refused unless the meter proved possession for this owner on this registry, not too far ahead, and
+    the owner's mandate names this agent and holds now.
     """
     if len(registration.owner) != ADDRESS_BYTES:
         raise Refused(

@@ -1,5 +1,6 @@
-"""What may be listed: what a device's owner's agent signed, within its mandate, for at most a day. Pure
-rules.
+"""What may be listed: what a device's owner's agent signed, within its mandate, for at most a day.
+
+Pure rules.
 """
 
 from datetime import datetime, timedelta
@@ -20,8 +21,9 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 def check_listing(
     signed: SignedListing, *, mandate: SignedMandate, meter: bytes, domain: Domain, now: datetime
 ) -> bytes:
-    """Return the listing's hash. Raises Refused unless the device's agent signed it, within its owner's
-    mandate, for at most a day.
+    """Return the listing's hash.
+
+    Raises Refused unless the device's agent signed it, within its owner's mandate, for at most a day.
     """
     document = signed.document
     _check_parties(document, mandate=mandate, meter=meter)

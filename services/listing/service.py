@@ -92,8 +92,9 @@ class Listing(Service):
 
     @rpc
     def publish_listing(self, signed_listing: dict[str, Any]) -> dict[str, Any]:
-        """Publish what a device offers from now on, instead of what it offered before; the same listing
-        again changes nothing.
+        """Publish what a device offers from now on, instead of what it offered before.
+
+        The same listing again changes nothing.
         """
         signed = SignedListing.model_validate(signed_listing, strict=False)
         escrow, _ = self._domains()
@@ -227,8 +228,9 @@ def _found(row: Device | None, device: str) -> Device:
 
 
 def _unchanged(row: Device, wish: Registration) -> Device:
-    """Return the row, where an earlier proof says nothing else than it. Raises Refused: an old proof must
-    not bring an old agent back.
+    """Return the row, where an earlier proof says nothing else than it.
+
+    Raises Refused: an old proof must not bring an old agent back.
     """
     said = (f"0x{wish.owner_agent.hex()}", wish.mandate.model_dump(mode="json"))
     if said != (row.owner_agent, row.mandate):

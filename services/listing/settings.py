@@ -7,9 +7,7 @@ from services.chassis.settings import ServiceSettings
 
 
 class ListingSettings(ServiceSettings):
-    """How long a sign of life counts, how wrong a device's clock may be, and how long a neighbour may take
-    to answer.
-    """
+    """How long a sign of life counts, how wrong clocks may be, how long a neighbour may take to answer."""
 
     model_config = SettingsConfigDict(env_prefix="LISTING_")
 

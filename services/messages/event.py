@@ -1,5 +1,6 @@
-"""The base of every event: something that happened, named in the past tense, published by exactly one
-service.
+"""The base of every event: something that happened, named in the past tense.
+
+Exactly one service publishes it.
 """
 
 from typing import ClassVar

@@ -8,9 +8,7 @@ from services.metering.usage import Terms
 
 
 def check_ceiling(terms: Terms, signed: SignedCeiling) -> None:
-    """Refuse, by CeilingRefused, a ceiling that the agreement does not allow or that its session key did
-    not sign.
-    """
+    """Refuse, by CeilingRefused, a ceiling that the agreement forbids or its session key did not sign."""
     ceiling = signed.ceiling
     if ceiling.max_claimable > terms.max_total:
         raise CeilingRefused("above_total", f"{ceiling.max_claimable} is above the total {terms.max_total}")
@@ -25,8 +23,9 @@ def check_ceiling(terms: Terms, signed: SignedCeiling) -> None:
 
 
 def is_higher(new: Ceiling, *, than: Ceiling | None) -> bool:
-    """Return whether `new` allows more; False where it allows the same or less in every respect, as an old
-    one that comes late.
+    """Return whether `new` allows more.
+
+    False where it allows the same or less in every respect, as an old one that comes late.
 
     Raises CeilingRefused("ceiling_fell") where it allows more in one respect and less in another.
     """

@@ -1,11 +1,12 @@
-"""The asyncio process that takes signed readings and ceilings off the broker: ``python -m
-services.metering.ingest``.
+"""The asyncio process that takes signed readings and ceilings off the broker.
+
+Run as ``python -m services.metering.ingest``.
 
     broker → inbox (bounded) → one thread records, a batch a transaction → answers (bounded) → broker
 
-The next batch gathers while one is recorded, so that transactions grow with the load. What a batch leads
-to, acknowledgements above all, is published after its commit. Whatever is lost on the way was not
-acknowledged, and the device sends it again: nothing in here needs to survive the process.
+The next batch gathers while one is recorded, so that transactions grow with the load. What a batch leads to,
+acknowledgements above all, is published after its commit. Whatever is lost on the way was not acknowledged,
+and the device sends it again: nothing in here needs to survive the process.
 """
 
 import asyncio
@@ -204,8 +205,9 @@ class Ingest:
             self._answers.task_done()
 
     async def _answer(self, messages: Sequence[Message]) -> None:
-        """Publish answers; without a connection they are dropped, for the devices send again what is not
-        acknowledged.
+        """Publish answers.
+
+        Without a connection they are dropped, for the devices send again what is not acknowledged.
         """
         client = self._client
         if client is None:
@@ -220,8 +222,9 @@ class Ingest:
                 raise result
 
     async def _carry_down(self, client: Client) -> None:
-        """Publish what the service wants devices to hear, in order; a message is marked only when the
-        broker has it.
+        """Publish what the service wants devices to hear, in order.
+
+        A message is marked only when the broker has it.
         """
         while True:
             rows = await self._until_database_answers(self._unpublished_rows)

@@ -1,5 +1,6 @@
-"""From a batch of messages to one transaction: what counts is stored and told on, what does not is kept
-with its reason.
+"""From a batch of messages to one transaction.
+
+What counts is stored and told on, what does not is kept with its reason.
 
 Runs in ingest's database thread. What devices are to be told is returned, for ingest to publish after the
 commit.
@@ -40,8 +41,10 @@ RENTALS_REMEMBERED = 10_000
 
 @dataclass
 class Answers:
-    """What a committed batch leads to: messages to publish, how often each code was refused, and the messages
-    that came before their rental was known.
+    """What a committed batch leads to.
+
+    Messages to publish, how often each code was refused, and the messages that came before their rental was
+    known.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -63,8 +66,9 @@ class _Batch:
 
 
 class Recorder:
-    """Records batches, one after the other; it remembers terms and heads of chains, and the database is the
-    truth.
+    """Records batches, one after the other.
+
+    It remembers terms and heads of chains, and the database is the truth.
     """
 
     def __init__(self, database: Database, *, settings: MeteringSettings) -> None:
@@ -76,8 +80,8 @@ class Recorder:
     def record(self, batch: Sequence[Incoming], *, now: datetime, patient: bool = True) -> Answers:
         """Record a batch in one transaction and return what follows from it.
 
-        Where `patient`, a message of an unknown rental is returned as early; else it is refused. Raises
-        only what the database raises, and then nothing is recorded and the same batch may be given again.
+        Where `patient`, a message of an unknown rental is returned as early; else it is refused. Raises only
+        what the database raises, and then nothing is recorded and the same batch may be given again.
         """
         answers = Answers()
         letters, sorted_batch = self._open(batch)
@@ -223,8 +227,9 @@ def _is_storable(seq: int) -> bool:
 
 
 def _acks(series: Mapping[str, Series]) -> list[Message]:
-    """Return an acknowledgement for every rental heard of, also where nothing is new: the device may have
-    missed the first.
+    """Return an acknowledgement for every rental heard of, also where nothing is new.
+
+    The device may have missed the first.
     """
     return [
         ack(each.terms.device, rental_id=rental_id, seq=each.chain.next_seq - 1)

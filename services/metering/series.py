@@ -1,5 +1,6 @@
-"""One rental's readings within one transaction: accept, hold, refuse, and promote what waited for a hole to
-fill.
+"""One rental's readings within one transaction.
+
+Accept, hold, refuse, and promote what waited for a hole to fill.
 """
 
 import json

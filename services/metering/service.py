@@ -24,16 +24,15 @@ LARGEST_PAGE = 1_000
 
 
 class Metering(Service):
-    """Answers what was measured, takes ceilings by call, learns of rentals, and has notices carried to
-    devices.
-    """
+    """Answers what was measured, takes ceilings, learns of rentals, and has notices carried to devices."""
 
     name = "metering"
 
     @rpc
     def get_readings(self, rental_id: str, after: int, limit: int) -> dict[str, Any]:
-        """Return a page of accepted readings with a number above `after` (-1 for all), ascending. The
-        cursor is the next `after`.
+        """Return a page of accepted readings with a number above `after` (-1 for all), ascending.
+
+        The cursor is the next `after`.
         """
         if not 1 <= limit <= LARGEST_PAGE:
             raise Invalid(
@@ -63,8 +62,9 @@ class Metering(Service):
 
     @rpc
     def submit_ceiling(self, rental_id: str, signed_ceiling: dict[str, Any]) -> dict[str, Any]:
-        """Take a ceiling and have it carried down to the device; return the one that counts now. An old one
-        changes nothing.
+        """Take a ceiling and have it carried down to the device; return the one that counts now.
+
+        An old one changes nothing.
         """
         signed = SignedCeiling.model_validate(signed_ceiling)
         if to_hex(signed.ceiling.rental_id) != rental_id:

@@ -45,9 +45,7 @@ class Store:
         return {rental.rental_id: rental for rental in found}
 
     def lock_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
-        """Return those of these rentals that are known, kept from other writers until this transaction
-        ends.
-        """
+        """Return the known ones of these rentals, kept from other writers until this transaction ends."""
         query = (
             select(Rental)
             .where(col(Rental.rental_id).in_(rental_ids))
@@ -174,9 +172,7 @@ class Store:
     def resolve_refusals(
         self, rental_ids: Collection[str], hashes: Collection[str], *, now: datetime, code: str | None = None
     ) -> None:
-        """Note that what was refused under these hashes, with this code if one is given, has been settled
-        since.
-        """
+        """Note that what was refused under these hashes is settled since; with a code, only that code."""
         if not hashes:
             return
         unresolved: list[ColumnElement[bool]] = [

@@ -1,5 +1,6 @@
-"""Rows from signed objects, shared by ingest and the service: terms of an agreement, readings, ceilings,
-refusals.
+"""Rows from signed objects, shared by ingest and the service.
+
+Terms of an agreement, readings, ceilings, refusals.
 """
 
 from collections.abc import Sequence
@@ -62,8 +63,9 @@ def reading_row(letter: ReadingLetter) -> dict[str, Any]:
 
 
 def take_ceiling(store: Store, signed: SignedCeiling, *, rental_id: str, now: datetime) -> SignedCeiling:
-    """Store a checked ceiling and tell of it, if it allows more; return the one that counts now. Raises
-    CeilingRefused.
+    """Store a checked ceiling and tell of it, if it allows more; return the one that counts now.
+
+    Raises CeilingRefused.
 
     The rental must be locked: ceilings are numbered.
     """
@@ -84,8 +86,9 @@ def take_ceiling(store: Store, signed: SignedCeiling, *, rental_id: str, now: da
 
 
 def keep_refusals(store: Store, refusals: Sequence[Refused], *, kept: int) -> None:
-    """Store each refusal once, and no more than `kept` for a rental: a flood of rubbish must not fill the
-    disk.
+    """Store each refusal once, and no more than `kept` for a rental.
+
+    A flood of rubbish must not fill the disk.
     """
     fresh = {one.key: one for one in refusals}
     for key in store.known_refusals(list(fresh)):

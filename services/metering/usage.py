@@ -1,4 +1,5 @@
 """What counts as usage, beyond what the chain of readings itself demands: how fast a counter may grow.
+
 Counts, never prices.
 """
 
@@ -12,8 +13,9 @@ from hireling.rental.typed_data import Domain
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What an agreement fixes about measuring. ``counter_caps`` are units per real second, ``start_at`` is
-    Unix seconds.
+    """What an agreement fixes about measuring.
+
+    ``counter_caps`` are units per real second, ``start_at`` is Unix seconds.
 
     ``max_total`` bounds ceilings, in base units: a number to compare with, never to reckon with.
     """
@@ -70,8 +72,9 @@ def _check_growth(terms: Terms, growth: tuple[int, ...], *, milliseconds: int, s
 
 
 def _elapsed_ms(before: Sample, after: Sample) -> int | None:
-    """Return the time between two samples, or None where the device cannot know it: a reboot without a set
-    clock.
+    """Return the time between two samples, or None where the device cannot know it.
+
+    That is a reboot without a set clock.
     """
     if before.boot == after.boot:
         return after.monotonic_ms - before.monotonic_ms

@@ -2,9 +2,8 @@
 
 Owns: quote sessions with their offers, agreements, and which device is taken by which rental.
 Hears: listing.ListingPublished, settlement.RentalChanged.
-Says: negotiation.QuoteRequested, negotiation.OfferMade,
-negotiation.AgreementSigned, negotiation.Agreed.
+Says: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.AgreementSigned, negotiation.Agreed.
 Promises: no offer enters that its side did not sign over the one before, on this platform's terms; one
-session makes at most one
-agreement, however often messages come; a device serves one agreed and unfinished rental at a time.
+session makes at most one agreement, however often messages come; a device serves one agreed and unfinished
+rental at a time.
 """

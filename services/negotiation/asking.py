@@ -1,5 +1,6 @@
-"""Who may ask for a price: a renter's session key, about a listing that counts now, of a device that is
-alive. Pure rules.
+"""Who may ask for a price.
+
+A renter's session key, about a listing that counts now, of a device that is alive. Pure rules.
 """
 
 from datetime import datetime, timedelta
@@ -25,9 +26,7 @@ def check_question(
     terms: PlatformTerms,
     now: datetime,
 ) -> None:
-    """Raise Refused for a question that can never be answered, Conflict for one that could be at another
-    time.
-    """
+    """Raise Refused for a question that can never be answered, Conflict for one that could be later."""
     request, document = signed.request, listing.document
     try:
         verify(request.renter_agent, digest(terms.domain, quote_of(request)), signed.signature)

@@ -1,5 +1,6 @@
-"""Rows of the negotiation service. Keys and hashes are 0x-hex in lower case, signed documents JSON as they
-travelled.
+"""Rows of the negotiation service.
+
+Keys and hashes are 0x-hex in lower case, signed documents JSON as they travelled.
 """
 
 from datetime import datetime

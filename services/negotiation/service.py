@@ -40,8 +40,9 @@ class Negotiation(Service):
 
     @rpc
     def request_quote(self, signed_request: dict[str, Any]) -> dict[str, Any]:
-        """Open a session. The same question again is the same session; Conflict while the device is taken,
-        offline or re-listed.
+        """Open a session.
+
+        The same question again is the same session; Conflict while the device is taken, offline or re-listed.
         """
         signed = SignedQuoteRequest.model_validate(signed_request, strict=False)
         quote_id = quote_id_of(signed.request)
@@ -85,8 +86,9 @@ class Negotiation(Service):
 
     @rpc
     def sign_agreement(self, signature: dict[str, Any]) -> dict[str, Any]:
-        """Add a side's signature over the last offer's agreement; the second one makes the rental, unless
-        the device is taken.
+        """Add a side's signature over the last offer's agreement.
+
+        The second one makes the rental, unless the device is taken.
         """
         given = AgreementSignature.model_validate(signature, strict=False)
         now = self.clock.now()

@@ -1,5 +1,6 @@
-"""A quote session: one renter's question to one device, offers in turn, and the agreement both sides sign
-over the last of them.
+"""A quote session.
+
+One renter's question to one device, offers in turn, and the agreement both sides sign over the last of them.
 
 Pure: every step takes a session and a message and returns the next session, the same one where the message
 came before.
@@ -92,8 +93,9 @@ class QuoteSession:
         return self
 
     def with_offer(self, signed: SignedOffer, *, now: datetime) -> "QuoteSession":
-        """Return the session with one more offer. Raises Conflict out of turn, Refused for an offer that
-        may not be made.
+        """Return the session with one more offer.
+
+        Raises Conflict out of turn, Refused for an offer that may not be made.
         """
         if any(made.hash == signed.hash for made in self.offers):
             return self
@@ -114,8 +116,9 @@ class QuoteSession:
         return replace(self, offers=(*self.offers, signed), signatures={}, answer_by=until)
 
     def with_signature(self, signature: AgreementSignature, *, now: datetime) -> "QuoteSession":
-        """Return the session with one side's signature over the last offer's agreement; with both it is
-        agreed.
+        """Return the session with one side's signature over the last offer's agreement.
+
+        With both it is agreed.
 
         Raises Conflict where another offer is on the table or the session is over, Refused for a signature
         that is not this side's.
@@ -194,8 +197,9 @@ class QuoteSession:
             )
 
     def _check_mandate(self, offer: Offer) -> None:
-        """Raise Refused unless the owner's agent may offer this; whether a person approved is between the
-        agent and its owner.
+        """Raise Refused unless the owner's agent may offer this.
+
+        Whether a person approved is between the agent and its owner.
         """
         listed = worst_case(self.listing.tariff, offer.seconds)
         listed_total = listed if offer.budget is None else min(listed, offer.budget)

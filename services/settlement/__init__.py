@@ -5,7 +5,6 @@ devices' registrations.
 Hears: listing.DeviceAdmitted, negotiation.Agreed, metering.UsageAccepted, metering.CeilingAccepted.
 Says: settlement.DeviceRegistered, settlement.RentalChanged, settlement.Claimed, settlement.BillIssued.
 Promises: it prices every reading itself and pays nothing beyond the tariff; one intent is one transaction,
-whatever crashes, in
-the relayer's one lane of nonces; what the chain says, k blocks deep, is the only truth about money; no state
-lacks a way out.
+whatever crashes, in the relayer's one lane of nonces; what the chain says, k blocks deep, is the only truth
+about money; no state lacks a way out.
 """

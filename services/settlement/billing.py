@@ -1,5 +1,6 @@
-"""The end of a rental in rows: both halves of a close, the bill once the chain has paid,
-and its countersignature.
+"""The end of a rental in rows.
+
+Both halves of a close, the bill once the chain has paid, and its countersignature.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,7 @@ _log = get_logger(__name__)
 
 def take_half(store: Store, row: RentalRow, half: CloseHalf, moves: Moves) -> None:
     """Keep one side's half, and queue the close where the other side signed the same.
+
     Raises Refused, Conflict.
     """
     if row.money == "done":
@@ -51,8 +53,9 @@ def take_half(store: Store, row: RentalRow, half: CloseHalf, moves: Moves) -> No
 
 
 class Issuing:
-    """Issues the bills that are due; one that cannot be made is logged, and tried again
-    only after a while.
+    """Issues the bills that are due.
+
+    One that cannot be made is logged, and tried again only after a while.
     """
 
     def __init__(

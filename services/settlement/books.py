@@ -10,8 +10,9 @@ from hireling.rental.terms import Agreement
 
 @dataclass(frozen=True)
 class Books:
-    """The slot as the logs make it, and what left the escrow so far, in base units. ``prepaid`` came in,
-    beside the deposit.
+    """The slot as the logs make it, and what left the escrow so far, in base units.
+
+    ``prepaid`` came in, beside the deposit.
     """
 
     slot: Slot

@@ -1,4 +1,5 @@
 """Which claim is due: what the latest reading and the latest ceiling would move, and whether now is the time.
+
 Pure.
 
 Readings and ceilings only ever rise, so the newest of each is always the pair that moves the most.
@@ -18,8 +19,9 @@ from hireling.rental.terms import Agreement
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often to claim: ``every`` while running, after ``patience`` for both signatures once ended, always
-    in the last ``margin``.
+    """How often to claim.
+
+    ``every`` while running, after ``patience`` for both signatures once ended, always in the last ``margin``.
     """
 
     every: timedelta
@@ -53,8 +55,9 @@ def is_time(
     claim_by: int,
     now: datetime,
 ) -> bool:
-    """Return whether a claim that would move something should be sent at ``now``, rather than wait for more
-    or for a close.
+    """Return whether a claim should be sent at ``now``, rather than wait for more or for a close.
+
+    It is one that would move something.
     """
     if now >= datetime.fromtimestamp(claim_by, now.tzinfo) - rhythm.margin:
         return True

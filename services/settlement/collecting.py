@@ -1,5 +1,6 @@
-"""Queues what is due for money the escrow holds: claims with both keys, closes, and
-settlements by the deadlines.
+"""Queues what is due for money the escrow holds.
+
+Claims with both keys, closes, and settlements by the deadlines.
 """
 
 from collections.abc import Iterator
@@ -19,8 +20,9 @@ AGAIN_AFTER = timedelta(seconds=30)
 
 
 def queue_due(store: Store, moves: Moves, *, chain_time: int, rhythm: Rhythm) -> None:
-    """Queue at most one move for each rental whose money is open and has none under way, as of the chain's
-    Unix time.
+    """Queue at most one move for each rental whose money is open and has none under way.
+
+    ``now`` is the chain's Unix time.
     """
     for row in store.rentals_with_open_money():
         if store.is_moving(row.rental_id, (CLAIM, CLOSE, SETTLE)):
@@ -35,8 +37,9 @@ def queue_due(store: Store, moves: Moves, *, chain_time: int, rhythm: Rhythm) ->
 def _candidates(
     row: RentalRow, moves: Moves, *, chain_time: int, rhythm: Rhythm, now: datetime
 ) -> Iterator[TransactionRow]:
-    """Yield the moves that are due, the most final first: a refused close must not keep the rest from being
-    claimed.
+    """Yield the moves that are due, the most final first.
+
+    A refused close must not keep the rest from being claimed.
     """
     for intent in (
         _close_due(row, moves, now=now),

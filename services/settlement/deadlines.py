@@ -17,8 +17,9 @@ BY_TIME_ALONE = frozenset(
 
 
 def facts(agreement: Agreement, *, entered_at: datetime, claim_by: int) -> RentalFacts:
-    """Return what the deadlines depend on. An exit, which lowers ``claim_by``, ends the
-    use that much earlier too.
+    """Return what the deadlines depend on.
+
+    An exit, which lowers ``claim_by``, ends the use that much earlier too.
     """
     found = facts_of(agreement, entered_at=entered_at, claim_by=claim_by)
     return replace(found, end_by=min(found.end_by, claim_by - agreement.pay.claim_window))
@@ -43,8 +44,9 @@ def default_due(
 
 
 def settlement_due(agreement: Agreement, slot: Slot, *, now: int) -> str | None:
-    """Return what anyone may call at ``now``: "settle" for the end, "split" for the renter's early part, None
-    for nothing yet.
+    """Return what anyone may call at ``now``.
+
+    "settle" for the end, "split" for the renter's early part, None for nothing yet.
     """
     try:
         move = escrow_math.settle(agreement, slot, now=now)

@@ -16,8 +16,9 @@ ENDED = frozenset({State.CLOSED, State.SETTLING, State.DISPUTED})
 def check_half(
     signed: SignedAgreement, half: CloseHalf, *, state: State, reading: SignedReading | None
 ) -> None:
-    """Raise Refused unless the side signed a close of this rental, Conflict where the last reading is still
-    on its way.
+    """Raise Refused unless the side signed a close of this rental.
+
+    Raises Conflict where the last reading is still on its way.
 
     The owner's side signs only after the machine has stopped: its half counts once the last reading does, so
     that no bill lacks one.

@@ -1,5 +1,6 @@
-"""Takes in what others say: agreements, readings, ceilings, admitted devices. Each may come late, twice, or
-before what it needs.
+"""Takes in what others say: agreements, readings, ceilings, admitted devices.
+
+Each may come late, twice, or before what it needs.
 """
 
 from collections.abc import Sequence
@@ -33,8 +34,9 @@ def chain_moment(store: Store) -> datetime:
 
 
 def take_agreement(store: Store, agreed: Agreed, deployment: Deployment) -> None:
-    """Begin a rental. Raises Refused for one on another chain or escrow, RentalError for one that was not
-    signed by both.
+    """Begin a rental.
+
+    Raises Refused for one on another chain or escrow, RentalError for one that was not signed by both.
     """
     signed, rental_id = agreed.signed, to_hex(agreed.rental_id)
     if signed.domain != deployment.domain or signed.rental_id != agreed.rental_id:
@@ -58,8 +60,10 @@ def take_agreement(store: Store, agreed: Agreed, deployment: Deployment) -> None
 
 
 def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReading]) -> None:
-    """Count readings, in order, while they are priced right; the first that is not ends the rental at the one
-    before. What comes before its turn is kept until then: several handlers at once know no order.
+    """Count readings, in order, while they are priced right.
+
+    The first that is not ends the rental at the one before. What comes before its turn is kept until then:
+    several handlers at once know no order.
 
     Raises Unavailable where the rental is still on its way.
     """
@@ -80,6 +84,7 @@ def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReadi
 
 def take_ceiling(store: Store, rental_id: bytes, signed: SignedCeiling) -> None:
     """Keep a ceiling that allows or acknowledges more; none ever takes anything back.
+
     Raises Unavailable as above.
     """
     row = _known(store, rental_id)

@@ -1,5 +1,6 @@
-"""Settlement's own keys, random, encrypted on disk: the relayer's, which only pays gas, and the one that
-signs bills.
+"""Settlement's own keys, random, encrypted on disk.
+
+The relayer's, which only pays gas, and the one that signs bills.
 """
 
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ class Keys:
 
 
 def open_keys(settings: SettlementSettings) -> Keys:
-    """Return the keys, made now where there are none. Raises KeystoreError when the
-    passphrase does not open them.
+    """Return the keys, made now where there are none.
+
+    Raises KeystoreError when the passphrase does not open them.
     """
     given = settings.passphrase
     passphrase = passphrase_in(settings.keys) if given is None else given.get_secret_value()

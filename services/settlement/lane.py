@@ -1,13 +1,12 @@
-"""The lane: chain transactions as rows. One intent is one nonce, and at most one transaction with it is ever
-mined.
+"""The lane: chain transactions as rows.
+
+One intent is one nonce, and at most one transaction with it is ever mined.
 
 An intent is queued in the unit of work that makes it true. Later, outside any unit of work: it is simulated
-(a revert refuses
-it, nothing was sent); signed with the next nonce, the raw transaction on disk BEFORE it is broadcast;
-broadcast; looked up; confirmed
-once it lies k blocks deep. Three outcomes: confirmed, refused, and unknown, which only looking at the chain
-resolves. After a
-crash, or where the chain forgot blocks, the very same bytes are broadcast again.
+(a revert refuses it, nothing was sent); signed with the next nonce, the raw transaction on disk BEFORE it is
+broadcast; broadcast; looked up; confirmed once it lies k blocks deep. Three outcomes: confirmed, refused, and
+unknown, which only looking at the chain resolves. After a crash, or where the chain forgot blocks, the very
+same bytes are broadcast again.
 """
 
 import threading
@@ -63,8 +62,9 @@ class Lane:
         self._driving = threading.Lock()
 
     def advance(self) -> None:
-        """Look after everything signed, then sign and send what is queued. Raises ChainUnreachable; calling
-        again goes on.
+        """Look after everything signed, then sign and send what is queued.
+
+        Raises ChainUnreachable; calling again goes on.
         """
         if not self._driving.acquire(blocking=False):
             return
@@ -121,8 +121,9 @@ class Lane:
         )
 
     def _requeue(self, row: TransactionRow) -> None:
-        """Begin the intent anew: its nonce went to a transaction that is none of its attempts, so none can
-        ever be mined.
+        """Begin the intent anew.
+
+        Its nonce went to a transaction that is none of its attempts, so none can ever be mined.
         """
 
         def begin_anew(store: Store) -> None:
@@ -135,9 +136,7 @@ class Lane:
         _log.warning("transaction_requeued", kind=row.kind, nonce=row.nonce)
 
     def _chase(self, row: TransactionRow, attempts: Sequence[AttemptRow], *, is_next: bool) -> None:
-        """Hand the newest attempt to the node unless it has it, or pay more where it has
-        waited for too long.
-        """
+        """Hand the newest attempt to the node unless it has it, or pay more where it has waited too long."""
         newest = attempts[-1]
         if row.block is not None:
             self._note_forgotten(row)

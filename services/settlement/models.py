@@ -1,5 +1,6 @@
-"""Rows of settlement. Keys and hashes are 0x-hex in lower case, amounts whole base units, signed objects JSON
-as they travelled.
+"""Rows of settlement.
+
+Keys and hashes are 0x-hex in lower case, amounts whole base units, signed objects JSON as they travelled.
 """
 
 from datetime import datetime
@@ -17,8 +18,9 @@ LONGEST_AMOUNT = 78  # digits of the largest uint256
 
 
 class Whole(TypeDecorator[int]):
-    """A whole number of any size, kept as decimal text: no column type of both databases holds 96 bits
-    exactly.
+    """A whole number of any size, kept as decimal text.
+
+    No column type of both databases holds 96 bits exactly.
     """
 
     impl = String(LONGEST_AMOUNT)
@@ -116,8 +118,9 @@ class RefusalRow(SettlementTable, table=True):
 
 
 class TransactionRow(SettlementTable, table=True):
-    """An intent to change the chain, and what became of it. ``key`` makes it the same intent when it is
-    queued twice.
+    """An intent to change the chain, and what became of it.
+
+    ``key`` makes it the same intent when it is queued twice.
     """
 
     __tablename__ = "chain_transaction"
@@ -145,8 +148,9 @@ class TransactionRow(SettlementTable, table=True):
 
 
 class AttemptRow(SettlementTable, table=True):
-    """A signed transaction, on disk before it is broadcast. All attempts of one intent share its nonce: at
-    most one is ever mined.
+    """A signed transaction, on disk before it is broadcast.
+
+    All attempts of one intent share its nonce: at most one is ever mined.
     """
 
     __tablename__ = "attempt"

@@ -1,5 +1,6 @@
-"""What may be done to the chain, as intents: the same intent has the same key, however
-often it is asked for.
+"""What may be done to the chain, as intents.
+
+The same intent has the same key, however often it is asked for.
 """
 
 from datetime import datetime

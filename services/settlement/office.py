@@ -1,5 +1,6 @@
-"""What settlement has besides rows, made once a process: the door to the chain with the relayer's key, the
-bill key, the drivers.
+"""What settlement has besides rows, made once a process.
+
+The door to the chain with the relayer's key, the bill key, the drivers.
 """
 
 import uuid
@@ -72,8 +73,9 @@ class Office:
         )
 
     def platform(self) -> PlatformView:
-        """Return what agents must know of this marketplace. Raises Unavailable while the
-        chain does not answer.
+        """Return what agents must know of this marketplace.
+
+        Raises Unavailable while the chain does not answer.
         """
         try:
             self._token = self._token or self.chain.token()
@@ -96,8 +98,9 @@ class Office:
         )
 
     def simulate(self, intent: TransactionRow) -> None:
-        """Raise Refused with the contract's reason if the intent would fail now, Unavailable while the chain
-        does not answer.
+        """Raise Refused with the contract's reason if the intent would fail now.
+
+        Raises Unavailable while the chain does not answer.
         """
         try:
             self.chain.simulate(Call(to=bytes.fromhex(intent.to[2:]), data=bytes.fromhex(intent.data[2:])))
@@ -120,8 +123,9 @@ class Office:
         return held
 
     def drive(self, database: Database, now: Now) -> None:
-        """Read the chain, queue what is due, and look after the lane. Raises Unavailable;
-        driving again goes on.
+        """Read the chain, queue what is due, and look after the lane.
+
+        Raises Unavailable; driving again goes on.
         """
         try:
             if self.is_development:
@@ -171,8 +175,9 @@ class Office:
 
 @lru_cache(maxsize=4)
 def office_of(settings: SettlementSettings, chain_settings: ChainSettings) -> Office:
-    """Return the process's office under these settings. Raises OperatorError where the deployment's file is
-    missing or wrong.
+    """Return the process's office under these settings.
+
+    Raises OperatorError where the deployment's file is missing or wrong.
     """
     return Office(settings, chain_settings)
 

@@ -1,5 +1,6 @@
-"""Moves a rental's row along: into the states that the rules name, each told to everybody, and to what the
-logs say of its money.
+"""Moves a rental's row along.
+
+It goes into the states that the rules name, each told to everybody, and to what the logs say of its money.
 """
 
 from collections.abc import Sequence
@@ -128,8 +129,9 @@ def _say_changed(store: Store, row: RentalRow) -> None:
 
 
 def _say_claimed(store: Store, row: RentalRow, log: LogRow, logs: Sequence[LogRow]) -> None:
-    """Tell of a claim that paid; one that only moved the tail, or that a chain told
-    twice, says nothing new.
+    """Tell of a claim that paid.
+
+    One that only moved the tail, or that a chain told twice, says nothing new.
     """
     entries = [log_ for log_ in logs if (log_.block, log_.position) <= (log.block, log.position)]
     books = books_of(signed_of(row).agreement, [Entry(each.name, each.arguments) for each in entries])

@@ -1,5 +1,6 @@
-"""Where a rental goes next: what readings, the chain and time mean in each state. Pure; the table is
-hireling.rental.states.
+"""Where a rental goes next: what readings, the chain and time mean in each state.
+
+Pure; the table is hireling.rental.states.
 
 What means nothing in a state changes nothing: messages come late, twice, and after the chain has already
 spoken.
@@ -47,8 +48,9 @@ def after_reading(state: State, reading: Reading | None) -> tuple[State, ...]:
 
 
 def after_refusal(state: State, reading: Reading | None) -> tuple[State, ...]:
-    """Return the states entered when a reading is refused for good: the rental ends at ``reading``, the last
-    good one.
+    """Return the states entered when a reading is refused for good.
+
+    The rental ends at ``reading``, the last good one.
     """
     if reading is None:
         return path(state, [Trigger.NEVER_STARTED])

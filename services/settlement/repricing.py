@@ -1,5 +1,6 @@
-"""Settlement prices every reading itself: metering counts, and the device only says what
-it thinks is due. Pure.
+"""Settlement prices every reading itself: metering counts, and the device only says what it thinks is due.
+
+Pure.
 """
 
 from hireling.rental.errors import Malformed, ReadingRefused
@@ -8,8 +9,9 @@ from hireling.rental.tariff import Tariff, price
 
 
 def check_amount(tariff: Tariff, *, max_total: int, reading: Reading) -> None:
-    """Raise ReadingRefused unless the reading asks what the tariff makes of its counters, or all of
-    ``max_total`` where that is less.
+    """Raise ReadingRefused unless the reading asks what the tariff makes of its counters.
+
+    Where that is more than ``max_total``, all of ``max_total`` is right.
 
     An amount below is refused too: a bill must follow from its counters, to the base unit.
     """

@@ -1,5 +1,6 @@
-"""The settlement service's entrypoints: decode, decide, store, answer; and the timers
-that drive the chain.
+"""The settlement service's entrypoints, and the timers that drive the chain.
+
+An entrypoint decodes, decides, stores and answers.
 """
 
 import time
@@ -63,8 +64,9 @@ class Settlement(Service):
 
     @rpc
     def faucet(self, address: str) -> dict[str, Any]:
-        """Give test tokens to an address and return its wallet once they are there. Raises Refused on a real
-        chain.
+        """Give test tokens to an address and return its wallet once they are there.
+
+        Raises Refused on a real chain.
         """
         office, owner = self._office, _address(address)
         if not office.is_development:
@@ -89,8 +91,9 @@ class Settlement(Service):
 
     @rpc
     def fund(self, rental_id: str, permit: dict[str, Any] | None) -> dict[str, Any]:
-        """Relay the opening of the escrow with the renter's permit, or its allowance. Opening what is open
-        changes nothing.
+        """Relay the opening of the escrow with the renter's permit, or its allowance.
+
+        Opening what is open changes nothing.
         """
         given = None if permit is None else Permit.model_validate(permit)
         with self.database.snapshot() as session:
@@ -104,8 +107,9 @@ class Settlement(Service):
 
     @rpc
     def submit_close(self, rental_id: str, half: dict[str, Any]) -> dict[str, Any]:
-        """Keep one side's signature under a close; with the other side's under the same, the chain pays. The
-        latest half counts.
+        """Keep one side's signature under a close; with the other side's under the same, the chain pays.
+
+        The latest half counts.
         """
         signed_half = CloseHalf.model_validate(half)
         with self.database.unit_of_work() as session:
@@ -178,8 +182,9 @@ class Settlement(Service):
 
     @rpc
     def countersign_bill(self, rental_id: str, signature: str) -> dict[str, Any]:
-        """Keep the owner's side's signature under a bill; once there it stays. Raises
-        Refused for anyone else's.
+        """Keep the owner's side's signature under a bill; once there it stays.
+
+        Raises Refused for anyone else's.
         """
         with self.database.unit_of_work() as session:
             row = self._store(session).bill(rental_id)
@@ -246,8 +251,9 @@ class Settlement(Service):
         return view.model_dump(mode="json")
 
     def _relay(self, intent: TransactionRow) -> TransactionRow:
-        """Queue what a caller wants sent, unless it is on its way. Raises Refused with the contract's reason
-        before that.
+        """Queue what a caller wants sent, unless it is on its way.
+
+        Raises Refused with the contract's reason before that.
         """
         with self.database.snapshot() as session:
             known = self._store(session).transaction_by_key(intent.key)
@@ -258,8 +264,9 @@ class Settlement(Service):
             return self._store(session).queue(intent, again_after=AT_ONCE)
 
     def _await_mined(self, row: TransactionRow) -> None:
-        """Wait until the transaction is mined, for as long as a caller waits; the timer alone drives the
-        chain.
+        """Wait until the transaction is mined, for as long as a caller waits.
+
+        The timer alone drives the chain.
 
         Raises Refused, Unavailable.
         """

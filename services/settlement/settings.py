@@ -1,5 +1,6 @@
-"""Settings of settlement: SETTLEMENT_*, and where the chain and its contracts are: HIRELING_RPC_URL,
-HIRELING_DEPLOYMENT.
+"""Settings of settlement: SETTLEMENT_*, HIRELING_RPC_URL and HIRELING_DEPLOYMENT.
+
+The last two say where the chain and its contracts are.
 """
 
 from pathlib import Path
@@ -14,8 +15,9 @@ ADDRESS = r"^0x[0-9a-fA-F]{40}$"
 
 
 class ChainSettings(ServiceSettings):
-    """Which chain: a node's address, and the file that names the contracts (default: the development chain's,
-    under HIRELING_HOME).
+    """Which chain: a node's address, and the file that names the contracts.
+
+    By default the development chain's, under HIRELING_HOME.
     """
 
     model_config = SettingsConfigDict(env_prefix="HIRELING_")
@@ -25,9 +27,7 @@ class ChainSettings(ServiceSettings):
 
 
 class SettlementSettings(ServiceSettings):
-    """The marketplace's terms, how deep the chain must confirm, how often to claim, and
-    where keys are kept.
-    """
+    """The marketplace's terms, the chain's confirmations, how often to claim, and where keys are kept."""
 
     model_config = SettingsConfigDict(env_prefix="SETTLEMENT_")
 

@@ -68,9 +68,7 @@ class Store:
         return self._session.exec(select(RentalRow).where(col(RentalRow.due_at) < chain_time)).all()
 
     def rentals_to_bill(self, ended: Iterable[str]) -> Sequence[RentalRow]:
-        """Return the paid out rentals in these states that have no bill and whose
-        transactions are all final.
-        """
+        """Return the paid out rentals in these states that have no bill and only final transactions."""
         moving = select(TransactionRow.rental_id).where(
             col(TransactionRow.status).in_(IN_FLIGHT), col(TransactionRow.rental_id).is_not(None)
         )
@@ -184,8 +182,9 @@ class Store:
         return self._session.exec(statement.order_by(col(TransactionRow.id)).limit(limit)).all()
 
     def unsettled(self, *, mined_nonce: int) -> Sequence[TransactionRow]:
-        """Return the intents to look after, in order of nonce: those not final, and those
-        that the chain forgot.
+        """Return the intents to look after, in order of nonce.
+
+        They are those not final, and those that the chain forgot.
         """
         waiting = col(TransactionRow.status).in_(PENDING)
         statement = select(TransactionRow).where(or_(waiting, col(TransactionRow.nonce) >= mined_nonce))
@@ -259,8 +258,9 @@ class Store:
         return self._session.exec(statement).all()
 
     def hold_lease(self, name: str, *, holder: str, seconds: int) -> bool:
-        """Return whether ``holder`` has the lease from now for this long: it had it, or
-        nobody has it any more.
+        """Return whether ``holder`` has the lease from now for this long.
+
+        It had it, or nobody has it any more.
         """
         row = self._session.exec(
             select(LeaseRow).where(LeaseRow.name == name).with_for_update()

@@ -24,8 +24,9 @@ def view_of(store: Store, rental_id: str) -> RentalView:
 def rental_view(
     row: RentalRow, transactions: Sequence[TransactionRow], *, refusals: int, countersigned: bool
 ) -> RentalView:
-    """Return a rental as both sides see it. ``funded`` is all that came in: the prepaid
-    price and the deposit.
+    """Return a rental as both sides see it.
+
+    ``funded`` is all that came in: the prepaid price and the deposit.
     """
     signed, reading, ceiling = signed_of(row), reading_of(row), ceiling_of(row)
     agreement = signed.agreement

@@ -1,9 +1,10 @@
-"""Reads the chain's confirmed logs and moves the rentals by them: what the chain says, k blocks deep, is the
-truth about money.
+"""Reads the chain's confirmed logs and moves the rentals by them.
+
+What the chain says, k blocks deep, is the truth about money.
 
 The hash of each block up to which everything was read is kept. Where the chain no longer has it, the chain
-went back behind it:
-what was read after the newest common block is deleted and read again, and the money is derived anew.
+went back behind it: what was read after the newest common block is deleted and read again, and the money is
+derived anew.
 """
 
 from collections import defaultdict
@@ -42,8 +43,9 @@ class Watch:
         self._confirmations = confirmations
 
     def follow(self) -> bool:
-        """Read the next confirmed blocks and return whether there were any. Raises ChainUnreachable; calling
-        again goes on.
+        """Read the next confirmed blocks and return whether there were any.
+
+        Raises ChainUnreachable; calling again goes on.
         """
         common = self._common_block()
         first = self._chain.deployment.block if common is None else common + 1

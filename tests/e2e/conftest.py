@@ -54,7 +54,7 @@ def shared_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marketpl
 
 @pytest.fixture(scope="module")
 def one_stack_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackMarketplace]:
-    """Return a marketplace with a bus and databases of its own; it is stopped after the last test."""
+    """Return a marketplace with a bus and databases of its own, for one module's tests."""
     gateway, chain = free_ports(2)
     with ExitStack() as cleanup:
         settings = StackSettings(

@@ -1,5 +1,6 @@
-"""Both sides of a rental driven by hand, so that a test can have them misbehave: their keys, their lines to
-the broker, and what each may sign. The marketplace between them is the real one.
+"""Both sides of a rental driven by hand, so that a test can have them misbehave.
+
+Their keys, their lines to the broker, and what each may sign. The marketplace between them is the real one.
 """
 
 import asyncio
@@ -74,8 +75,9 @@ async def until(look: Callable[[], Awaitable[Found | None]], what: str) -> Found
 
 
 def holdings(door: Chain, people: Mapping[str, bytes]) -> dict[str, int]:
-    """Return what each has, tokens and credit, and what the escrow holds beyond its credits: all the money
-    there is between them.
+    """Return what each has, tokens and credit, and what the escrow holds beyond its credits.
+
+    It is all the money there is between them.
     """
     wallets = {name: door.wallet(address) for name, address in people.items()}
     owed = sum(wallet.credit for wallet in wallets.values())

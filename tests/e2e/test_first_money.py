@@ -1,5 +1,6 @@
-"""The shortest way a machine's work becomes money: a real chain, the real contracts, two keys, and no service
-at all.
+"""The shortest way a machine's work becomes money.
+
+A real chain, the real contracts, two keys, and no service at all.
 """
 
 import pytest

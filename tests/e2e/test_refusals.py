@@ -1,5 +1,6 @@
-"""A device that does not keep to the rules, on a real marketplace: what it says is refused with the reason,
-and nothing is ever paid for it.
+"""A device that does not keep to the rules, on a real marketplace.
+
+What it says is refused with the reason, and nothing is ever paid for it.
 """
 
 import asyncio

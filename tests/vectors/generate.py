@@ -2,8 +2,8 @@
 
     python -m tests.vectors.generate [--check]
 
-Everything is fixed: the domain, the keys (which hold no money anywhere), the times. README.md says how to
-use the files in another language.
+Everything is fixed: the domain, the keys (which hold no money anywhere), the times. README.md says how to use
+the files in another language.
 """
 
 import json

@@ -29,8 +29,9 @@ METER = a_p256_key("meter")
 
 
 def vectors() -> dict[str, Any]:
-    """Return a rental whose meter is a P-256 key: every document with its hash, every signature with its
-    digest.
+    """Return a rental whose meter is a P-256 key.
+
+    Every document with its hash, every signature with its digest.
     """
     listing = a_listing(meter_key=METER)
     request = a_request(listing=listing)

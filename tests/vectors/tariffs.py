@@ -1,5 +1,6 @@
-"""Tariffs, and what they make of counters: rounding at exactly a half, all six components, the widest
-counters.
+"""Tariffs, and what they make of counters.
+
+Rounding at exactly a half, all six components, the widest counters.
 """
 
 from typing import Any

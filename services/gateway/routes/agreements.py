@@ -16,8 +16,9 @@ routes = APIBlueprint(
 
 @routes.post("/agreements", operation_id="sign_agreement", responses={200: QuoteView})
 def sign_agreement(body: AgreementSignature) -> Any:
-    """Add one side's signature over the agreement that the session's last offer makes; with both there is a
-    rental.
+    """Add one side's signature over the agreement that the session's last offer makes.
+
+    With both there is a rental.
     """
     return call("negotiation", "sign_agreement", wire(body))
 

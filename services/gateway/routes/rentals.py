@@ -1,5 +1,6 @@
-"""Rentals: state and money, live; what the renter and the owner send in; what was accepted and what was
-refused.
+"""Rentals: state and money, live; what was accepted and what was refused.
+
+And what the renter and the owner send in.
 """
 
 from typing import Any
@@ -69,8 +70,9 @@ def fund_rental(path: RentalPath, body: Funding) -> Any:
 
 @routes.post("/rentals/<rental_id>/ceilings", operation_id="submit_ceiling", responses={200: SignedCeiling})
 def submit_ceiling(path: RentalPath, body: SignedCeiling) -> Any:
-    """Raise what may be claimed, by the renter's session key; it is carried down to the device. Returns the
-    one that counts.
+    """Raise what may be claimed, by the renter's session key; it is carried down to the device.
+
+    Returns the one that counts.
     """
     return call("metering", "submit_ceiling", wire(path)["rental_id"], wire(body))
 
@@ -89,8 +91,9 @@ def get_readings(path: RentalPath, query: ReadingsQuery) -> Any:
 
 @routes.get("/rentals/<rental_id>/refusals", operation_id="get_refusals", responses={200: Refusals})
 def get_refusals(path: RentalPath) -> Any:
-    """Return what did not count and why, from metering (signatures, numbers, counters) and settlement
-    (amounts).
+    """Return what did not count and why.
+
+    Metering tells of signatures, numbers and counters, settlement of amounts.
     """
     rental_id = wire(path)["rental_id"]
     refusals = [*call("metering", "get_refusals", rental_id), *call("settlement", "get_refusals", rental_id)]

@@ -1,5 +1,6 @@
-"""What the pages show, asked from the services and put in words. A service that does not answer leaves its
-part empty, not the page.
+"""What the pages show, asked from the services and put in words.
+
+A service that does not answer leaves its part empty, not the page.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,8 +53,9 @@ def home_scene(here: Neighbours) -> HomeScene:
 
 
 def rental_scene(here: Neighbours, rental_id: str) -> RentalScene:
-    """Return one rental with its last readings and its refusals. Raises NotFound, and whatever keeps
-    settlement from answering.
+    """Return one rental with its last readings and its refusals.
+
+    Raises NotFound, and whatever keeps settlement from answering.
     """
     rental = RentalView.model_validate(here.call("settlement", "get_rental", rental_id), strict=False)
     token = token_of(here)

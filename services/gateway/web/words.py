@@ -43,8 +43,9 @@ def price_words(tariff: Tariff, token: Token) -> list[str]:
 
 
 def all_in_words(tariff: Tariff, token: Token, *, deposit: int, longest_seconds: int) -> str:
-    """Return the worst case of an hour, or of the longest rental where that is shorter, and the deposit
-    that comes back.
+    """Return the worst case of an hour and the deposit that comes back.
+
+    Where the longest rental is shorter than an hour, its worst case.
     """
     seconds = min(HOUR_SECONDS, longest_seconds)
     worst, held = (format_amount(amount, token) for amount in (worst_case(tariff, seconds), deposit))

@@ -1,3 +1,4 @@
-"""The one door to the chain: what is asked of a node, what is sent to the contracts, and what their answers
-mean.
+"""The one door to the chain.
+
+What is asked of a node, what is sent to the contracts, and what their answers mean.
 """

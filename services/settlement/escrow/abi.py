@@ -20,8 +20,9 @@ WORD = 32
 
 @dataclass(frozen=True)
 class Signature:
-    """An error or event of a contract: its name, and its arguments' names, types and whether they are
-    indexed.
+    """An error or event of a contract.
+
+    Its name, and its arguments' names, types and whether they are indexed.
     """
 
     name: str

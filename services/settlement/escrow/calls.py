@@ -41,8 +41,9 @@ class Calls:
         )
 
     def claim(self, agreement: Agreement, reading: SignedReading, ceiling: SignedCeiling) -> Call:
-        """Claim with the meter's and the renter's agent's signatures; the owner's part is pushed where it is
-        an address.
+        """Claim with the meter's and the renter's agent's signatures.
+
+        The owner's part is pushed where it is an address.
         """
         return self._escrow("claim", claim_row(agreement, reading, ceiling), payee_of(agreement.pay.owner))
 

@@ -1,6 +1,4 @@
-"""The chain as settlement sees it: the contracts' state, their logs, and the relayer's
-signed transactions.
-"""
+"""The chain as settlement sees it: the contracts' state, their logs, the relayer's signed transactions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -144,7 +142,10 @@ class Chain:
         return SignedTransaction(raw=raw, hash=keccak256(raw))
 
     def broadcast(self, raw: bytes) -> None:
-        """Hand a signed transaction to the node. Raises NodeRefused, ChainUnreachable."""
+        """Hand a signed transaction to the node.
+
+        Raises NodeRefused, ChainUnreachable (it may have arrived).
+        """
         self._node.broadcast(raw)
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:

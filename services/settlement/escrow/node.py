@@ -1,5 +1,6 @@
-"""A chain's node, asked over JSON-RPC: every call has a timeout, and three things may go wrong, each its own
-error.
+"""A chain's node, asked over JSON-RPC.
+
+Every call has a timeout, and three things may go wrong, each its own error.
 
 ChainUnreachable: no answer; what was asked may or may not have been done. Reverted: a contract said no.
 NodeRefused: the node said no.
@@ -119,8 +120,9 @@ class Node:
         return _number(self._ask("eth_estimateGas", _transaction(call, sender), "latest"))
 
     def broadcast(self, raw: bytes) -> None:
-        """Hand a signed transaction to the node. Raises NodeRefused, ChainUnreachable (it
-        may have arrived).
+        """Hand a signed transaction to the node.
+
+        Raises NodeRefused, ChainUnreachable (it may have arrived).
         """
         self._ask("eth_sendRawTransaction", _hex(raw))
 

@@ -1,9 +1,9 @@
-"""A marketplace in one object: the HTTP contract, the chain's answers and the ingest that agents need, over a
-real broker.
+"""A marketplace in one object.
+
+The HTTP contract, the chain's answers and the ingest that agents need, over a real broker.
 
 It keeps the rules that agents depend on (turns, signatures, contiguous durable readings, two halves of a
-close) and lets a
-test break its line: lose, repeat, refuse. The whole marketplace itself runs in tests/e2e.
+close) and lets a test break its line: lose, repeat, refuse. The whole marketplace itself runs in tests/e2e.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""Whole rentals between the two agents, over a real broker: the rented machine, losses on the way, crashes on
-both sides.
+"""Whole rentals between the two agents, over a real broker.
+
+The rented machine, losses on the way, crashes on both sides.
 """
 
 import asyncio

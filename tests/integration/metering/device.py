@@ -1,5 +1,6 @@
-"""A device on the line: it publishes readings, hears what comes back, and sends again what is not
-acknowledged.
+"""A device on the line.
+
+It publishes readings, hears what comes back, and sends again what is not acknowledged.
 """
 
 import asyncio

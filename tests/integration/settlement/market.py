@@ -90,8 +90,9 @@ class Market:
         return SignedBill.model_validate(self.call("get_bill", to_hex(signed.rental_id)))
 
     def wait_for_state(self, signed: SignedAgreement, state: State) -> None:
-        """Wait until everybody was told that the rental is in this state, mining blocks meanwhile as a live
-        chain does.
+        """Wait until everybody was told that the rental is in this state.
+
+        Blocks are mined meanwhile, as on a live chain.
         """
         self.wait_until(lambda: state in self.states(signed))
 

@@ -1,5 +1,6 @@
-"""Somebody vanishes: by the escrow's deadlines the money comes back by plain calls of a stranger, with no
-service running.
+"""Somebody vanishes: by the escrow's deadlines the money comes back.
+
+Plain calls of a stranger are enough, with no service running.
 """
 
 import pytest

@@ -1,6 +1,4 @@
-"""What settlement relays beside rentals: devices into the registry, test tokens, and
-holders' own transfers.
-"""
+"""What settlement relays beside rentals: new devices, test tokens, and holders' own transfers."""
 
 from typing import Any
 

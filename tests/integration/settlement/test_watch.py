@@ -1,5 +1,6 @@
-"""Reading the chain's logs: money follows what is confirmed, also where the chain goes
-back behind what was read.
+"""Reading the chain's logs: money follows what is confirmed.
+
+Also where the chain goes back behind what was read.
 """
 
 from collections.abc import Iterator

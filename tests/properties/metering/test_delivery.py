@@ -1,5 +1,6 @@
-"""Any message delivered 0 to n times, in any order, gives the same bill: through the real ingest, on a real
-database.
+"""Any message delivered 0 to n times, in any order, gives the same bill.
+
+Through the real ingest, on a real database.
 """
 
 import asyncio
@@ -39,8 +40,9 @@ class Delivery:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> Delivery:
-    """Draw a delivery: everything twice, shuffled within a window, one reading lost and sent again at the
-    end.
+    """Draw a delivery.
+
+    Everything comes twice, shuffled within a window, and one reading is lost and sent again at the end.
     """
     log = LOGS[draw(st.integers(2, LONGEST))]
     lost = draw(st.sampled_from(log))
@@ -74,9 +76,7 @@ def new_books(template: Path) -> Iterator[Books]:
 
 
 def check_same_bill(books: Books, log: Sequence[SignedReading]) -> None:
-    """Assert that what is stored and told is the log itself, once, in order, and that nothing stands
-    refused.
-    """
+    """Assert that what is stored and told is the log itself, once, in order, and nothing stands refused."""
     wires = [signed.model_dump(mode="json") for signed in log]
     assert books.accepted() == wires
     assert books.told() == wires

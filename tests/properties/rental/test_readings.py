@@ -22,8 +22,9 @@ def an_empty_chain() -> ReadingChain:
 
 
 class Receiver:
-    """The least that a receiver does: it offers each message to the chain, and remembers the hash of each
-    number.
+    """The least that a receiver does.
+
+    It offers each message to the chain, and remembers the hash of each number.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
-"""The same random lives on the real contract: it allows exactly what the model allows, and pays exactly what
-the model pays.
+"""The same random lives on the real contract.
+
+It allows exactly what the model allows, and pays exactly what the model pays.
 """
 
 from hypothesis import HealthCheck, Phase, given, settings

@@ -1,6 +1,4 @@
-"""Money in is money out and money held, nothing is paid beyond its bounds, and every
-rental comes to an end.
-"""
+"""Money in is money out and money held, nothing is paid beyond its bounds, and every rental ends."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,5 +1,6 @@
-"""Random lives of a rental: what its parties do, in any order, with time jumping between; some vanish, which
-is doing nothing.
+"""Random lives of a rental: what its parties do, in any order, with time jumping between.
+
+Some vanish, which is doing nothing.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from hireling.rental.terms import Agreement
 
 @dataclass(frozen=True)
 class Step:
-    """Something done ``after`` seconds; amounts are in ten-thousandths of the total, so that any walk fits
-    any rental.
+    """Something done ``after`` seconds.
+
+    Amounts are in ten-thousandths of the total, so that any walk fits any rental.
     """
 
     after: int

@@ -15,8 +15,9 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file's content in one step and wait until the disk holds it; the file is its owner's alone
-    (0600).
+    """Replace the file's content in one step and wait until the disk holds it.
+
+    The file is its owner's alone (0600).
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)

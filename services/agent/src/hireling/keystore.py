@@ -1,9 +1,9 @@
-"""Keys at rest: Web3 Secret Storage files (version 3), which every Ethereum wallet opens, encrypted under one
-passphrase.
+"""Keys at rest: Web3 Secret Storage files (version 3), encrypted under one passphrase.
+
+Every Ethereum wallet opens them.
 
 A P-256 key is stored in the same format with a field ``curve``; the passphrase comes from the environment or
-from a file that only
-its owner may read. Nothing here ever prints or logs a secret.
+from a file that only its owner may read. Nothing here ever prints or logs a secret.
 """
 
 import json
@@ -30,8 +30,9 @@ class KeystoreError(Exception):
 
 
 def passphrase_in(home: Path) -> str:
-    """Return the passphrase kept in ``home``; the first call makes a random one. Raises KeystoreError if
-    others may read it.
+    """Return the passphrase kept in ``home``; the first call makes a random one.
+
+    Raises KeystoreError if others may read it.
     """
     path = make_private_folder(home) / "passphrase"
     if not path.exists():
@@ -90,8 +91,9 @@ class Keystore:
         return _encrypt(self.load(name), passphrase)
 
     def restore(self, name: str, backup: bytes, *, passphrase: str) -> Key:
-        """Take a key out of a backup and keep it under this store's passphrase. Raises KeystoreError when the
-        name is taken.
+        """Take a key out of a backup and keep it under this store's passphrase.
+
+        Raises KeystoreError when the name is taken.
         """
         path = self._path(name)
         if path.exists():

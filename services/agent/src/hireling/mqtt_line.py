@@ -1,5 +1,6 @@
-"""The line to the broker: it reconnects for ever, says when it is up, and never holds anybody up while it is
-down.
+"""The line to the broker.
+
+It reconnects for ever, says when it is up, and never holds anybody up while it is down.
 
 The one door to aiomqtt in the agents. Nothing is queued here: what must arrive is kept by whoever sends it,
 and sent again.

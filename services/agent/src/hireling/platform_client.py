@@ -1,5 +1,6 @@
-"""The marketplace over HTTP: one method per call, timeouts everywhere, retries only where repeating does no
-harm.
+"""The marketplace over HTTP.
+
+One method per call, timeouts everywhere, retries only where repeating does no harm.
 """
 
 import asyncio
@@ -47,8 +48,9 @@ class Page(BaseModel, Generic[Item]):
 
 
 class PlatformClient:
-    """One marketplace. Every method raises PlatformUnreachable, PlatformFault or PlatformRefused (see
-    platform_errors).
+    """One marketplace.
+
+    Every method raises PlatformUnreachable, PlatformFault or PlatformRefused (see platform_errors).
     """
 
     def __init__(self, gateway: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -123,8 +125,9 @@ class PlatformClient:
         return await self._get(f"/v1/quotes/{quote_id}", QuoteView)
 
     async def quote_after(self, known: QuoteView) -> QuoteView:
-        """Wait a few seconds for an offer, a signature or a status beyond what is known; return the session
-        either way.
+        """Wait a few seconds for an offer, a signature or a status beyond what is known.
+
+        Return the session either way.
         """
         query = {
             "after": str(len(known.offers)),

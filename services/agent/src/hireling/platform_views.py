@@ -1,5 +1,6 @@
-"""What the marketplace answers, as far as an agent reads it; fields that a newer marketplace adds are
-ignored.
+"""What the marketplace answers, as far as an agent reads it.
+
+Fields that a newer marketplace adds are ignored.
 """
 
 from datetime import datetime

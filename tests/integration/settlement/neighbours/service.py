@@ -22,8 +22,9 @@ SAYS: dict[str, type[Event]] = {
 
 
 class Neighbours(Service):
-    """Says what listing, negotiation and metering say, answers as metering does, and remembers what
-    settlement said.
+    """Says what listing, negotiation and metering say, and remembers what settlement said.
+
+    It answers as metering does.
     """
 
     name = "metering"

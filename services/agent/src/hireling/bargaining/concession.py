@@ -1,9 +1,9 @@
-"""Time-dependent concession: each side starts far out and gives way a little every round (Faratin, Sierra,
-Jennings 1998).
+"""Time-dependent concession.
+
+Each side starts far out and gives way a little every round (Faratin, Sierra, Jennings 1998).
 
 Pure: terms in, a decision and its reason out. Prices are compared as a percentage of the listed tariff, by
-its weakest component, so
-that nobody can hide a cut in the one rate that matters.
+its weakest component, so that nobody can hide a cut in the one rate that matters.
 """
 
 from dataclasses import dataclass
@@ -40,8 +40,9 @@ Decision = Accept | Counter | Leave
 
 
 def share_of(listed: Tariff, offered: Tariff) -> Fraction:
-    """Return the lowest share of a listed component that the offered tariff still asks; 0 where a component
-    is missing.
+    """Return the lowest share of a listed component that the offered tariff still asks.
+
+    0 where a component is missing.
 
     Only tariffs over the same counters compare; others share nothing.
     """
@@ -66,8 +67,9 @@ def _share(listed: int | Fraction, offered: int | Fraction) -> Fraction:
 
 
 def owner_target_percent(*, floor_percent: int, round_number: int) -> int:
-    """Return what the owner asks in this round, in percent of the listed tariff: 100 at first, the floor in
-    the last round.
+    """Return what the owner asks in this round, in percent of the listed tariff.
+
+    It is 100 at first, and the floor in the last round.
     """
     given_way = Fraction((100 - floor_percent) * min(round_number, LAST_ROUND), LAST_ROUND)
     return 100 - int(given_way)

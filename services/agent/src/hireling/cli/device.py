@@ -108,8 +108,7 @@ def run_device(
     """List a machine and serve whoever rents it, until Ctrl-C.
 
     The machine's key is made on first use and stays in the home folder. A rental in progress survives a crash
-    or a
-    restart of this command: it goes on from its log.
+    or a restart of this command: it goes on from its log.
     """
     outlet = Outlet(as_json=as_json)
     order = Order(
@@ -234,8 +233,9 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
 
 
 async def _reach(platform: PlatformClient, remembered: Path, outlet: Outlet) -> PlatformView:
-    """Return the marketplace's facts, as they were last time where it does not answer: a rental goes on
-    without it. A machine that never met it waits.
+    """Return the marketplace's facts, as they were last time where it does not answer.
+
+    A rental goes on without it. A machine that never met it waits.
     """
     while True:
         try:

@@ -203,8 +203,9 @@ async def _fill(wanted: str, wallet: Wallet, platform: PlatformClient, facts: Pl
 
 
 async def _find(order: Order, platform: PlatformClient) -> ListingView:
-    """Return the wanted machine's listing, waiting a little for one that is just coming
-    online. Raises NoDeal.
+    """Return the wanted machine's listing, waiting a little for one that is just coming online.
+
+    Raises NoDeal.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + FIND_WITHIN_SECONDS

@@ -23,8 +23,9 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a bill offline: every signature, the chain of readings, every price, the sums. Needs no network
-    and no keys.
+    """Check a bill offline: every signature, the chain of readings, every price, the sums.
+
+    Needs no network and no keys.
 
     Exits with 0 when everything holds, 1 with the first thing that does not, 2 when the file is no bill.
     """
@@ -44,8 +45,9 @@ def verify(
 
 
 def read_bill(path: Path) -> SignedBill:
-    """Return the bill in a file. Raises BadInput where there is none, BillInvalid where a
-    value cannot be one.
+    """Return the bill in a file.
+
+    Raises BadInput where there is none, BillInvalid where a value cannot be one.
     """
     try:
         if path.stat().st_size > MOST_BYTES:

@@ -109,8 +109,9 @@ def backup(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a wallet's key to a file, encrypted under a passphrase that you choose. Every Ethereum wallet
-    opens it.
+    """Write a wallet's key to a file, encrypted under a passphrase that you choose.
+
+    Every Ethereum wallet opens it.
     """
     outlet = Outlet(as_json=as_json)
     try:

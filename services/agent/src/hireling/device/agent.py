@@ -1,5 +1,6 @@
-"""The device's agent: it lists the machine, bargains for it, serves one rental at a time, and forgets nothing
-across restarts.
+"""The device's agent.
+
+It lists the machine, bargains for it, serves one rental at a time, and forgets nothing across restarts.
 """
 
 import asyncio

@@ -55,15 +55,17 @@ class EscrowReader:
         return Funding(slot=slot, block=block)
 
     async def slot(self, escrow: bytes, rental_id: bytes, *, block: int | None = None) -> Slot:
-        """Return a rental's slot in a block, or in the newest. Raises ChainUnreachable
-        when no escrow is there.
+        """Return a rental's slot in a block, or in the newest.
+
+        Raises ChainUnreachable when no escrow is there.
         """
         return decode_slot(await self._rpc.read(escrow, RENTALS + rental_id, block=block))
 
 
 def decode_slot(answer: bytes) -> Slot:
-    """Return the slot in an answer of ``rentals(bytes32)``. Raises ChainUnreachable when it is no such
-    answer.
+    """Return the slot in an answer of ``rentals(bytes32)``.
+
+    Raises ChainUnreachable when it is no such answer.
     """
     if len(answer) != 5 * WORD:
         raise ChainUnreachable(

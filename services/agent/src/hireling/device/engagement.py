@@ -1,5 +1,6 @@
-"""One rental in the device's life: from the agreement, through money seen on the chain, unlocking and
-service, to a countersigned bill.
+"""One rental in the device's life, from the agreement to a countersigned bill.
+
+Between them: money seen on the chain, unlocking, and service.
 """
 
 import asyncio
@@ -86,6 +87,7 @@ class Engagement:
 
     async def run(self) -> bool:
         """Carry the rental to its end; return whether it came to a bill (False: never funded, or cancelled).
+
         Raises BillWrong.
         """
         if self._log is None and not await self._wait_for_money():

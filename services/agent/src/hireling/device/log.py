@@ -1,9 +1,9 @@
-"""What a device must never forget of a rental: its terms, every signed reading, the ceilings it served under,
-how far others hold it.
+"""What a device must never forget of a rental.
+
+Its terms, every signed reading, the ceilings it served under, how far others hold it.
 
 One file per rental. A reading is signed, appended with its signature, synced, and only then published; after
-a crash the device
-goes on from the last record and resends the very bytes it had signed.
+a crash the device goes on from the last record and resends the very bytes it had signed.
 """
 
 from collections.abc import Iterator
@@ -151,8 +151,9 @@ class RentalLog:
         )
 
     def append_reading(self, signed: SignedReading, *, position: int) -> LoggedReading:
-        """Keep a signed reading; once this returns it may be published. Raises LogDamaged on a number that
-        does not follow.
+        """Keep a signed reading; once this returns it may be published.
+
+        Raises LogDamaged on a number that does not follow.
         """
         expected = self.last.seq + 1 if self.last else 0
         if signed.reading.seq != expected:
@@ -169,8 +170,9 @@ class RentalLog:
         self.ceiling = ceiling
 
     def note_ack(self, seq: int) -> None:
-        """Note that the platform durably holds everything up to ``seq``; a lower number than before says
-        nothing new.
+        """Note that the platform durably holds everything up to ``seq``.
+
+        A lower number than before says nothing new.
         """
         if self.last is None or not self.acked < seq <= self.last.seq:
             return

@@ -1,5 +1,6 @@
-"""The owner's agent at the table: the listed price first, then concessions down to the owner's floor, then a
-signature.
+"""The owner's agent at the table.
+
+The listed price first, then concessions down to the owner's floor, then a signature.
 """
 
 import secrets
@@ -28,8 +29,9 @@ OWNER_ROUND = 0  # even rounds are the owner's
 
 
 class Negotiator:
-    """Answers quotes whose turn is the owner's. Every answer follows from the session alone, so answering
-    twice does no harm.
+    """Answers quotes whose turn is the owner's.
+
+    Every answer follows from the session alone, so answering twice does no harm.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Negotiator:
         self._floor_percent = floor_percent
 
     async def answer(self, quote: QuoteView) -> None:
-        """Make the owner's next move in a session. Raises PlatformError; what the rules forbid is announced
-        and left alone.
+        """Make the owner's next move in a session.
+
+        Raises PlatformError; what the rules forbid is announced and left alone.
         """
         try:
             await self._answer(quote)

@@ -55,8 +55,9 @@ class Parties:
 
 
 def tariff_of(facts: Facts, wishes: Wishes, token: Token) -> Tariff:
-    """Return the tariff: a flat fee and a price per unit of use. Raises BadInput for an amount the token
-    cannot express.
+    """Return the tariff: a flat fee and a price per unit of use.
+
+    Raises BadInput for an amount the token cannot express.
     """
     pricing = facts.pricing
     per_unit = _amount(wishes.price or pricing.default, token, "price")
@@ -98,8 +99,9 @@ def listing_of(
 
 
 def thing_description(facts: Facts, device: bytes) -> dict[str, Any]:
-    """Return the machine's W3C WoT Thing Description (1.1): its counters as properties, observed on the
-    readings' topic.
+    """Return the machine's W3C WoT Thing Description (1.1).
+
+    Its counters as properties, observed on the readings' topic.
     """
     topic = topic_of(device, "readings")
     properties = {

@@ -1,5 +1,6 @@
-"""The machine's presence at the marketplace: it proves its keys, lists itself, and gives a sign of life every
-few seconds.
+"""The machine's presence at the marketplace.
+
+It proves its keys, lists itself, and gives a sign of life every few seconds.
 """
 
 import secrets

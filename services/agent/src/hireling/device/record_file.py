@@ -1,10 +1,9 @@
 """An append-only file of records: one a line, each with a checksum, on the disk before anyone hears of it.
 
 A line is ``<crc32, 8 hex digits> <JSON object>\\n``. A power cut can tear the last line: it was then never
-synced, so nobody has
-seen it, and it is cut. Anything else that does not check means that the disk or a person changed what may
-already have been
-published; then the file is refused, because going on could sign the same number twice.
+synced, so nobody has seen it, and it is cut. Anything else that does not check means that the disk or a
+person changed what may already have been published; then the file is refused, because going on could sign the
+same number twice.
 """
 
 import json

@@ -52,8 +52,9 @@ class RentalSession:
         self._last_contact = self._clock.now()
 
     def take_ceiling(self, signed: SignedCeiling) -> None:
-        """Serve under this ceiling from now on, once the disk holds it; one that allows no more changes
-        nothing.
+        """Serve under this ceiling from now on, once the disk holds it.
+
+        One that allows no more changes nothing.
 
         Raises CeilingRefused or SignatureMismatch when it is for another rental or signed by another key.
         """

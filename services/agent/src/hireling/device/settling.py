@@ -1,5 +1,6 @@
-"""After the last reading: the owner's agent signs the close, waits for the bill, checks it against the
-device's log, countersigns.
+"""After the last reading.
+
+The owner's agent signs the close, waits for the bill, checks it against the device's log, countersigns.
 """
 
 import asyncio
@@ -27,8 +28,9 @@ class BillWrong(Exception):
 
 
 class Settling:
-    """Tries until the marketplace has what it needs; a marketplace that stays away leaves the chain's own
-    deadlines.
+    """Tries until the marketplace has what it needs.
+
+    A marketplace that stays away leaves the chain's own deadlines.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class Settling:
             try:
                 await self._platform.submit_close(close, by="owner", signature=signature)
             except PlatformRefused as error:
-                # Perhaps settled without it (claims and deadlines), or the last readings
-                # are still on their way.
+                # Perhaps settled without it (claims and deadlines), or the last readings are still on their
+                # way.
                 if await self._has_bill(log):
                     return
                 self._announce("close_refused", rental_id=_id(log), code=error.code, detail=str(error))
@@ -68,8 +70,9 @@ class Settling:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def settle(self, log: RentalLog) -> SignedBill | None:
-        """Wait for the bill, check it, countersign it and keep it; None when the rental was cancelled. Raises
-        BillWrong.
+        """Wait for the bill, check it, countersign it and keep it; None when the rental was cancelled.
+
+        Raises BillWrong.
         """
         bill = await self._wait_for_bill(log)
         if bill is None:

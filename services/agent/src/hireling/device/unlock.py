@@ -1,5 +1,6 @@
-"""Challenge and response: the device lets in, offline and without a clock, whoever holds the agreement's
-session key.
+"""Challenge and response.
+
+The device lets in, offline and without a clock, whoever holds the agreement's session key.
 """
 
 import secrets
@@ -57,8 +58,9 @@ class UnlockGate:
         return Challenge(rental_id=self._agreement.rental_id, action=action, nonce=nonce)
 
     def check(self, answer: Answer) -> UnlockAction:
-        """Return what the answer proves the renter wants. Raises UnlockRefused; the nonce is used up either
-        way.
+        """Return what the answer proves the renter wants.
+
+        Raises UnlockRefused; the nonce is used up either way.
         """
         action = self._open.pop(answer.nonce, None)
         if action is None:

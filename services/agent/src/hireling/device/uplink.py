@@ -1,5 +1,6 @@
-"""Readings on their way to the platform: from the log to the broker, again and again, until they are durable
-there.
+"""Readings on their way to the platform.
+
+They go from the log to the broker, again and again, until they are durable there.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ ANNOUNCED_EVERY = 25  # acknowledgements come many a second; people need not see
 
 
 class Uplink:
-    """Sends one rental's readings; whatever is unacknowledged after a reconnection or a silence is sent
-    again, byte for byte.
+    """Sends one rental's readings.
+
+    Whatever is unacknowledged after a reconnection or a silence is sent again, byte for byte.
     """
 
     def __init__(self, log: RentalLog, *, line: MqttLine, topic: str, announce: Announce) -> None:

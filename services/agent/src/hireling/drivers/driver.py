@@ -1,8 +1,7 @@
 """What a driver is: the one interface between a real machine and the agent that rents it out.
 
 A driver measures; it never prices, signs or talks to the network. Counters start at zero for every rental,
-only grow, and are
-whole numbers in the unit their name ends with.
+only grow, and are whole numbers in the unit their name ends with.
 """
 
 from collections.abc import AsyncGenerator
@@ -17,8 +16,9 @@ class DriverFailed(Exception):
 
 
 class BadInput(Exception):
-    """What the owner gave the driver (a file, a column, a number) does not work; the message says what to
-    change.
+    """What the owner gave the driver (a file, a column, a number) does not work.
+
+    The message says what to change.
     """
 
 
@@ -34,8 +34,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a rental had come when the agent stopped: the counters and the position of its last signed
-    reading.
+    """How far a rental had come when the agent stopped.
+
+    The counters and the position of its last signed reading.
     """
 
     counters: tuple[int, ...]
@@ -44,8 +45,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Pricing:
-    """How the machine's price is said: an amount of money per ``per`` units of ``counter``, spoken of as one
-    ``unit``.
+    """How the machine's price is said.
+
+    It is an amount of money per ``per`` units of ``counter``, spoken of as one ``unit``.
     """
 
     counter: str
@@ -89,14 +91,16 @@ class Driver(Protocol):
         ...
 
     async def begin(self, progress: Progress) -> None:
-        """Make the machine ready, at zero or where it stopped. It moves with the first sample. Raises
-        DriverFailed.
+        """Make the machine ready, at zero or where it stopped.
+
+        It moves with the first sample. Raises DriverFailed.
         """
         ...
 
     def samples(self) -> AsyncGenerator[Sample, None]:
-        """Return samples at the driver's pace until the work is done. Raises DriverFailed when the machine
-        breaks.
+        """Return samples at the driver's pace until the work is done.
+
+        Raises DriverFailed when the machine breaks.
         """
         ...
 

@@ -1,9 +1,8 @@
 """Record a power trace of this computer: ``python -m hireling.drivers.record OUT.csv --seconds 90``.
 
 Where the processor counts its own energy (Linux powercap, "RAPL"), that is what is recorded. Elsewhere, in
-most virtual machines, the
-load is measured and turned into watts by a stated model: ``idle + busy_cores * per_core``. The column
-``source`` says which.
+most virtual machines, the load is measured and turned into watts by a stated model: ``idle + busy_cores *
+per_core``. The column ``source`` says which.
 """
 
 import argparse
@@ -27,8 +26,9 @@ Meter = Callable[[Fraction], Fraction]
 
 
 def rapl_meter() -> Meter:
-    """Return a function that gives the processor's mean power in watts since its last call, from its own
-    energy counter.
+    """Return a function that gives the processor's mean power in watts since its last call.
+
+    It reads the processor's own energy counter.
     """
     wraps_at = int(RAPL_RANGE.read_text())
     state = {"uj": int(RAPL.read_text())}
@@ -41,8 +41,9 @@ def rapl_meter() -> Meter:
 
 
 def load_meter(stat: Path = Path("/proc/stat")) -> Meter:
-    """Return a function that gives the modelled power in watts since its last call, from the processor's busy
-    time.
+    """Return a function that gives the modelled power in watts since its last call.
+
+    It follows from the processor's busy time.
     """
     state = {"busy": _busy_ticks(stat)}
     ticks_per_second = os.sysconf("SC_CLK_TCK")

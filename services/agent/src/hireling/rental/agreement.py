@@ -16,8 +16,9 @@ __all__ = [
 
 
 class SignedAgreement(Document):
-    """A rental, as both sides signed it: by the owner or its agent, and by the renter itself, whose money it
-    locks.
+    """A rental, as both sides signed it.
+
+    The owner or its agent signed, and the renter itself, whose money it locks.
     """
 
     domain: Domain
@@ -37,8 +38,9 @@ class SignedAgreement(Document):
         check_openable(self.agreement, now)
 
     def check_signed(self) -> None:
-        """Raise a RentalError unless both sides signed it, its offer makes it, and it is within the limits
-        that need no clock.
+        """Raise a RentalError unless both sides signed it, its offer makes it, and it is within the limits.
+
+        Only limits that need no clock are looked at.
         """
         if self.offer.domain != self.domain:
             raise AgreementRefused("wrong_domain", f"the offer is for chain {self.offer.chain_id}")

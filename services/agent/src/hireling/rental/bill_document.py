@@ -122,8 +122,9 @@ def make_bill(
     close: SignedClose | None = None,
     funded_bps: int = BPS,
 ) -> Bill:
-    """Return the bill over all of a rental's readings, in order, when the escrow took ``total`` base units
-    for use.
+    """Return the bill over all of a rental's readings, in order.
+
+    ``total`` is what the escrow took for use, in base units.
 
     ``ceiling`` is the last one that was signed. Raises Malformed if more was taken than was funded.
     """

@@ -1,5 +1,6 @@
-"""Ceilings: what the renter's session key lets the owner claim, signed a block of use ahead of what it
-acknowledged.
+"""Ceilings: what the renter's session key lets the owner claim.
+
+Each is signed a block of use ahead of what it acknowledges.
 """
 
 from hireling.rental.errors import CeilingRefused
@@ -12,8 +13,9 @@ NOTHING_ACKNOWLEDGED = bytes(32)
 
 
 class Ceiling(TypedData):
-    """The renter's word: at most ``max_claimable`` so far, of which ``ack_amount`` is agreed. Both
-    cumulative, in base units.
+    """The renter's word: at most ``max_claimable`` so far, of which ``ack_amount`` is agreed.
+
+    Both cumulative, in base units.
 
     ``ack_reading`` is the hash of the acknowledged reading, zero for none.
     """
@@ -31,8 +33,9 @@ class SignedCeiling(Document):
     signature: HexBytes
 
     def check(self, domain: Domain, agreement: Agreement) -> None:
-        """Raise CeilingRefused unless it is within the agreement, SignatureMismatch unless the renter's agent
-        signed it.
+        """Raise CeilingRefused unless it is within the agreement.
+
+        Raises SignatureMismatch unless the renter's agent signed it.
         """
         ceiling = self.ceiling
         if ceiling.rental_id != digest(domain, agreement):
@@ -79,8 +82,9 @@ def next_ceiling(agreement: Agreement, reading: Reading) -> Ceiling:
 
 
 def allowed(agreement: Agreement, ceiling: Ceiling | None, prepaid: int) -> int:
-    """Return up to which cumulative amount the device may serve: the least of ceiling, acknowledged + one
-    block, and prepaid.
+    """Return up to which cumulative amount the device may serve.
+
+    The least of ceiling, acknowledged + one block, and prepaid.
     """
     if ceiling is None:
         return 0

@@ -1,5 +1,6 @@
-"""The short signed words between the parties and the contracts: how a rental is funded, unlocked, ended and
-disputed.
+"""The short signed words between the parties and the contracts.
+
+How a rental is funded, unlocked, ended and disputed.
 """
 
 from enum import IntEnum
@@ -33,8 +34,9 @@ class UnlockAction(IntEnum):
 
 
 class Close(TypedData):
-    """Both sides' word on how a rental ends: ``use`` is the cumulative gross price, ``damage`` the deposit's
-    part for the owner.
+    """Both sides' word on how a rental ends.
+
+    ``use`` is the cumulative gross price, ``damage`` the deposit's part for the owner.
     """
 
     rental_id: Bytes32

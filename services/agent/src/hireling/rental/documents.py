@@ -1,5 +1,6 @@
-"""JSON documents as one sequence of bytes (RFC 8785), and their hash: what a signature over a document
-covers.
+"""JSON documents as one sequence of bytes (RFC 8785), and their hash.
+
+What a signature over a document covers.
 """
 
 import json
@@ -18,8 +19,9 @@ DEEPEST = 64
 
 
 def canonical_json(document: BaseModel | Mapping[str, Any]) -> bytes:
-    """Return the RFC 8785 bytes of a model or mapping of strings, integers, booleans, null, lists and
-    mappings.
+    """Return the RFC 8785 bytes of a model or mapping.
+
+    It may hold strings, integers, booleans, null, lists and mappings.
 
     Raises Malformed on a float (two languages print them differently), on an integer JSON cannot carry, on
     broken Unicode.

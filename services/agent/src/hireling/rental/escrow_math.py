@@ -64,8 +64,9 @@ class Payout:
 
 @dataclass(frozen=True)
 class Move:
-    """A call's effect: the slot after it, what it pays out of the pot and the owner's bond, and what it takes
-    in.
+    """A call's effect.
+
+    The slot after it, what it pays out of the pot and the owner's bond, and what it takes in.
     """
 
     slot: Slot
@@ -211,8 +212,9 @@ def dispute(agreement: Agreement, slot: Slot, *, now: int) -> Move:
 
 
 def close(agreement: Agreement, slot: Slot, *, use: int, damage: int) -> Move:
-    """Close by both signatures: the cumulative ``use`` and the ``damage`` to the owner, the rest to the
-    renter.
+    """Close by both signatures.
+
+    The cumulative ``use`` and the ``damage`` to the owner, the rest to the renter.
     """
     _require(slot.has(Status.OPEN), "not_open", "the rental is not open")
     funded = prepaid(agreement, slot.funded_bps)
@@ -229,8 +231,9 @@ def close(agreement: Agreement, slot: Slot, *, use: int, damage: int) -> Move:
 
 
 def settle(agreement: Agreement, slot: Slot, *, now: int) -> Move:
-    """Settle by the deadlines alone, as anyone may: the final settlement where it is due, else the early
-    part.
+    """Settle by the deadlines alone, as anyone may.
+
+    The final settlement where it is due, else the early part.
     """
     _require(slot.has(Status.OPEN), "not_open", "the rental is not open")
     _require(now > slot.claim_by, "too_early", f"it is {now}, claims end at {slot.claim_by}")
@@ -245,8 +248,9 @@ def settle(agreement: Agreement, slot: Slot, *, now: int) -> Move:
 
 
 def rule(agreement: Agreement, slot: Slot, *, use: int, damage: int, now: int) -> Move:
-    """Rule, once: ``use`` of the tail and ``damage`` of the deposit to the owner; who loses wholly loses the
-    bond.
+    """Rule, once: ``use`` of the tail and ``damage`` of the deposit to the owner.
+
+    Who loses wholly loses the bond.
     """
     disputed, damaged, tail, stake = slot.disputed, slot.has(Status.DAMAGE), slot.due_tail, bond(agreement)
     _require(slot.has(Status.OPEN) and (damaged or disputed), "not_contested", "there is nothing to rule on")

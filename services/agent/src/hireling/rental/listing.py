@@ -36,8 +36,9 @@ class Place(Document):
 
 
 class ListingDocument(Document):
-    """What a device offers to anyone. ``thing`` is a W3C WoT Thing Description; spans in seconds, amounts in
-    base units.
+    """What a device offers to anyone.
+
+    ``thing`` is a W3C WoT Thing Description; spans in seconds, amounts in base units.
 
     ``time_factor`` is how many times faster than real time the meter's counters run (1, but for a replayed
     trace); ``ceiling_seconds`` is how far ahead the renter signs, ``grace`` how long the device waits

@@ -26,8 +26,9 @@ from hireling.rental.typed_data import (
 
 
 class MandateLimits(Document):
-    """The bounds of a mandate. Amounts in base units, price and deposit together; windows in seconds; an
-    empty list allows all.
+    """The bounds of a mandate.
+
+    Amounts in base units, price and deposit together; windows in seconds; an empty list allows all.
 
     ``price_floor_percent`` is an owner's: the least of the listed price its agent may go down to. At
     ``approval_above`` (None: never) a person has to agree.
@@ -48,8 +49,9 @@ class MandateLimits(Document):
 
 
 class Mandate(TypedData):
-    """What the principal signs: the agent, the hash of its limits, the last second it holds, and the id to
-    revoke it by.
+    """What the principal signs.
+
+    The agent, the hash of its limits, the last second it holds, and the id to revoke it by.
     """
 
     agent: KeyBytes
@@ -67,8 +69,9 @@ class SignedMandate(Document):
     signature: HexBytes
 
     def check(self, domain: Domain, now: datetime) -> None:
-        """Raise MandateExceeded once it has expired or if the limits are others, SignatureMismatch unless the
-        principal signed it.
+        """Raise MandateExceeded once it has expired or if the limits are others.
+
+        Raises SignatureMismatch unless the principal signed it.
         """
         if now.timestamp() > self.mandate.valid_until:
             raise MandateExceeded("expired", f"the mandate held until {self.mandate.valid_until}")

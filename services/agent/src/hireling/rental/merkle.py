@@ -44,8 +44,9 @@ def verify(root: bytes, value: bytes, proof: Sequence[bytes]) -> bool:
 
 
 def _tree(values: Sequence[bytes]) -> list[bytes]:
-    """Return all nodes: the root first, the children of node i at 2i + 1 and 2i + 2, sorted leaves from the
-    end.
+    """Return all nodes.
+
+    The root first, the children of node i at 2i + 1 and 2i + 2, sorted leaves from the end.
     """
     if not values:
         raise Malformed("no_leaves", "a tree needs at least one leaf")

@@ -22,8 +22,9 @@ class Token(Document):
 
 
 def fee_of(amount: int, bps: int) -> int:
-    """Return the fee on a cumulative ``amount`` in base units, ``bps`` ten-thousandths of it, rounded down as
-    the escrow does.
+    """Return the fee on a cumulative ``amount`` in base units, rounded down as the escrow does.
+
+    ``bps`` are ten-thousandths.
     """
     return amount * bps // BPS
 
@@ -56,8 +57,9 @@ def format_amount(amount: int, token: Token) -> str:
 
 
 def parse_amount(text: str, token: Token) -> int:
-    """Return the base units of ``12.5`` or ``12.5 tUSD``. Raises Malformed for anything that is not exactly
-    representable.
+    """Return the base units of ``12.5`` or ``12.5 tUSD``.
+
+    Raises Malformed for anything that is not exactly representable.
     """
     number = text.strip().removesuffix(token.symbol).strip()
     match = re.fullmatch(r"([0-9]{1,60})(?:\.([0-9]{1,60}))?", number, re.ASCII)

@@ -56,8 +56,9 @@ NEGOTIABLE = frozenset(
 
 
 class Offer(Document):
-    """All terms of a rental, as one side proposes them. Even rounds are the owner's agent's, odd ones the
-    renter's agent's.
+    """All terms of a rental, as one side proposes them.
+
+    Even rounds are the owner's agent's, odd ones the renter's agent's.
 
     ``previous`` is the hash of the offer answered, or of the QuoteRequest for round 0. Amounts in base units,
     gross: fee and tax inside; times in Unix seconds, spans in seconds.
@@ -135,8 +136,9 @@ class SignedOffer(Document):
         return document_hash(self.offer)
 
     def check(self, domain: Domain) -> None:
-        """Raise OfferRefused for terms that contradict themselves or another domain, SignatureMismatch for
-        another signer.
+        """Raise OfferRefused for terms that contradict themselves or another domain.
+
+        Raises SignatureMismatch for another signer.
         """
         if self.offer.domain != domain:
             raise OfferRefused(
@@ -169,8 +171,9 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
     salt: bytes,
     quote_id: str,
 ) -> Offer:
-    """Return round 0: the listed terms for what was asked. Raises OfferRefused if the listing does not cover
-    the request.
+    """Return round 0: the listed terms for what was asked.
+
+    Raises OfferRefused if the listing does not cover the request.
 
     The rental has ``seconds`` even when it is funded at the last moment; ``salt`` is 32 bytes of which at
     least 16 are random.
@@ -202,8 +205,9 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
 
 
 def counter(offer: Offer, *, tariff: Tariff, now: datetime) -> Offer:
-    """Return the answer to ``offer`` with another tariff. Raises OfferRefused past the last round or for
-    other counters.
+    """Return the answer to ``offer`` with another tariff.
+
+    Raises OfferRefused past the last round or for other counters.
     """
     if offer.round >= LAST_ROUND:
         raise OfferRefused("too_many_rounds", f"round {offer.round} is the last of {LAST_ROUND}")
@@ -227,9 +231,7 @@ def check_amounts(offer: Offer) -> None:
 
 
 def check_sequence(request: QuoteRequest, offers: Sequence[Offer]) -> None:
-    """Raise OfferRefused unless the offers answer the request and each other, in turn, changing the price
-    only.
-    """
+    """Raise OfferRefused unless the offers answer the request and each other, changing the price only."""
     previous = document_hash(request)
     for number, offer in enumerate(offers):
         if offer.round != number or number > LAST_ROUND:

@@ -34,8 +34,9 @@ class PlatformTerms(Document):
 
 
 class QuoteRequest(Document):
-    """A renter's question: this device, under this listing, for so many seconds from ``start_at`` (Unix
-    seconds).
+    """A renter's question: what does this device cost, under this listing, for so many seconds?
+
+    ``start_at`` is in Unix seconds.
 
     ``budget`` caps the price in base units, the deposit apart; None for no cap.
     """

@@ -64,8 +64,9 @@ class Sample(TypedData):
 
 
 class Reading(TypedData):
-    """One reading. ``amount_due`` is the price of the counters so far, in base units; after ``last`` there is
-    nothing.
+    """One reading.
+
+    ``amount_due`` is the price of the counters so far, in base units; after ``last`` there is nothing.
     """
 
     rental_id: Bytes32
@@ -84,8 +85,9 @@ class SignedReading(Document):
 
 
 def reading_hash(reading: Reading) -> bytes:
-    """Return the reading's hashStruct: what the next one names as ``previous``, and what a ceiling
-    acknowledges.
+    """Return the reading's hashStruct.
+
+    What the next one names as ``previous``, and what a ceiling acknowledges.
     """
     return hash_struct(reading)
 
@@ -98,8 +100,9 @@ def sign_reading(key: Signer, domain: Domain, reading: Reading) -> SignedReading
 
 @dataclass(frozen=True)
 class ReadingChain:
-    """The accepted readings of one rental, remembered by their head. ``accept`` returns the longer chain or
-    refuses.
+    """The accepted readings of one rental, remembered by their head.
+
+    ``accept`` returns the longer chain or refuses.
     """
 
     rental_id: bytes
@@ -126,8 +129,9 @@ class ReadingChain:
         return cls(rental_id=rental_id, meter=meter, domain=domain, head_hash=head, last=last)
 
     def accept(self, signed: SignedReading, *, known_hash: bytes | None = None) -> "ReadingChain":
-        """Return the chain with ``signed`` at its end; the same chain for one it already has. Raises
-        ReadingRefused.
+        """Return the chain with ``signed`` at its end; the same chain for one it already has.
+
+        Raises ReadingRefused.
 
         A number before the head is compared with ``known_hash``, the hash that was accepted under it: the
         chain itself remembers its head only, and without it takes such a number for a conflicting one. The
@@ -152,8 +156,9 @@ class ReadingChain:
         return replace(self, head_hash=hashed, last=reading)
 
     def check_authentic(self, signed: SignedReading) -> bytes:
-        """Return the reading's hash. Raises ReadingRefused unless this rental's meter signed it in this
-        domain.
+        """Return the reading's hash.
+
+        Raises ReadingRefused unless this rental's meter signed it in this domain.
         """
         if signed.domain != self.domain:
             raise ReadingRefused(
@@ -229,8 +234,9 @@ class ReadingChain:
 def check_rates(
     before: Sample, after: Sample, *, max_per_second: Sequence[int], slack_ms: int = 1000
 ) -> None:
-    """Raise ReadingRefused if a counter grew faster than ``max_per_second`` (per real second) between two
-    samples of one boot.
+    """Raise ReadingRefused if a counter grew faster than ``max_per_second`` (per real second).
+
+    Compared are two samples of one boot.
 
     ``slack_ms`` allows for a meter that counts in steps. Across boots the time between is unknown, and
     nothing is checked.

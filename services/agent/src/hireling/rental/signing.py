@@ -1,5 +1,6 @@
-"""Keys, signatures, and who signed: secp256k1 as Ethereum signs, and P-256 as secure elements and browsers
-sign.
+"""Keys, signatures, and who signed.
+
+There are two curves: secp256k1 as Ethereum signs, and P-256 as secure elements and browsers sign.
 
 | key       | identity                  | signature                                     |
 |-----------|---------------------------|-----------------------------------------------|
@@ -110,8 +111,9 @@ class P256Key:
         return self._identity
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """Return the 128-byte signature qx|qy|r|s over sha256 of a 32-byte digest: deterministic (RFC 6979),
-        low-s.
+        """Return the 128-byte signature qx|qy|r|s over sha256 of a 32-byte digest.
+
+        It is deterministic (RFC 6979) and low-s.
         """
         der = self._key.sign(digest, ec.ECDSA(SHA256(), deterministic_signing=True))
         r, s = decode_dss_signature(der)
@@ -128,8 +130,9 @@ def sign(key: Signer, domain: Domain, obj: TypedData) -> bytes:
 
 
 def signer_of(digest: bytes, signature: bytes) -> bytes:
-    """Return the identity that signed ``digest``. Raises SignatureMismatch if the signature is not valid for
-    anybody.
+    """Return the identity that signed ``digest``.
+
+    Raises SignatureMismatch if the signature is not valid for anybody.
     """
     if len(signature) == SECP256K1_SIGNATURE_BYTES:
         return _recover_secp256k1(digest, signature)

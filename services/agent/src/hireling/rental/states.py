@@ -1,5 +1,6 @@
-"""The life of a rental as data: states, what moves it, and, for every state that is not an end, a deadline
-with a default.
+"""The life of a rental as data: states, and what moves it.
+
+Every state that is not an end has a deadline with a default.
 
 QUOTED > AGREED > FUNDED > ARMED > ACTIVE <> SUSPENDED > ENDING > CLOSED > SETTLING > SETTLED Side exits:
 EXPIRED, CANCELLED, DISPUTED > RESOLVED, FORCE_CLOSED. Anyone may trigger a default once its deadline has
@@ -127,8 +128,9 @@ DEFAULTS: Mapping[State, Trigger] = {
 
 @dataclass(frozen=True)
 class RentalFacts:
-    """What the deadlines depend on: Unix seconds and spans in seconds from the offer and the escrow, and when
-    the state began.
+    """What the deadlines depend on.
+
+    Unix seconds and spans in seconds, from the offer and the escrow, and when the state began.
     """
 
     entered_at: datetime

@@ -1,5 +1,6 @@
-"""What use costs: one pure integer function for the running meter, the renter's agent, the platform, the bill
-and the browser.
+"""What use costs.
+
+One pure integer function for the running meter, the renter's agent, the platform, the bill and the browser.
 
 price = clamp(flat + half_even(exact sum of rate_i * counter_i / per_i), minimum, maximum), in the token's
 base units. It takes cumulative counters, so that a lost, repeated or reordered message never changes the
@@ -103,8 +104,9 @@ class BillLine(Document):
 
 
 def price(tariff: Tariff, counters: Sequence[int]) -> int:
-    """Return the price in base units of cumulative ``counters`` (>= 0, in the tariff's order), rounded
-    once, half-even.
+    """Return the price in base units of cumulative ``counters``, rounded once, half-even.
+
+    Counters are >= 0, in the tariff's order.
 
     Raises Malformed if there is not one value for each of the tariff's counters, or for counters so large
     that no honest price comes of them.
@@ -130,8 +132,9 @@ def max_rate_per_hour(tariff: Tariff) -> int:
 
 
 def amounts(tariff: Tariff, seconds: int, budget: int | None, ceiling_seconds: int) -> dict[str, int]:
-    """Return max_total, block_max and max_rate_per_hour, in base units. Raises Malformed if one exceeds 96
-    bits.
+    """Return max_total, block_max and max_rate_per_hour, in base units.
+
+    Raises Malformed if one exceeds 96 bits.
     """
     per_hour = max_rate_per_hour(tariff)
     worst = worst_case(tariff, seconds)
@@ -164,8 +167,9 @@ def tariff_hash(tariff: Tariff) -> bytes:
 
 
 def lines(tariff: Tariff, counters: Sequence[int]) -> tuple[BillLine, ...]:
-    """Return the lines of a bill, which sum to the price exactly: each rate's line ends where the running sum
-    rounds to.
+    """Return the lines of a bill, which sum to the price exactly.
+
+    Each rate's line ends where the running sum rounds to.
     """
     found = [BillLine(kind="flat", amount=tariff.flat)] if tariff.flat else []
     scale = _scale(tariff)

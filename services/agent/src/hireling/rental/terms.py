@@ -1,5 +1,6 @@
-"""The terms of a rental, as the chain knows them: the Agreement and what names it. Types and order as in the
-escrow's contract.
+"""The terms of a rental, as the chain knows them: the Agreement and what names it.
+
+Types and order as in the escrow's contract.
 """
 
 from pydantic import Field
@@ -21,8 +22,9 @@ from hireling.rental.typed_data import (
 
 
 class Pay(TypedData):
-    """What every claim needs. Amounts in base units; ``fee_bps`` in ten-thousandths; times in Unix seconds;
-    windows in seconds.
+    """What every claim needs.
+
+    Amounts in base units; ``fee_bps`` in ten-thousandths; times in Unix seconds; windows in seconds.
     """
 
     owner: SignerBytes
@@ -39,8 +41,9 @@ class Pay(TypedData):
 
 
 class Detail(TypedData):
-    """What the escrow never reads: the device, the documents' hashes, the rail and how far ahead the renter
-    signs.
+    """What the escrow never reads.
+
+    The device, the documents' hashes, the rail and how far ahead the renter signs.
     """
 
     device: Bytes32

@@ -62,8 +62,9 @@ class TypedData(Document):
 
 
 class Domain(Document):
-    """What a signature is bound to: a chain and a contract on it. The escrow's domain, unless another
-    contract is given.
+    """What a signature is bound to: a chain and a contract on it.
+
+    The escrow's domain, unless another contract is given.
     """
 
     chain_id: Uint256

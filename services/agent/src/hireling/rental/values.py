@@ -27,8 +27,9 @@ LONGEST_BYTES = 8192
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number of ``bits`` bits; ``solidity`` is its EIP-712 type. With ``names`` only the named values
-    are allowed.
+    """A whole number of ``bits`` bits; ``solidity`` is its EIP-712 type.
+
+    With ``names`` only the named values are allowed.
     """
 
     bits: int
@@ -97,8 +98,9 @@ class Integer:
 
 @dataclass(frozen=True)
 class ByteString:
-    """Bytes of one of the given ``lengths``, or of ``shortest`` to LONGEST_BYTES; ``solidity`` is the EIP-712
-    type.
+    """Bytes of one of the given ``lengths``, or of ``shortest`` to LONGEST_BYTES.
+
+    ``solidity`` is the EIP-712 type.
     """
 
     solidity: str

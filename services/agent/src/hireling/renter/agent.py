@@ -1,5 +1,6 @@
-"""The renter's agent: from a wish to a verified bill, and from any crash in between back
-onto the same rental.
+"""The renter's agent: from a wish to a verified bill.
+
+From any crash in between it comes back onto the same rental.
 """
 
 import asyncio
@@ -63,8 +64,9 @@ def cheapest(listings: Sequence[ListingView], *, seconds: int | None) -> Listing
 
 
 def seconds_for(listing: ListingView) -> int:
-    """Return how long to rent a machine for when the renter does not say: what its listing suggests, or two
-    minutes.
+    """Return how long to rent a machine for when the renter does not say.
+
+    What its listing suggests, or two minutes.
     """
     suggested = listing.document.thing.get("hireling:seconds")
     is_sensible = isinstance(suggested, int) and 0 < suggested <= listing.document.max_seconds

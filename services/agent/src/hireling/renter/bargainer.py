@@ -1,5 +1,6 @@
-"""The renter's agent at the table: it asks, makes its counter-offer, checks every term, and has the wallet
-sign what it may.
+"""The renter's agent at the table.
+
+It asks, makes its counter-offer, checks every term, and has the wallet sign what it may.
 """
 
 import secrets
@@ -48,8 +49,9 @@ class NoDeal(Exception):
 
 @dataclass(frozen=True)
 class Wish:
-    """What to rent, and the most it may cost. ``budget`` is in base units, the deposit apart; None: the
-    listed worst case.
+    """What to rent, and the most it may cost.
+
+    ``budget`` is in base units, the deposit apart; None: the listed worst case.
     """
 
     listing: ListingView
@@ -89,8 +91,9 @@ class Bargainer:
         self._domain = Domain(chain_id=facts.chain_id, escrow=facts.escrow)
 
     async def agree(self, wish: Wish) -> SignedAgreement:
-        """Bargain to an agreement that both sides signed. Raises NoDeal, PlatformError, or a RentalError for
-        foul play.
+        """Bargain to an agreement that both sides signed.
+
+        Raises NoDeal, PlatformError, or a RentalError for foul play.
         """
         SignedListing(document=wish.document, signature=wish.listing.signature).check(self._domain)
         quote = await self._ask(wish)

@@ -1,5 +1,6 @@
-"""What a renter must not forget of a rental: written before anything is sent that depends on it, so that a
-crash loses nothing.
+"""What a renter must not forget of a rental.
+
+It is written before anything is sent that depends on it, so that a crash loses nothing.
 """
 
 from collections.abc import Iterator

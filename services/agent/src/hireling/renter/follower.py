@@ -1,5 +1,6 @@
-"""The renter's eye on the meter: every reading is checked and repriced before a single
-base unit is acknowledged.
+"""The renter's eye on the meter.
+
+Every reading is checked and repriced before a single base unit is acknowledged.
 """
 
 from collections.abc import Sequence
@@ -62,9 +63,10 @@ class Follower:
         return self.last.amount_due if self.last else 0
 
     def take(self, signed: SignedReading) -> bool:
-        """Accept a reading; return whether it was new. Raises ReadingRefused: ``gap`` is mended by what is
-        missing,
-        anything else is a reason to acknowledge nothing more.
+        """Accept a reading; return whether it was new.
+
+        Raises ReadingRefused: ``gap`` is mended by what is missing, anything else is a reason to acknowledge
+        nothing more.
         """
         seq = signed.reading.seq
         if seq < self._first_known:

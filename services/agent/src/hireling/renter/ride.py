@@ -1,5 +1,6 @@
-"""A rental in use, from the renter's side: ceilings a block ahead, the unlock, every reading checked, the
-stop, the last word.
+"""A rental in use, from the renter's side.
+
+Ceilings a block ahead, the unlock, every reading checked, the stop, the last word.
 """
 
 import asyncio
@@ -120,9 +121,7 @@ class Ride:
         self._news.set()
 
     async def run(self, line: MqttLine) -> Page:
-        """Use the machine until its last reading, or until it is clear that none will
-        come; return the page.
-        """
+        """Use the machine until its last reading, or until clearly none will come; return the page."""
         self._line = line
         await self._catch_up()
         while not self._is_finished():

@@ -1,5 +1,6 @@
-"""The renter's wallet: a key that holds tokens and no gas. It signs; the marketplace
-relays and pays the gas.
+"""The renter's wallet: a key that holds tokens and no gas.
+
+It signs; the marketplace relays and pays the gas.
 """
 
 import secrets
@@ -89,8 +90,9 @@ class Wallet:
         return {"value": str(value), "deadline": str(deadline), "signature": f"0x{signature.hex()}"}
 
     async def transfer(self, *, recipient: bytes, value: int, now: datetime) -> Mapping[str, str]:
-        """Return a signed transfer of ``value`` base units for the marketplace to relay. Raises as ``permit``
-        does.
+        """Return a signed transfer of ``value`` base units for the marketplace to relay.
+
+        Raises as ``permit`` does.
         """
         domain = await self._token_domain()
         valid_before = int((now + WITHDRAWAL_HOLDS).timestamp())
@@ -119,8 +121,9 @@ class Wallet:
 
 
 def decode_domain(answer: bytes) -> TokenDomain:
-    """Return the domain in an answer of ``eip712Domain()``. Raises TokenUnfit for one that is not of the
-    usual four fields.
+    """Return the domain in an answer of ``eip712Domain()``.
+
+    Raises TokenUnfit for one that is not of the usual four fields.
     """
     try:
         fields = answer[0]

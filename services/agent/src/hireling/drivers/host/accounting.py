@@ -13,8 +13,7 @@ def cpu_ms(pid: int) -> int:
     """Return the processor time the process has used, in whole milliseconds, rounded down.
 
     Read from /proc/<pid>/schedstat (nanoseconds); where the kernel keeps none, from /proc/<pid>/stat, whose
-    ticks are coarser.
-    Raises DriverFailed when the process is gone.
+    ticks are coarser. Raises DriverFailed when the process is gone.
     """
     try:
         precise = Path(f"/proc/{pid}/schedstat")

@@ -1,5 +1,6 @@
-"""The host driver: this computer does a fixed piece of work, metered by the operating system's accounting of
-that process.
+"""The host driver: this computer does a fixed piece of work.
+
+The meter is the operating system's accounting of that process.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """The host driver's work: hash a fixed number of blocks, in a child process that dies with its parent.
 
 It says "ready", waits for a line, says one line per finished block and, when done, lives on until its input
-ends: only a living
-process can be asked how much processor time it used.
+ends: only a living process can be asked how much processor time it used.
 """
 
 import ctypes
@@ -17,8 +16,9 @@ ROUNDS_PER_BLOCK = 12
 
 
 def work(blocks: int) -> None:
-    """Hash ``blocks`` blocks, twelve megabytes each; every result goes into the next, so that none can be
-    left out.
+    """Hash ``blocks`` blocks, twelve megabytes each.
+
+    Every result goes into the next, so that none can be left out.
     """
     block = bytes(BLOCK_BYTES)
     digest = b""

@@ -18,22 +18,18 @@ MILLIJOULES_PER_JOULE = 1000
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the energy that flows while it is held, in millijoules, and how long it is held, in seconds of
-    the trace.
-    """
+    """One row: the energy that flows while it is held, in millijoules, and its seconds of the trace."""
 
     energy_mj: Fraction
     seconds: Fraction
 
 
 def read_trace(path: Path, *, column: str, interval: Fraction | None) -> tuple[Row, ...]:
-    """Return the trace's rows, each held until the next row's time, or for interval seconds where that is
-    given.
+    """Return the trace's rows, each held until the next row's time, or for interval seconds where given.
 
     Without an interval, the first column whose name speaks of a time or date gives the times (ISO 8601 or
-    seconds), and the last
-    row is held for 1 s; a trace without such a column holds every row for 1 s. Raises BadInput naming the
-    column or row at fault.
+    seconds), and the last row is held for 1 s; a trace without such a column holds every row for 1 s. Raises
+    BadInput naming the column or row at fault.
     """
     names, table = _read_table(path)
     if column not in names:

@@ -9,6 +9,7 @@ restart loses nothing.
 import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from time import monotonic
 
 from flask import Response, stream_with_context
 
@@ -87,19 +88,18 @@ class _Stream:
 
 def _chunks(here: Neighbours, event: str, look: Callable[[], Look], seen: Look) -> Generator[str, None, None]:
     yield f"retry: {RECONNECT_MS}\n" + _message(event, seen.data)
-    silent = 0.0
+    spoke = monotonic()
     while not seen.last:
         here.pause(here.settings.poll_seconds)
-        silent += here.settings.poll_seconds
         try:
             now = look()
         except (Unavailable, OutcomeUnknown):
             now = seen  # a service restarts; its next answer tells what happened meanwhile
         if now != seen:
-            seen, silent = now, 0.0
+            seen, spoke = now, monotonic()
             yield _message(event, now.data)
-        elif silent >= here.settings.keep_alive_seconds:
-            silent = 0.0
+        elif monotonic() - spoke >= here.settings.keep_alive_seconds:  # a look may take long itself
+            spoke = monotonic()
             yield ": still here\n\n"
     yield _message("end", "")
 

@@ -56,8 +56,7 @@ def server(name: str) -> Callable[[StackMarketplace], None]:
             id="ingest, metering, settlement",
         ),
         pytest.param([server("rabbitmq")], id="rabbitmq"),
-        pytest.param([server("postgres")], id="postgres"),
-        pytest.param([server("mosquitto")], id="mosquitto"),
+        pytest.param([server("mosquitto"), server("postgres")], id="mosquitto, postgres"),
     ],
 )
 def test_the_bill_is_what_it_would_have_been(

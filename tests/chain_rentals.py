@@ -13,6 +13,7 @@ from hireling.rental.ceiling import SignedCeiling, first_ceiling, next_ceiling, 
 from hireling.rental.close import Close
 from hireling.rental.reading import SignedReading
 from hireling.rental.signing import Secp256k1Key, sign
+from hireling.rental.typed_data import to_hex
 from services.messages.settlement import Permit
 from services.settlement.escrow.chain import Chain
 from services.settlement.escrow.deployment import read_deployment
@@ -74,8 +75,8 @@ def agree(dev: DevChain, **changes: Any) -> SignedAgreement:
 def permit(dev: DevChain, chain: Chain, *, value: int, key: Secp256k1Key = RENTER_KEY) -> Permit:
     """Return the key's EIP-2612 permit of its tokens to the escrow."""
     message = {
-        "owner": _hex(key.identity),
-        "spender": _hex(dev.deployment.escrow),
+        "owner": to_hex(key.identity),
+        "spender": to_hex(dev.deployment.escrow),
         "value": value,
         "nonce": chain.wallet(key.identity).nonce,
         "deadline": FOREVER,
@@ -84,7 +85,7 @@ def permit(dev: DevChain, chain: Chain, *, value: int, key: Secp256k1Key = RENTE
         "name": TOKEN_NAME,
         "version": TOKEN_VERSION,
         "chainId": dev.deployment.chain_id,
-        "verifyingContract": _hex(dev.deployment.token),
+        "verifyingContract": to_hex(dev.deployment.token),
     }
     signed = Account.sign_typed_data(key.secret, domain, PERMIT_TYPE, message)
     return Permit(value=value, deadline=FOREVER, signature=bytes(signed.signature))
@@ -163,7 +164,3 @@ def holdings(dev: DevChain, chain: Chain, signed: SignedAgreement) -> dict[str, 
     owed = sum(wallet.credit for wallet in wallets.values())
     found = {name: wallet.balance + wallet.credit for name, wallet in wallets.items()}
     return {**found, "escrow": chain.wallet(dev.deployment.escrow).balance - owed}
-
-
-def _hex(value: bytes) -> str:
-    return f"0x{value.hex()}"

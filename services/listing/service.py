@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import SignedMandate
-from hireling.rental.typed_data import Domain
+from hireling.rental.typed_data import Domain, from_hex
 from services.chassis.entrypoints import on_event, rpc
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
@@ -77,8 +77,8 @@ class Listing(Service):
             row = _found(store.lock_device(session, device), device)
             rules.check_heartbeat(
                 signed,
-                device=bytes.fromhex(row.device[2:]),
-                meter=bytes.fromhex(row.meter[2:]),
+                device=from_hex(row.device),
+                meter=from_hex(row.meter),
                 domain=escrow,
                 now=now,
                 skew=timedelta(seconds=SETTINGS.clock_skew_seconds),
@@ -105,7 +105,7 @@ class Listing(Service):
             listing = check_listing(
                 signed,
                 mandate=SignedMandate.model_validate(row.mandate, strict=False),
-                meter=bytes.fromhex(row.meter[2:]),
+                meter=from_hex(row.meter),
                 domain=escrow,
                 now=now,
             )
@@ -255,9 +255,9 @@ def _device_view(row: Device) -> dict[str, Any]:
 def _listing_view(row: ListingRow, device: Device, *, now: datetime) -> dict[str, Any]:
     alive_for = timedelta(seconds=SETTINGS.online_seconds)
     view = ListingView(
-        listing=bytes.fromhex(row.listing[2:]),
+        listing=from_hex(row.listing),
         document=ListingDocument.model_validate(row.document, strict=False),
-        signature=bytes.fromhex(row.signature[2:]),
+        signature=from_hex(row.signature),
         online=device.last_seen is not None and now - device.last_seen <= alive_for,
         registered=device.registered,
         last_seen=device.last_seen,

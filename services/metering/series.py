@@ -9,6 +9,7 @@ from typing import Any
 
 from hireling.rental.errors import ReadingRefused
 from hireling.rental.reading import ReadingChain, SignedReading
+from hireling.rental.typed_data import from_hex
 from services.metering.downlink import topic_of
 from services.metering.models import WaitingReading
 from services.metering.store import Store
@@ -66,7 +67,7 @@ class Series:
 
     def _follow(self, letter: ReadingLetter, known: dict[int, str]) -> bool:
         try:
-            chain = self.chain.extended(letter.signed.reading, hashed=bytes.fromhex(letter.hash[2:]))
+            chain = self.chain.extended(letter.signed.reading, hashed=from_hex(letter.hash))
             check_rate(
                 self.terms,
                 last=self.chain.last,

@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
-from hireling.rental.typed_data import to_hex
+from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.entrypoints import on_event, rpc
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
@@ -134,7 +134,7 @@ def _known(rentals: dict[str, Rental], rental_id: str) -> Rental:
 def _refusal_of(row: RefusalRow) -> Refusal:
     return Refusal(
         source="metering",
-        rental_id=bytes.fromhex(row.rental_id[2:]),
+        rental_id=from_hex(row.rental_id),
         seq=None if row.seq is None else int(row.seq),
         code=row.code,
         detail=row.detail,

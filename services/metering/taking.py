@@ -9,7 +9,7 @@ from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
-from hireling.rental.typed_data import Domain, to_hex
+from hireling.rental.typed_data import Domain, from_hex, to_hex
 from services.chassis.outbox import add_event
 from services.messages.events.metering import CeilingAccepted
 from services.metering.ceilings import is_higher
@@ -40,11 +40,11 @@ def rental_row(signed: SignedAgreement, *, now: datetime) -> Rental:
 def terms_of(row: Rental) -> Terms:
     """Return a rental's terms as the rules take them."""
     return Terms(
-        rental_id=bytes.fromhex(row.rental_id[2:]),
+        rental_id=from_hex(row.rental_id),
         device=row.device,
-        meter=bytes.fromhex(row.meter[2:]),
-        renter_agent=bytes.fromhex(row.renter_agent[2:]),
-        domain=Domain(chain_id=row.chain_id, escrow=bytes.fromhex(row.escrow[2:])),
+        meter=from_hex(row.meter),
+        renter_agent=from_hex(row.renter_agent),
+        domain=Domain(chain_id=row.chain_id, escrow=from_hex(row.escrow)),
         counter_caps=tuple(row.counter_caps),
         start_at=row.start_at,
         max_total=int(row.max_total),

@@ -11,6 +11,7 @@ from hireling.rental.agreement import SignedAgreement
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
+from hireling.rental.typed_data import from_hex
 from services.messages.negotiation import QuoteStatus
 from services.negotiation.models import AgreementRow, OfferRow, Quote, TakenDevice
 from services.negotiation.session import QuoteSession
@@ -143,7 +144,7 @@ def _session_of(session: Session, row: Quote) -> QuoteSession:
         answer_by=row.answer_by,
         status=QuoteStatus(row.status),
         offers=tuple(SignedOffer.model_validate(offer.signed, strict=False) for offer in offers),
-        signatures={side: bytes.fromhex(text[2:]) for side, text in signatures.items() if text},  # type: ignore[misc]
+        signatures={side: from_hex(text) for side, text in signatures.items() if text},  # type: ignore[misc]
     )
 
 

@@ -12,7 +12,7 @@ from hireling.rental.errors import RentalError
 from hireling.rental.reading import SignedReading
 from hireling.rental.signing import Signer, signer_of
 from hireling.rental.states import TERMINAL, State
-from hireling.rental.typed_data import digest, to_hex
+from hireling.rental.typed_data import digest, from_hex, to_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
@@ -140,8 +140,8 @@ def _keep_bill(store: Store, rental_id: str, readings: list[SignedReading], *, k
     store.add(bill)
     rental.billed, rental.updated_at = True, store.now
     issued = BillIssued(
-        rental_id=bytes.fromhex(rental.rental_id[2:]),
-        device=bytes.fromhex(rental.device[2:]),
+        rental_id=from_hex(rental.rental_id),
+        device=from_hex(rental.device),
         total=rental.paid,
     )
     store.say(issued)

@@ -7,6 +7,7 @@ from hireling.rental.bill import BillTransaction, SignedBill, make_bill, sign_bi
 from hireling.rental.close import SignedClose
 from hireling.rental.reading import SignedReading
 from hireling.rental.signing import Signer
+from hireling.rental.typed_data import from_hex
 from services.settlement.books import Books, deposit_returned
 from services.settlement.collecting import both_halves
 from services.settlement.models import RentalRow, TransactionRow
@@ -52,6 +53,4 @@ def _agreed_close(row: RentalRow) -> SignedClose | None:
 def _transaction(row: TransactionRow) -> BillTransaction | None:
     if row.status != "confirmed" or row.hash is None or row.block is None or row.gas_used is None:
         return None
-    return BillTransaction(
-        kind=row.kind, hash=bytes.fromhex(row.hash[2:]), block=row.block, gas_used=row.gas_used
-    )
+    return BillTransaction(kind=row.kind, hash=from_hex(row.hash), block=row.block, gas_used=row.gas_used)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from hireling.rental.close import Close, SignedClose
 from hireling.rental.states import State
+from hireling.rental.typed_data import from_hex
 from services.settlement import deadlines
 from services.settlement.claims import Rhythm, claimable, is_time
 from services.settlement.models import RentalRow, TransactionRow
@@ -57,8 +58,8 @@ def both_halves(row: RentalRow) -> SignedClose | None:
         return None
     return SignedClose(
         close=Close.model_validate(owner["close"]),
-        owner_signature=bytes.fromhex(owner["signature"][2:]),
-        renter_signature=bytes.fromhex(renter["signature"][2:]),
+        owner_signature=from_hex(owner["signature"]),
+        renter_signature=from_hex(renter["signature"]),
     )
 
 

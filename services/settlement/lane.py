@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.settlement.escrow.chain import Chain, Fees
@@ -96,7 +97,7 @@ class Lane:
 
     def _sighting(self, row: TransactionRow, attempts: Sequence[AttemptRow]) -> Sighting:
         for attempt in attempts:
-            receipt = self._chain.receipt(bytes.fromhex(attempt.hash[2:]))
+            receipt = self._chain.receipt(from_hex(attempt.hash))
             if receipt is not None:
                 failure = None if receipt.succeeded else self._reason(row)
                 return Sighting(attempt.hash, receipt, failure)
@@ -212,7 +213,7 @@ class Lane:
 
     def _hand_over(self, row: TransactionRow, attempt: AttemptRow) -> None:
         try:
-            self._chain.broadcast(bytes.fromhex(attempt.raw[2:]))
+            self._chain.broadcast(from_hex(attempt.raw))
         except ChainUnreachable as error:
             self._note(row, status="unknown", reason=str(error))
             raise
@@ -267,4 +268,4 @@ def _id(row: TransactionRow) -> int:
 
 
 def _call_of(row: TransactionRow) -> Call:
-    return Call(to=bytes.fromhex(row.to[2:]), data=bytes.fromhex(row.data[2:]))
+    return Call(to=from_hex(row.to), data=from_hex(row.data))

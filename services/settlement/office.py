@@ -10,6 +10,7 @@ from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from hireling.rental.signing import Secp256k1Key
+from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.rpc import RpcClient
 from services.messages.errors import OperatorError, Refused, Unavailable
@@ -60,7 +61,7 @@ class Office:
     def fee_to(self) -> bytes:
         """Return who earns the fee."""
         chosen = self.settings.fee_to
-        return self.chain.relayer if chosen is None else bytes.fromhex(chosen[2:])
+        return self.chain.relayer if chosen is None else from_hex(chosen)
 
     @property
     def rhythm(self) -> Rhythm:
@@ -91,7 +92,7 @@ class Office:
             ),
             fee_bps=settings.fee_bps,
             fee_to=self.fee_to,
-            arbiter=bytes.fromhex(settings.arbiter[2:]),
+            arbiter=from_hex(settings.arbiter),
             bill_signer=self._bill_key.identity,
             confirmations=settings.confirmations,
             faucet=self.is_development,
@@ -103,7 +104,7 @@ class Office:
         Raises Unavailable while the chain does not answer.
         """
         try:
-            self.chain.simulate(Call(to=bytes.fromhex(intent.to[2:]), data=bytes.fromhex(intent.data[2:])))
+            self.chain.simulate(Call(to=from_hex(intent.to), data=from_hex(intent.data)))
         except Reverted as error:
             raise Refused("chain_refuses", str(error), kind=intent.kind, error=error.name) from error
         except (ChainUnreachable, NodeRefused) as error:

@@ -11,6 +11,7 @@ from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.reading import Reading, SignedReading
 from hireling.rental.states import State
+from hireling.rental.typed_data import from_hex
 from services.messages.events.settlement import Claimed, RentalChanged
 from services.settlement import deadlines, rental
 from services.settlement.books import Books, Entry, books_of
@@ -120,8 +121,8 @@ def _write(row: RentalRow, books: Books, *, now: datetime) -> None:
 
 def _say_changed(store: Store, row: RentalRow) -> None:
     changed = RentalChanged(
-        rental_id=bytes.fromhex(row.rental_id[2:]),
-        device=bytes.fromhex(row.device[2:]),
+        rental_id=from_hex(row.rental_id),
+        device=from_hex(row.device),
         state=State(row.state),
         version=row.version,
     )
@@ -140,10 +141,10 @@ def _say_claimed(store: Store, row: RentalRow, log: LogRow, logs: Sequence[LogRo
     row.told_paid = books.slot.paid
     store.say(
         Claimed(
-            rental_id=bytes.fromhex(row.rental_id[2:]),
+            rental_id=from_hex(row.rental_id),
             paid=books.slot.paid,
             fee=books.fee,
-            tx_hash=bytes.fromhex(log.tx_hash[2:]),
+            tx_hash=from_hex(log.tx_hash),
         )
     )
 

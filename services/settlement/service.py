@@ -11,7 +11,7 @@ from typing import Any
 from sqlmodel import Session
 
 from hireling.rental.states import TERMINAL, State
-from hireling.rental.typed_data import to_hex
+from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.concurrency import GreenFlag
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
@@ -300,6 +300,6 @@ def _address(text: str) -> bytes:
 
 def _bytes(text: str) -> bytes:
     try:
-        return bytes.fromhex(text.removeprefix("0x"))
+        return from_hex(text)
     except ValueError as error:
-        raise Invalid("bad_hex", f"{text[:80]!r} is not 0x-hex") from error
+        raise Invalid("bad_hex", str(error)) from error

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hireling.rental.typed_data import from_hex
 from services.messages.metering import Refusal
 from services.messages.negotiation import Side
 from services.messages.settlement import BillSummary, RentalView, Transaction
@@ -72,7 +73,7 @@ def refusal_view(row: RefusalRow) -> Refusal:
     """Return what settlement refused, beside metering's."""
     return Refusal(
         source="settlement",
-        rental_id=bytes.fromhex(row.rental_id[2:]),
+        rental_id=from_hex(row.rental_id),
         seq=row.seq,
         code=row.code,
         detail=row.detail,

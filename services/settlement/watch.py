@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.messages.events.settlement import DeviceRegistered
@@ -117,7 +118,7 @@ def note_registered(store: Store, device: str, *, tx_hash: str) -> None:
     if row is None or row.tx_hash is not None:
         return
     row.tx_hash = tx_hash
-    store.say(DeviceRegistered(device=bytes.fromhex(device[2:]), tx_hash=bytes.fromhex(tx_hash[2:])))
+    store.say(DeviceRegistered(device=from_hex(device), tx_hash=from_hex(tx_hash)))
 
 
 def _row_of(log: ChainLog) -> LogRow:

@@ -12,6 +12,7 @@ from web3 import Web3
 from web3.contract import Contract
 
 from hireling.rental.hashing import keccak256
+from hireling.rental.typed_data import from_hex
 
 FOLDER = Path(__file__).resolve().parents[1] / "abi"
 ESCROW, REGISTRY, TOKEN = "RentalEscrow", "DeviceRegistry", "TestStablecoin"
@@ -44,7 +45,7 @@ def contract(name: str) -> type[Contract]:
 
 def calldata(name: str, function: str, *arguments: Any) -> bytes:
     """Return the calldata of a function of the named contract."""
-    return bytes.fromhex(contract(name).encode_abi(function, args=list(arguments))[2:])
+    return from_hex(contract(name).encode_abi(function, args=list(arguments)))
 
 
 def checksummed(address: bytes) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
+from hireling.rental.typed_data import from_hex, to_hex
 from services.settlement.escrow.abi import decoded_error
 
 GWEI = 10**9
@@ -101,11 +102,11 @@ class Node:
 
     def nonce(self, address: bytes) -> int:
         """Return how many of the address's transactions are mined."""
-        return _number(self._ask("eth_getTransactionCount", _hex(address), "latest"))
+        return _number(self._ask("eth_getTransactionCount", to_hex(address), "latest"))
 
     def ether(self, address: bytes) -> int:
         """Return the address's balance in wei."""
-        return _number(self._ask("eth_getBalance", _hex(address), "latest"))
+        return _number(self._ask("eth_getBalance", to_hex(address), "latest"))
 
     def tip(self) -> int:
         """Return the priority fee the node suggests, in wei per gas."""
@@ -124,11 +125,11 @@ class Node:
 
         Raises NodeRefused, ChainUnreachable (it may have arrived).
         """
-        self._ask("eth_sendRawTransaction", _hex(raw))
+        self._ask("eth_sendRawTransaction", to_hex(raw))
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         """Return the receipt of a mined transaction, None where it is not mined."""
-        found = self._ask("eth_getTransactionReceipt", _hex(tx_hash))
+        found = self._ask("eth_getTransactionReceipt", to_hex(tx_hash))
         if found is None:
             return None
         return Receipt(
@@ -140,7 +141,7 @@ class Node:
     def logs(self, contracts: Sequence[bytes], *, first: int, last: int) -> list[RawLog]:
         """Return the contracts' logs in the blocks first to last, both included, in the chain's order."""
         wanted = {
-            "address": [_hex(each) for each in contracts],
+            "address": [to_hex(each) for each in contracts],
             "fromBlock": hex(first),
             "toBlock": hex(last),
         }
@@ -159,7 +160,7 @@ class Node:
     def send_from_first_account(self, to: bytes, *, wei: int) -> None:
         """Send ether from the node's own first account: a development chain's only."""
         first = self._ask("eth_accounts")[0]
-        self._ask("eth_sendTransaction", {"from": first, "to": _hex(to), "value": hex(wei)})
+        self._ask("eth_sendTransaction", {"from": first, "to": to_hex(to), "value": hex(wei)})
 
     def _block(self, which: str) -> Block | None:
         found = self._ask("eth_getBlockByNumber", which, False)  # noqa: FBT003 - the method's own signature
@@ -187,23 +188,19 @@ def _refuse(method: str, refusal: Any) -> NoReturn:
     message = refusal.get("message", "") if isinstance(refusal, dict) else str(refusal)
     data = refusal.get("data") if isinstance(refusal, dict) else None
     if isinstance(data, str) and data.startswith("0x"):
-        raise Reverted(*decoded_error(bytes.fromhex(data[2:])))
+        raise Reverted(*decoded_error(from_hex(data)))
     if "revert" in message.lower():
         raise Reverted(message[:200])
     raise NodeRefused(f"{method}: {message[:500]}")
 
 
 def _transaction(call: Call, sender: bytes | None) -> dict[str, str]:
-    fields = {"to": _hex(call.to), "data": _hex(call.data)}
-    return fields if sender is None else {**fields, "from": _hex(sender)}
+    fields = {"to": to_hex(call.to), "data": to_hex(call.data)}
+    return fields if sender is None else {**fields, "from": to_hex(sender)}
 
 
 def _shown(argument: Any) -> str:
-    return _hex(argument) if isinstance(argument, bytes) else str(argument)
-
-
-def _hex(value: bytes) -> str:
-    return f"0x{value.hex()}"
+    return to_hex(argument) if isinstance(argument, bytes) else str(argument)
 
 
 def _number(value: Any) -> int:
@@ -211,4 +208,4 @@ def _number(value: Any) -> int:
 
 
 def _bytes(value: Any) -> bytes:
-    return bytes.fromhex(str(value)[2:])
+    return from_hex(str(value))

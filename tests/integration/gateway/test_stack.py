@@ -9,7 +9,8 @@ import pytest
 
 from services.chassis.migrations import migrate
 from tests import stack
-from tests.integration.metering.servers import free_port, running_module, wait_until
+from tests.chain import free_port
+from tests.integration.metering.servers import running_module, wait_until
 
 pytestmark = pytest.mark.stack
 

@@ -11,14 +11,6 @@ from contextlib import contextmanager
 START_SECONDS = 30.0
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def answers(port: int) -> bool:
     """Return whether something accepts connections on this local port."""
     with socket.socket() as probe:

@@ -22,11 +22,11 @@ from services.metering.store import Store
 from services.metering.wire import Incoming
 from tests import stack
 from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
+from tests.chain import free_port
 from tests.fakes.clock import FixedClock
 from tests.integration.metering.books import LATER, Books, resigned
 from tests.integration.metering.device import Device, on_the_line
 from tests.integration.metering.servers import (
-    free_port,
     running_broker,
     running_module,
 )

@@ -31,6 +31,7 @@ from hireling.rental.close import Close
 from hireling.rental.listing import Heartbeat, SignedListing
 from hireling.rental.offer import QuoteRequest, SignedOffer
 from hireling.rental.reading import SignedReading
+from hireling.rental.typed_data import to_hex
 
 TIMEOUT_SECONDS = 10.0
 LONG_POLL_SECONDS = 8
@@ -87,16 +88,16 @@ class PlatformClient:
 
     async def device(self, device: bytes) -> DeviceView:
         """Return a device."""
-        return await self._get(f"/v1/devices/{_hex(device)}", DeviceView)
+        return await self._get(f"/v1/devices/{to_hex(device)}", DeviceView)
 
     async def heartbeat(self, heartbeat: Heartbeat, signature: bytes) -> None:
         """Say that the device is alive."""
-        body = {"heartbeat": heartbeat.model_dump(mode="json"), "signature": _hex(signature)}
-        await self._post(f"/v1/devices/{_hex(heartbeat.device)}/heartbeats", body, dict[str, Any])
+        body = {"heartbeat": heartbeat.model_dump(mode="json"), "signature": to_hex(signature)}
+        await self._post(f"/v1/devices/{to_hex(heartbeat.device)}/heartbeats", body, dict[str, Any])
 
     async def work(self, device: bytes) -> WorkView:
         """Return what waits for the device's agent."""
-        return await self._get(f"/v1/devices/{_hex(device)}/work", WorkView)
+        return await self._get(f"/v1/devices/{to_hex(device)}/work", WorkView)
 
     async def publish_listing(self, listing: SignedListing) -> ListingView:
         """Offer the device; replaces its earlier listing."""
@@ -117,7 +118,7 @@ class PlatformClient:
 
     async def request_quote(self, request: QuoteRequest, signature: bytes) -> QuoteView:
         """Ask a device for its price."""
-        body = {"request": request.model_dump(mode="json"), "signature": _hex(signature)}
+        body = {"request": request.model_dump(mode="json"), "signature": to_hex(signature)}
         return await self._post("/v1/quotes", body, QuoteView)
 
     async def quote(self, quote_id: str) -> QuoteView:
@@ -147,60 +148,60 @@ class PlatformClient:
 
     async def sign_agreement(self, *, quote_id: str, by: Side, offer: bytes, signature: bytes) -> QuoteView:
         """Sign the agreement that the last offer makes; idempotent."""
-        body = {"quote_id": quote_id, "by": by, "offer": _hex(offer), "signature": _hex(signature)}
+        body = {"quote_id": quote_id, "by": by, "offer": to_hex(offer), "signature": to_hex(signature)}
         return await self._post("/v1/agreements", body, QuoteView)
 
     async def agreement(self, rental_id: bytes) -> SignedAgreement:
         """Return what both sides signed."""
-        return await self._get(f"/v1/agreements/{_hex(rental_id)}", SignedAgreement)
+        return await self._get(f"/v1/agreements/{to_hex(rental_id)}", SignedAgreement)
 
     # -- rentals ---------------------------------------------------------------------------------------------
 
     async def rental(self, rental_id: bytes) -> RentalView:
         """Return a rental as it stands."""
-        return await self._get(f"/v1/rentals/{_hex(rental_id)}", RentalView)
+        return await self._get(f"/v1/rentals/{to_hex(rental_id)}", RentalView)
 
     async def fund(self, rental_id: bytes, permit: Mapping[str, Any] | None) -> RentalView:
         """Ask the marketplace to relay the opening of the escrow; idempotent."""
-        return await self._post(f"/v1/rentals/{_hex(rental_id)}/funding", {"permit": permit}, RentalView)
+        return await self._post(f"/v1/rentals/{to_hex(rental_id)}/funding", {"permit": permit}, RentalView)
 
     async def submit_ceiling(self, rental_id: bytes, ceiling: SignedCeiling) -> None:
         """Hand in a ceiling where the broker cannot be reached; idempotent."""
-        path = f"/v1/rentals/{_hex(rental_id)}/ceilings"
+        path = f"/v1/rentals/{to_hex(rental_id)}/ceilings"
         await self._post(path, ceiling.model_dump(mode="json"), dict[str, Any])
 
     async def readings(self, rental_id: bytes, *, after: int, limit: int = 200) -> Sequence[SignedReading]:
         """Return durable readings above number ``after`` (-1 for all), ascending, at most ``limit``."""
         query = {"after": str(after), "limit": str(limit)}
-        return await self._page(f"/v1/rentals/{_hex(rental_id)}/readings", query, SignedReading)
+        return await self._page(f"/v1/rentals/{to_hex(rental_id)}/readings", query, SignedReading)
 
     async def refusals(self, rental_id: bytes) -> Sequence[RefusalView]:
         """Return what was sent for this rental and does not count."""
-        return await self._page(f"/v1/rentals/{_hex(rental_id)}/refusals", {}, RefusalView)
+        return await self._page(f"/v1/rentals/{to_hex(rental_id)}/refusals", {}, RefusalView)
 
     async def submit_close(self, close: Close, *, by: Side, signature: bytes) -> RentalView:
         """Hand in one side's half of a close; idempotent by side."""
-        body = {"close": close.model_dump(mode="json"), "by": by, "signature": _hex(signature)}
-        return await self._post(f"/v1/rentals/{_hex(close.rental_id)}/closes", body, RentalView)
+        body = {"close": close.model_dump(mode="json"), "by": by, "signature": to_hex(signature)}
+        return await self._post(f"/v1/rentals/{to_hex(close.rental_id)}/closes", body, RentalView)
 
     async def bill(self, rental_id: bytes) -> SignedBill:
         """Return the bill. Raises PlatformNotFound until the rental is settled."""
-        return await self._get(f"/v1/rentals/{_hex(rental_id)}/bill", SignedBill)
+        return await self._get(f"/v1/rentals/{to_hex(rental_id)}/bill", SignedBill)
 
     async def countersign_bill(self, rental_id: bytes, signature: bytes) -> SignedBill:
         """Hand in the owner's agent's signature under the bill; idempotent."""
-        path = f"/v1/bills/{_hex(rental_id)}/countersignature"
-        return await self._post(path, {"signature": _hex(signature)}, SignedBill)
+        path = f"/v1/bills/{to_hex(rental_id)}/countersignature"
+        return await self._post(path, {"signature": to_hex(signature)}, SignedBill)
 
     # -- money -----------------------------------------------------------------------------------------------
 
     async def wallet(self, address: bytes) -> WalletView:
         """Return what the chain says of an address."""
-        return await self._get(f"/v1/wallets/{_hex(address)}", WalletView)
+        return await self._get(f"/v1/wallets/{to_hex(address)}", WalletView)
 
     async def faucet(self, address: bytes) -> WalletView:
         """Ask for test money, on a development chain."""
-        return await self._post("/v1/faucet", {"address": _hex(address)}, WalletView)
+        return await self._post("/v1/faucet", {"address": to_hex(address)}, WalletView)
 
     async def withdraw(self, authorization: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask the marketplace to relay a signed transfer."""
@@ -273,7 +274,3 @@ def _parse(adapter: TypeAdapter[Answer], content: bytes, path: str) -> Answer:
         raise PlatformFault(
             f"{path} answered something else than this version understands: {error}"
         ) from error
-
-
-def _hex(value: bytes) -> str:
-    return f"0x{value.hex()}"

@@ -29,13 +29,15 @@ from hireling.rental.values import (
     Uint96,
     Uint128,
     Uint256,
+    from_hex,
     to_hex,
 )
 
 __all__ = [
     "Address", "Bool", "Bytes32", "Document", "Domain", "HexBytes", "Int128", "KeyBytes", "SignerBytes",
     "TypedData", "Uint8", "Uint16", "Uint32", "Uint40", "Uint64", "Uint96", "Uint128", "Uint256",
-    "digest", "digest_of_hash", "hash_struct", "to_hex", "type_hash", "type_string", "wallet_json",
+    "digest", "digest_of_hash", "from_hex", "hash_struct", "to_hex", "type_hash", "type_string",
+    "wallet_json",
 ]  # fmt: skip
 
 Encoder = Callable[[Any], bytes]

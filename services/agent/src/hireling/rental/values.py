@@ -110,7 +110,7 @@ class ByteString:
     def parse(self, value: object) -> bytes:
         """Return ``value`` as bytes of an allowed length. Raises ValueError with the length."""
         if isinstance(value, str):
-            value = self._from_hex(value)
+            value = from_hex(value)
         elif not isinstance(value, bytes):
             raise ValueError(f"{type(value).__name__} is not bytes: give bytes or 0x-hex")  # noqa: TRY004  pydantic
         length = len(value)
@@ -119,16 +119,6 @@ class ByteString:
                 raise ValueError(f"{length} bytes, not {' or '.join(map(str, self.lengths))}")
         elif not self.shortest <= length <= LONGEST_BYTES:
             raise ValueError(f"{length} bytes, not {self.shortest} to {LONGEST_BYTES}")
-        return value
-
-    def _from_hex(self, text: str) -> bytes:
-        try:
-            value = bytes.fromhex(text[2:])
-        except ValueError as error:
-            raise ValueError(f"{text[:80]!r} is not 0x-hex") from error
-        # fromhex skips white space, and then the text is longer than its bytes say.
-        if not text.startswith("0x") or len(text) != 2 + 2 * len(value):
-            raise ValueError(f"{text[:80]!r} is not 0x-hex")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -174,3 +164,15 @@ KeyBytes = Annotated[bytes, ByteString("bytes", lengths=(ADDRESS_BYTES, POINT_BY
 SignerBytes = Annotated[bytes, ByteString("bytes", shortest=ADDRESS_BYTES)]
 
 Bool = StrictBool
+
+
+def from_hex(text: str) -> bytes:
+    """Return the bytes of 0x-hex. Raises ValueError for anything else."""
+    try:
+        value = bytes.fromhex(text[2:])
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is not 0x-hex") from error
+    # fromhex skips white space, and then the text is longer than its bytes say.
+    if not text.startswith("0x") or len(text) != 2 + 2 * len(value):
+        raise ValueError(f"{text[:80]!r} is not 0x-hex")
+    return value

@@ -158,7 +158,8 @@ class TestDelivery:
                 second.lines,
             )
             refusals = await messy.refusals()
-            assert {one.code for one in refusals} == {"gap"}
+            # A hole that closes within one group commit is never seen.
+            assert {one.code for one in refusals} <= {"gap"}
             assert all(one.resolved_at is not None for one in refusals)
 
 

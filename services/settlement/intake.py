@@ -3,8 +3,10 @@
 Each may come late, twice, or before what it needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
@@ -12,6 +14,7 @@ from hireling.rental.errors import ReadingRefused
 from hireling.rental.reading import SignedReading
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
+from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.messages.errors import Refused, Unavailable
 from services.messages.events.listing import DeviceAdmitted
@@ -23,6 +26,9 @@ from services.settlement.moves import Moves
 from services.settlement.repricing import check_amount
 from services.settlement.store import Store
 from services.settlement.watch import REGISTERED, note_registered
+
+# A unit of work that took as long as the chain is read anew would lose against that each time.
+EARLY_AT_ONCE = 100
 
 _log = get_logger(__name__)
 
@@ -78,8 +84,24 @@ def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReadi
             store.keep_early(row.rental_id, seq, signed.model_dump(mode="json"))
         elif row.refused_seq is None and seq == _expected(row):
             taking.take_next(signed)
-    while row.refused_seq is None and (early := store.take_early(row.rental_id, _expected(row))) is not None:
-        taking.take_next(SignedReading.model_validate(early))
+    taking.take_early()
+
+
+def take_early_readings(database: Database, now: Callable[[], datetime]) -> None:
+    """Count the kept readings whose turn has come, some in each unit of work until none is left."""
+
+    def take_some(rental_id: str, session: Any) -> None:
+        store = Store(session, now=now())
+        row = store.rental(rental_id)
+        _Taking(store, row, progress.signed_of(row), at=chain_moment(store)).take_early()
+
+    while True:
+        with database.snapshot() as session:
+            rental_ids = Store(session, now=now()).rentals_with_early()
+        if not rental_ids:
+            return
+        for rental_id in rental_ids:
+            database.work(partial(take_some, rental_id))
 
 
 def take_ceiling(store: Store, rental_id: bytes, signed: SignedCeiling) -> None:
@@ -140,6 +162,15 @@ class _Taking:
             progress.end_at_last_good(self._store, self._row, at=self._at)
             return
         progress.follow_reading(self._store, self._row, signed.reading, at=self._at)
+
+    def take_early(self) -> None:
+        """Take some of the kept readings whose turn has come."""
+        row = self._row
+        if row.refused_seq is not None:
+            return
+        for early in self._store.take_early(row.rental_id, _expected(row), limit=EARLY_AT_ONCE):
+            if row.refused_seq is None:
+                self.take_next(SignedReading.model_validate(early))
 
     def _count(self, signed: SignedReading) -> None:
         max_total = self._signed.agreement.pay.max_total

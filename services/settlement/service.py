@@ -223,6 +223,11 @@ class Settlement(Service):
             office.drive(self.database, self.clock.now)
 
     @timer(interval=1.0)
+    def count_early_readings(self) -> None:
+        """Count the readings whose turn has come since they were kept."""
+        intake.take_early_readings(self.database, self.clock.now)
+
+    @timer(interval=1.0)
     def issue_bills(self) -> None:
         """Bill the rentals that the chain has paid out."""
         office = self._office

@@ -114,12 +114,28 @@ class Store:
         if self._session.get(EarlyReadingRow, (rental_id, seq)) is None:
             self.add(EarlyReadingRow(rental_id=rental_id, seq=seq, signed=signed))
 
-    def take_early(self, rental_id: str, seq: int) -> dict[str, Any] | None:
-        """Return the kept reading of this number, and keep it no longer."""
-        row = self._session.get(EarlyReadingRow, (rental_id, seq))
-        if row is not None:
-            self._session.delete(row)
-        return None if row is None else row.signed
+    def take_early(self, rental_id: str, seq: int, *, limit: int) -> list[dict[str, Any]]:
+        """Return up to ``limit`` kept readings from this number to the first gap, and keep them no longer."""
+        of_rental = col(EarlyReadingRow.rental_id) == rental_id
+        number = col(EarlyReadingRow.seq)
+        statement = select(EarlyReadingRow.seq, EarlyReadingRow.signed).where(of_rental, number >= seq)
+        rows = self._session.exec(statement.order_by(number).limit(limit)).all()
+        run = [dict(signed) for expected, (found, signed) in enumerate(rows, start=seq) if found == expected]
+        if run:
+            taken = number.between(seq, seq + len(run) - 1)
+            self._session.execute(delete(EarlyReadingRow).where(of_rental, taken))
+        return run
+
+    def rentals_with_early(self) -> Sequence[str]:
+        """Return the rentals of which the very reading whose turn it is was kept."""
+        follows = col(EarlyReadingRow.seq) == func.coalesce(RentalRow.seq, -1) + 1
+        statement = select(RentalRow.rental_id).where(
+            RentalRow.rental_id == EarlyReadingRow.rental_id,
+            follows,
+            col(RentalRow.refused_seq).is_(None),
+            RentalRow.money != "done",
+        )
+        return self._session.exec(statement).all()
 
     def forget_early(self, rental_id: str) -> None:
         """Delete a rental's readings whose turn will not come."""

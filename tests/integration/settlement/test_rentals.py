@@ -7,6 +7,7 @@ from hireling.rental.money import fee_of
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
 from services.messages.errors import Conflict
+from services.settlement.intake import EARLY_AT_ONCE
 from tests.builders import OWNER_KEY, a_reading_chain
 from tests.chain_rentals import acknowledge, holdings
 from tests.integration.settlement.market import Market
@@ -55,6 +56,15 @@ class TestARental:
         view = market.rental(signed)
         assert (view.seq, view.amount_due, view.refusals) == (9, readings[9].reading.amount_due, 0)
         assert market.states(signed) == [State.AGREED, State.FUNDED, State.ACTIVE, State.CLOSED]
+
+    def test_counts_more_early_readings_than_one_unit_of_work_takes(self, market: Market) -> None:
+        signed = market.funded()
+        readings = a_reading_chain(2 * EARLY_AT_ONCE + 50, signed=signed)
+        for start in range(1, len(readings), 50):
+            market.use(signed, readings[start : start + 50])
+        market.use(signed, readings[:1])
+        market.wait_for_state(signed, State.CLOSED)
+        assert market.rental(signed).amount_due == readings[-1].reading.amount_due
 
     def test_forgets_what_came_early_where_a_reading_before_it_asks_above_the_tariff(
         self, market: Market

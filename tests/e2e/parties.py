@@ -5,60 +5,32 @@ Their keys, their lines to the broker, and what each may sign. The marketplace b
 
 import asyncio
 import json
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiomqtt import Client
 
-from hireling.clock import SystemClock
 from hireling.device.chain import EscrowReader
-from hireling.device.offering import Wishes
-from hireling.device.presence import Presence
-from hireling.drivers.driver import Facts, Pricing
-from hireling.json_rpc import JsonRpc
 from hireling.mqtt_line import topic_of
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformNotFound
 from hireling.platform_views import PlatformView, RefusalView, RentalView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.bill import SignedBill
 from hireling.rental.ceiling import SignedCeiling, first_ceiling, next_ceiling, sign_ceiling
 from hireling.rental.close import Close
 from hireling.rental.escrow_math import Slot
-from hireling.rental.offer import QuoteRequest, agreement_from, first_offer, quote_of, sign_offer
 from hireling.rental.reading import SignedReading
 from hireling.rental.signing import Secp256k1Key, sign
 from hireling.rental.states import State
-from hireling.rental.tariff import CounterSpec
-from hireling.renter.wallet import Wallet
-from services.embedded.marketplace import Marketplace
 from services.settlement.escrow.chain import Chain
 from tests.builders import a_reading_chain
 
 WITHIN = 45.0  # seconds; four processes may share two busy cores
 LOOK_EVERY = 0.1
 QOS_AT_LEAST_ONCE = 1
-SECONDS = 600
 # 100 W, a tenth of the most the machine can draw: whatever the test does, it is not implausibly fast.
 STEP = (100_000, 100)
-
-MACHINE = Facts(
-    kind="appliance",
-    title="A machine driven by hand",
-    description="It says what the test wants it to say.",
-    time_factor=1,
-    counters=(
-        CounterSpec(name="energy_mJ", unit="mJ", max_per_second=1_000_000),
-        CounterSpec(name="time_ms", unit="ms", max_per_second=1_000),
-    ),
-    step=STEP,
-    pricing=Pricing(counter="energy_mJ", per=3_600_000_000, unit="kWh", default="90.00", default_flat="0.01"),
-    ceiling_seconds=60,
-    default_seconds=SECONDS,
-)
 
 Found = TypeVar("Found")
 
@@ -221,110 +193,3 @@ class HandRental:
         await self.platform.submit_close(close, by="renter", signature=renters)
         await self.view_where(lambda view: view.state is State.SETTLED and view.bill, "the bill")
         return await self.platform.bill(self.signed.rental_id)
-
-
-@asynccontextmanager
-async def rented(market: Marketplace) -> AsyncIterator[HandRental]:
-    """Rent a new machine to a new renter: listed, agreed at the listed price, and paid into the escrow."""
-    async with AsyncExitStack() as cleanup:
-        platform = PlatformClient(market.settings.gateway_url)
-        cleanup.push_async_callback(platform.close)
-        rpc = JsonRpc(market.settings.rpc_url)
-        cleanup.push_async_callback(rpc.close)
-        facts = await platform.platform()
-        owner, owner_agent, meter, wallet, session = (Secp256k1Key.generate() for _ in range(5))
-        presence = Presence(
-            platform=platform,
-            facts=facts,
-            machine=MACHINE,
-            wishes=Wishes(),
-            owner=owner,
-            agent=owner_agent,
-            meter=meter,
-            clock=SystemClock(),
-            announce=lambda *_args, **_fields: None,
-        )
-        await presence.arrive()
-        await platform.faucet(wallet.identity)
-        signed = await _agree(platform, facts, presence, keys=(owner_agent, wallet, session))
-        client = Client(facts.mqtt.host, facts.mqtt.port, timeout=WITHIN)
-        await cleanup.enter_async_context(client)
-        line = Line(client, presence.device)
-        for word in ("acks", "refusals", "notices"):
-            await client.subscribe(topic_of(presence.device, word), qos=QOS_AT_LEAST_ONCE)
-        listening = asyncio.create_task(line.listen())
-        cleanup.push_async_callback(_cancel, listening)
-        rental = HandRental(
-            platform=platform,
-            facts=facts,
-            escrow=EscrowReader(rpc, confirmations=1),
-            line=line,
-            signed=signed,
-            owner=owner,
-            owner_agent=owner_agent,
-            meter=meter,
-            wallet=wallet,
-            session=session,
-        )
-        await _fund(rental, Wallet(wallet, platform=platform, facts=facts, rpc=rpc))
-        yield rental
-
-
-async def _agree(
-    platform: PlatformClient,
-    facts: PlatformView,
-    presence: Presence,
-    *,
-    keys: tuple[Secp256k1Key, Secp256k1Key, Secp256k1Key],
-) -> SignedAgreement:
-    owner_agent, wallet, session = keys
-    now = SystemClock().now()
-    (listed,) = [
-        listing for listing in await platform.listings() if listing.document.device == presence.device
-    ]
-    request = QuoteRequest(
-        device=presence.device,
-        listing=listed.listing,
-        renter=wallet.identity,
-        renter_agent=session.identity,
-        seconds=SECONDS,
-        start_at=int(now.timestamp()),
-    )
-    asked = await platform.request_quote(request, sign(session, presence.domain, quote_of(request)))
-    offer = first_offer(listed.document, request, facts.terms, now, secrets.token_bytes(32), asked.quote_id)
-    made = sign_offer(owner_agent, offer)
-    await platform.make_offer(asked.quote_id, made)
-    agreement = agreement_from(offer)
-    await platform.sign_agreement(
-        quote_id=asked.quote_id,
-        by="renter",
-        offer=made.hash,
-        signature=sign(wallet, presence.domain, agreement),
-    )
-    agreed = await platform.sign_agreement(
-        quote_id=asked.quote_id,
-        by="owner",
-        offer=made.hash,
-        signature=sign(owner_agent, presence.domain, agreement),
-    )
-    assert agreed.rental_id is not None
-    return await platform.agreement(agreed.rental_id)
-
-
-async def _fund(rental: HandRental, wallet: Wallet) -> None:
-    terms = rental.signed.agreement
-    permit = await wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
-
-    async def ask() -> RentalView | None:
-        # The money's side of the marketplace hears of an agreement a moment later.
-        with suppress(PlatformNotFound):
-            return await rental.platform.fund(rental.signed.rental_id, permit)
-        return None
-
-    await until(ask, "a rental to fund")
-    await rental.view_where(lambda view: view.state is State.FUNDED, "the money in the escrow")
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

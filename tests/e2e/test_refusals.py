@@ -21,7 +21,8 @@ from services.embedded.marketplace import Marketplace
 from services.settlement.escrow.chain import Chain
 from tests.chain import DevChain
 from tests.chain_rentals import STRANGER_KEY, door
-from tests.e2e.parties import HandRental, holdings, rented
+from tests.e2e.deal import rented
+from tests.e2e.parties import HandRental, holdings
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 

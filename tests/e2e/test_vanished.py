@@ -28,8 +28,9 @@ from services.embedded.marketplace import Marketplace
 from services.settlement.escrow.chain import Chain
 from tests.chain import DevChain
 from tests.chain_rentals import STRANGER_KEY, door, send
+from tests.e2e.deal import rented
 from tests.e2e.journey import RENTAL_WITHIN, Sides, Trace, a_trace
-from tests.e2e.parties import holdings, rented
+from tests.e2e.parties import holdings
 from tests.e2e.programs import Program
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]

@@ -62,7 +62,9 @@ class Marketplace:
             raise EmbeddedError(f"{ANVIL} is missing: run `make setup`")
         for folder in ("chain", "logs", "run", "secrets", "deployments", "bills"):
             (settings.home / folder).mkdir(parents=True, exist_ok=True)
-        (settings.home / "secrets").chmod(0o700)
+        # Keys, and the readings of whoever rents: nobody else's to read.
+        for private in (settings.home, settings.home / "secrets"):
+            private.chmod(0o700)
         try:
             self._start(self.chain, f"chain on port {settings.chain_port}")
             # Half a minute of one core on a cold machine, and neither needs the other.

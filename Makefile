@@ -59,6 +59,10 @@ test: setup ## Every test that needs no system package, contracts included
 test-contracts: setup ## The contracts alone: linted, their exported ABIs compared, tested
 	@infra/run_tests.sh contracts
 
+.PHONY: gas
+gas: contracts-ready ## Measure the gas of every action of the contracts against its budget (ARGS=--help)
+	@contracts/scripts/gas.sh $(ARGS)
+
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
 	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log

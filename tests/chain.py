@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import socket
 import subprocess
 import time
@@ -41,11 +42,20 @@ class Deployment:
 class DevChain:
     """One anvil process, its state in ``folder``.
 
-    ``block_seconds`` None mines a block for every transaction at once.
+    ``block_seconds`` None mines a block for every transaction at once. ``options`` go to anvil.
     """
 
-    def __init__(self, folder: Path, *, block_seconds: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        block_seconds: int | None = None,
+        chain_id: int = CHAIN_ID,
+        options: tuple[str, ...] = (),
+    ) -> None:
         self._folder = folder
+        self._chain_id = chain_id
+        self._options = options
         self._block_seconds = block_seconds
         self._ids = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,8 +89,9 @@ class DevChain:
             "--port",
             str(self.port),
             "--chain-id",
-            str(CHAIN_ID),
+            str(self._chain_id),
             "--quiet",
+            *self._options,
         ]
         command += ["--state", str(self.state_file), "--state-interval", "1", "--preserve-historical-states"]
         if self._block_seconds is not None:
@@ -121,8 +132,14 @@ class DevChain:
     def deploy(self) -> None:
         """Deploy the contracts by Brownie in a process of its own, unless they are there."""
         path = self._folder / "deployment.json"
-        command = [str(DEPLOY), self.rpc_url, str(path), str(self._folder / "brownie")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DEPLOYED_WITHIN, check=False)
+        command = [str(DEPLOY), "--chain-id", str(CHAIN_ID), "--unlocked", "--out", str(path)]
+        environment = os.environ | {
+            "HIRELING_RPC_URL": self.rpc_url,
+            "HIRELING_BROWNIE_HOME": str(self._folder / "brownie"),
+        }
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=DEPLOYED_WITHIN, check=False
+        )
         if done.returncode != 0:
             raise ChainError(f"the deployment failed:\n{done.stdout}{done.stderr}")
         self._deployment = read_deployment(path)

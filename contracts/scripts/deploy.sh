@@ -1,17 +1,27 @@
 #!/usr/bin/env bash
-# Deploys the contracts to a running development chain: deploy.sh RPC_URL OUT_JSON WORK_HOME
-# Writes OUT_JSON; does nothing if it is there and the chain holds that code. WORK_HOME is a folder for Brownie's own data.
-# Takes about five seconds; the contracts must have been compiled (setup.sh).
+# Deploys the contracts to one chain, verifies them there, or tells where they will be: deploy.sh --help.
+# HIRELING_BROWNIE_HOME is a folder for Brownie's own data; without it a temporary one is used. Never compiles: setup.sh does.
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
 
-[ $# -eq 3 ] || fail "usage: deploy.sh RPC_URL OUT_JSON WORK_HOME"
-rpc_url="$1" out_json="$(realpath -m "$2")"
-[ -f "$CONTRACTS/build/contracts/RentalEscrow.json" ] || fail "not compiled: run contracts/scripts/setup.sh"
+[ -x "$VENV/bin/python" ] || fail "not set up: run make setup"
+rpc_url="${HIRELING_RPC_URL:-}"
+previous=""
+for argument in "$@"; do
+    case "$argument" in --rpc-url=*) rpc_url="${argument#--rpc-url=}" ;; esac
+    [ "$previous" != --rpc-url ] || rpc_url="$argument"
+    previous="$argument"
+done
 
-use_home "$3"
-write_network chain "$rpc_url" "{}"
-# Brownie reads imported sources relative to where it runs.
-cd "$CONTRACTS"
-exec "$VENV/bin/python" -W ignore "$CONTRACTS/scripts/deploy.py" "$rpc_url" "$out_json"
+if [ -n "${HIRELING_BROWNIE_HOME:-}" ]; then
+    brownie_home="$HIRELING_BROWNIE_HOME"
+else
+    brownie_home="$(mktemp -d)"
+    trap 'rm -rf "$brownie_home"' EXIT
+fi
+chmod 700 "$(mkdir -p "$brownie_home" && echo "$brownie_home")"
+use_home "$brownie_home"
+
+(umask 077; write_network chain "$rpc_url" "{}")
+"$VENV/bin/python" -W ignore "$CONTRACTS/scripts/deploy.py" "$@"

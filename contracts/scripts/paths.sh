@@ -4,7 +4,7 @@ CONTRACTS="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 ROOT="$(dirname "$CONTRACTS")"
 VENV="$ROOT/.venv-contracts"
 ANVIL_FOLDER="$CONTRACTS/node_modules/@foundry-rs/anvil-linux-amd64/bin"
-SOLC_FOLDER="$CONTRACTS/node_modules/.solcx"
+SOLC_FOLDER="$CONTRACTS/cache/solcx"
 
 # Brownie starts `anvil` by name, and the compiler wrapper starts `node` by name; setup.sh links one where the machine has none.
 export PATH="$CONTRACTS/node_modules/.node/bin:$ANVIL_FOLDER:$PATH"

@@ -21,6 +21,9 @@ main() {
     local node_step=$!
     wait "$python_step" || { cat "$logs/python" >&2; fail "setting up .venv-contracts failed"; }
     wait "$node_step" || { cat "$logs/node" >&2; fail "setting up node_modules failed"; }
+    # Brownie finds a compiler by its name in a folder.
+    mkdir -p "$SOLC_FOLDER"
+    [ -e "$SOLC_FOLDER/solc-v$(solc_version)" ] || ln -sfn ../../bin/solc "$SOLC_FOLDER/solc-v$(solc_version)"
     step_compile
 }
 
@@ -39,20 +42,20 @@ step_node() {
     find_node
     (cd "$CONTRACTS" && npm ci --no-audit --no-fund --loglevel=error)
     link_node
-    mkdir -p "$SOLC_FOLDER"
-    ln -sfn ../../bin/solc "$SOLC_FOLDER/solc-v$(solc_version)"
     stamp "$stamp_file" "$CONTRACTS/package-lock.json"
 }
 
 step_compile() {
     local stamp_file="$CONTRACTS/build/.stamp"
-    local inputs=("$CONTRACTS/package-lock.json" "$CONTRACTS/brownie-config.yaml" "$LOCK")
+    local inputs=("$CONTRACTS/package-lock.json" "$CONTRACTS/brownie-config.yaml" "$CONTRACTS/bin/solc" "$LOCK")
     while IFS= read -r file; do inputs+=("$file"); done < <(find "$CONTRACTS/src" -name '*.sol' | sort)
     is_fresh "$stamp_file" "${inputs[@]}" && return
     echo "contracts: compiling (about half a minute)"
     use_home "$CONTRACTS/cache/home"
     local log="$logs/compile"
-    (cd "$CONTRACTS" && "$VENV/bin/brownie" compile) > "$log" 2>&1 || { cat "$log" >&2; fail "compiling failed"; }
+    # All at once: code compiled file by file may differ in places, and what is deployed must be what anyone can rebuild.
+    rm -rf "$CONTRACTS/build/contracts" "$CONTRACTS/build/compilation"
+    (cd "$CONTRACTS" && SOLC_RECORD="$CONTRACTS/build/compilation" "$VENV/bin/brownie" compile) > "$log" 2>&1 || { cat "$log" >&2; fail "compiling failed"; }
     # Brownie exits 0 when the compiler refuses.
     grep -q "Project has been compiled" "$log" || { cat "$log" >&2; fail "compiling failed"; }
     stamp "$stamp_file" "${inputs[@]}"
@@ -84,7 +87,7 @@ link_node() {
 }
 
 solc_version() {
-    node -p "require('$CONTRACTS/node_modules/solc/package.json').version"
+    sed -n 's/^ *"version": "\([0-9.]*\)".*/\1/p' "$CONTRACTS/node_modules/solc/package.json"
 }
 
 digest() { cat "$@" | sha256sum; }

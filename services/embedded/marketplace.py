@@ -111,7 +111,7 @@ class Marketplace:
             self._say("contracts: deploying escrow, registry and test stablecoin with Brownie")
         self._run(
             "contracts",
-            [str(DEPLOY), settings.rpc_url, str(settings.deployment), str(settings.home / "brownie")],
+            [str(DEPLOY), "--chain-id", str(DEV_CHAIN_ID), "--unlocked", "--out", str(settings.deployment)],
         )
         facts = json.loads(settings.deployment.read_text())
         self._say(f"contracts: escrow {facts['escrow']} on chain {DEV_CHAIN_ID}")

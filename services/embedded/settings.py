@@ -54,6 +54,7 @@ class EmbeddedSettings(ServiceSettings):
             "HIRELING_MQTT_URL": f"mqtt://127.0.0.1:{self.mqtt_port}",
             "HIRELING_RPC_URL": self.rpc_url,
             "HIRELING_DEPLOYMENT": str(self.deployment),
+            "HIRELING_BROWNIE_HOME": str(self.home / "brownie"),
             "GATEWAY_PORT": str(self.gateway_port),
             "MQTT_PORT": str(self.mqtt_port),
             "SETTLEMENT_CLAIM_EVERY": str(self.settlement_claim_every),

@@ -63,6 +63,11 @@ test-contracts: setup ## The contracts alone: linted, their exported ABIs compar
 gas: contracts-ready ## Measure the gas of every action of the contracts against its budget (ARGS=--help)
 	@contracts/scripts/gas.sh $(ARGS)
 
+.PHONY: deploy
+deploy: contracts-ready ## Deploy or verify the contracts (CHAIN=8453 ARGS="--verify"; ARGS=--help tells more)
+	@[ -n "$(CHAIN)$(filter --help,$(ARGS))" ] || { echo 'which chain? make deploy CHAIN=8453 ARGS="--keystore deployer.json"' >&2; exit 2; }
+	@contracts/scripts/deploy.sh $(if $(CHAIN),--chain-id $(CHAIN)) $(ARGS)
+
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
 	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi import encode
+from eth_abi.exceptions import EncodingError
 from eth_utils import keccak
 
 from deployment.errors import Refused
@@ -40,7 +41,11 @@ class Artifact:
     def init_code(self, values: dict[str, Any]) -> bytes:
         """Return the code that creates the contract with these arguments, by parameter name."""
         types = [_abi_type(parameter) for parameter in self.inputs]
-        return self.creation + encode(types, [values[parameter["name"]] for parameter in self.inputs])
+        arguments = [values[parameter["name"]] for parameter in self.inputs]
+        try:
+            return self.creation + encode(types, [_from_json(*pair) for pair in zip(types, arguments, strict=True)])
+        except (EncodingError, ValueError, TypeError) as error:
+            raise Refused(f"{self.name}({', '.join(types)}): {error}") from error
 
     def masked(self, code: bytes) -> bytes:
         """Return runtime code of this contract with zeros where the constructor writes."""
@@ -109,3 +114,10 @@ def _abi_type(parameter: dict[str, Any]) -> str:
         return kind
     members = ",".join(_abi_type(member) for member in parameter["components"])
     return f"({members}){kind[len('tuple') :]}"
+
+
+def _from_json(kind: str, value: Any) -> Any:
+    """JSON has no bytes: they are written as hexadecimal."""
+    if kind.endswith("]"):
+        return [_from_json(kind[: kind.rindex("[")], item) for item in value]
+    return bytes.fromhex(str(value).removeprefix("0x")) if kind.startswith("bytes") else value

@@ -21,10 +21,12 @@ CATALOGUE = (
     ("escrow", "RentalEscrow", 1),
     ("registry", "DeviceRegistry", 1),
     ("anchor", "BatchAnchor", 1),
-    ("desk", "ArbitrationDesk", 1),
     ("panel", "ArbiterPanel", 1),
-    ("passkey_verifier", "WebAuthnVerifier", 1),
+    ("desk", "ArbitrationDesk", 1),
+    ("passkey_verifier", "PasskeyVerifier", 1),
 )
+# What constructors call each other: the parameter's name, and whose address it takes unless the operator says otherwise.
+LINKS = {"rentals": "escrow", "ruledBy": "panel"}
 # Worth nothing and mintable by anyone: never on a chain where others could take it for money.
 PLAY_MONEY = ("token", "TestStablecoin", 1)
 
@@ -75,8 +77,9 @@ class Plan:
 
 
 def make_plan(chain_id: int, given: dict[str, dict[str, Any]]) -> Plan:
-    """Plan a chain. A constructor's parameter takes what `given` says for its contract, else the address of the contract it is
-    named after. Raises Refused where `given` names what does not exist.
+    """Plan a chain. A constructor's parameter takes what `given` says for its contract, else the address that it links to.
+
+    Raises Refused where `given` names what does not exist.
     """
     entries = [entry for entry in CATALOGUE if is_compiled(entry[1])]
     if chain_id == DEV_CHAIN_ID:
@@ -84,29 +87,24 @@ def make_plan(chain_id: int, given: dict[str, dict[str, Any]]) -> Plan:
     unknown = set(given) - {name for _, name, _ in entries}
     if unknown:
         raise Refused(f"arguments for contracts that are not deployed here: {', '.join(sorted(unknown))}")
-    waiting = {name: (key, read_artifact(name), version) for key, name, version in entries}
     steps: dict[str, Step] = {}
-    while ready := _first_ready(waiting, steps, given):
-        name, arguments = ready
-        key, artifact, version = waiting.pop(name)
-        steps[key] = Step(key, artifact, f"hireling.{name}.v{version}", arguments)
-    return Plan(tuple(steps.values()), tuple(waiting))
+    left_out = []
+    for key, name, version in entries:
+        artifact = read_artifact(name)
+        arguments = _arguments(artifact, steps, given.get(name, {}))
+        if arguments is None:
+            left_out.append(name)
+        else:
+            steps[key] = Step(key, artifact, f"hireling.{name}.v{version}", arguments)
+    return Plan(tuple(steps.values()), tuple(left_out))
 
 
-def _first_ready(
-    waiting: dict[str, tuple[str, Artifact, int]], steps: dict[str, Step], given: dict[str, dict[str, Any]]
-) -> tuple[str, dict[str, Any]] | None:
-    for name, (_, artifact, _) in waiting.items():
-        known = {key: step.address for key, step in steps.items()} | given.get(name, {})
-        wanted = {parameter["name"]: _plain(parameter["name"]) for parameter in artifact.inputs}
-        extra = set(given.get(name, {})) - {*wanted, *wanted.values()}
-        if extra:
-            raise Refused(f"{name} takes no argument {', '.join(sorted(extra))}: it takes {', '.join(wanted.values())}")
-        if all(plain in known or full in known for full, plain in wanted.items()):
-            return name, {full: known.get(full, known.get(plain)) for full, plain in wanted.items()}
-    return None
-
-
-def _plain(parameter: str) -> str:
-    """`escrow_`, `_escrow` and `escrow` name the same thing."""
-    return parameter.strip("_")
+def _arguments(artifact: Artifact, steps: dict[str, Step], given: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the constructor's arguments by name, or None where one has no value."""
+    wanted = [parameter["name"] for parameter in artifact.inputs]
+    extra = set(given) - set(wanted)
+    if extra:
+        raise Refused(f"{artifact.name} has no parameter {', '.join(sorted(extra))}: it has {', '.join(wanted) or 'none'}")
+    linked = {name: steps[key].address for name, key in LINKS.items() if key in steps}
+    values = linked | given
+    return {name: values[name] for name in wanted} if all(name in values for name in wanted) else None

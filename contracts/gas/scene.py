@@ -1,7 +1,7 @@
 """What stands before an action is measured: who holds what, and rentals in every state an action begins from.
 
-Conventions, so that numbers compare: a plain OpenZeppelin token with permit; a finite allowance in place; every balance an action
-touches is non-zero before and after; the permit nonce is non-zero; a fee is taken. A rental locks 100: 80 to use and 20 of
+Conventions, so that numbers compare: a plain OpenZeppelin token with permit; a finite allowance in place; every balance an
+action touches is non-zero before and after; the permit nonce is non-zero; a fee is taken. A rental locks 100: 80 to use and 20 of
 deposit. Settling pays 30, closing pays 20 more and refunds 50.
 """
 

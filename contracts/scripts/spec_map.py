@@ -1,6 +1,7 @@
 """Find for each numbered sentence of SPECIFICATION.md the tests that show it, and write SPECIFICATION_TESTS.md.
 
-tests/specification.toml names them. A sentence without a test, a name of no sentence, and a test that does not exist are errors.
+tests/specification.toml names them. A sentence without a test, a name of no sentence, and a test that does not exist are
+errors.
 With --check nothing is written, and a table that differs is an error too.
 """
 

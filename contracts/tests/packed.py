@@ -1,6 +1,7 @@
 """Packed batches of claims, as `claimPacked` reads them: groups of rows, big-endian and without padding.
 
-A group is one owner's, in one token, under one fee: owner 32, token 20, fee_to 20, fee_bps 2, number of rows 1. Its rows follow.
+A group is one owner's, in one token, under one fee: owner 32, token 20, fee_to 20, fee_bps 2, number of rows 1. Its rows
+follow.
 """
 
 from collections.abc import Iterable

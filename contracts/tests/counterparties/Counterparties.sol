@@ -13,6 +13,8 @@ contract AwkwardToken {
     address public hookTarget;
     bytes public hookCall;
     bool public hookSucceeded;
+    bytes4 public hookAnswer;
+    mapping(address => bool) public eatsGas;
 
     function mint(address to, uint256 amount) external {
         balanceOf[to] += amount;
@@ -42,6 +44,10 @@ contract AwkwardToken {
         isDenied[who] = true;
     }
 
+    function eatGasOf(address who) external {
+        eatsGas[who] = true;
+    }
+
     function callBack(address target, bytes calldata data) external {
         hookTarget = target;
         hookCall = data;
@@ -61,7 +67,12 @@ contract AwkwardToken {
         if (returnsFalse) return false;
         balanceOf[from] -= amount;
         balanceOf[to] += amount - (amount * feeBps) / 10_000;
-        if (hookTarget != address(0)) (hookSucceeded, ) = hookTarget.call(hookCall);
+        if (eatsGas[to]) while (true) {}
+        if (hookTarget != address(0)) {
+            bytes memory answer;
+            (hookSucceeded, answer) = hookTarget.call(hookCall);
+            hookAnswer = bytes4(answer);
+        }
         if (returnsNothing) assembly { return(0, 0) }
         if (returnsMegabyte) assembly { mstore(0, 1) return(0, 1000000) }
         return true;
@@ -82,6 +93,32 @@ contract CodeWallet {
 
     function approve(AwkwardToken token, address spender, uint256 amount) external {
         token.approve(spender, amount);
+    }
+}
+
+/// @notice A wallet that answers everything but what ERC-1271 asks for, in one of several ways.
+contract LyingWallet {
+    enum Lie {
+        ANSWERS_ONE,
+        ANSWERS_NOTHING,
+        ANSWERS_WITH_DIRT,
+        REVERTS,
+        EATS_GAS
+    }
+
+    Lie public lie;
+
+    function tell(Lie lie_) external {
+        lie = lie_;
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+        if (lie == Lie.ANSWERS_ONE) assembly { mstore(0, 1) return(0, 32) }
+        if (lie == Lie.ANSWERS_NOTHING) assembly { return(0, 0) }
+        // The magic value, with something behind it.
+        if (lie == Lie.ANSWERS_WITH_DIRT) assembly { mstore(0, or(shl(224, 0x1626ba7e), 1)) return(0, 32) }
+        require(lie != Lie.REVERTS, "no");
+        while (true) {}
     }
 }
 

@@ -15,5 +15,6 @@ def counterparties(furnished):
     return SimpleNamespace(
         token=furnished.relayer.deploy(compiled.AwkwardToken),
         wallet=furnished.relayer.deploy(compiled.CodeWallet),
+        liar=furnished.relayer.deploy(compiled.LyingWallet),
         verifier=furnished.relayer.deploy(compiled.KeyVerifier),
     )

@@ -1,6 +1,7 @@
-"""What the escrow takes for a signature, at the edges: mirrored, truncated, of the wrong kind, of keys and numbers that are none.
+"""What the escrow takes for a signature, at the edges: mirrored, truncated, of the wrong kind, of no key or number.
 
-The rows of p256_vectors.json are Project Wycheproof's; they show the chain's own P-256 check (EIP-7951), on which the escrow relies.
+The rows of p256_vectors.json are Project Wycheproof's; they show the chain's own P-256 check (EIP-7951), on which the
+escrow relies.
 """
 
 import json

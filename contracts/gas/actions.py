@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chain import Sent
 from packed import packed_batch
 from rental import HOUR, NOBODY, Rental
-from scene import FIRST, LAST, PURSE, RELAYER, TAIL, Scene, p256_keys
+from scene import FIRST, LAST, UNLIMITED, RELAYER, TAIL, Scene, p256_keys
 
 NOBODIES = (NOBODY, NOBODY)
 Action = Callable[[Scene], Sent]
@@ -18,13 +18,13 @@ def open_by_renter(scene: Scene) -> Sent:
 
 def open_with_permit(scene: Scene) -> Sent:
     rental = scene.rental()
-    arguments = (rental.terms, 10_000, b"", scene.permit(rental.renter, PURSE - 2))
+    arguments = (rental.terms, 10_000, b"", scene.permit(rental.renter, UNLIMITED))
     return scene.escrow.send("openWithPermit", *arguments, sender=rental.renter.address)
 
 
 def open_relayed(scene: Scene) -> Sent:
     rental = scene.rental()
-    permit = scene.permit(rental.renter, PURSE - 2)
+    permit = scene.permit(rental.renter, UNLIMITED)
     arguments = (rental.terms, 10_000, rental.agreement_signature, permit)
     return scene.escrow.send("openWithPermit", *arguments, sender=RELAYER)
 

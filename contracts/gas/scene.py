@@ -1,6 +1,6 @@
 """What stands before an action is measured: who holds what, and rentals in every state an action begins from.
 
-Conventions, so that numbers compare: a plain OpenZeppelin token with permit; a finite allowance in place; every balance an
+Conventions, so that numbers compare: a plain OpenZeppelin token with permit; an unlimited allowance in place; every balance an
 action touches is non-zero before and after; the permit nonce is non-zero; a fee is taken. A rental locks 100: 80 to use and 20 of
 deposit. Settling pays 30, closing pays 20 more and refunds 50.
 """
@@ -21,6 +21,7 @@ FIRST = 30 * USD
 TAIL = 4 * USD
 LAST = 50 * USD
 PURSE = 1_000_000 * USD
+UNLIMITED = 2**256 - 1
 RELAYER = Secp256k1Key("relayer").address
 SECP256K1_LENGTH = 65
 
@@ -131,12 +132,12 @@ def furnished(chain: Chain) -> Scene:
     parties = [Secp256k1Key(name) for name in ("renter", "owner", "platform", "owner's agent")]
     for party in parties:
         scene.token.send("mint", party.address, PURSE, sender=RELAYER)
-        scene.token.send("approve", scene.escrow.address, PURSE, sender=party.address)
+        scene.token.send("approve", scene.escrow.address, UNLIMITED, sender=party.address)
         credit = (scene.token.address, account_of(party), 500 * USD)
         scene.escrow.send("deposit", *credit, sender=party.address)
     renter = parties[0]
     # Twice, so that the nonce is no longer zero and the allowance is not what the measured permit makes it.
-    for value in (PURSE - 1, PURSE):
+    for value in (UNLIMITED - 1, UNLIMITED):
         value_to_s = scene.permit(renter, value)
         signed = (renter.address, scene.escrow.address, *value_to_s)
         scene.token.send("permit", *signed, sender=RELAYER)

@@ -94,6 +94,11 @@ class Slot:
             return self.tail + (self.rental.deposit if self.damaged else self.rental.bond)
         return self.prepaid + self.rental.deposit - self.paid
 
+    @property
+    def fee_held(self) -> int:
+        """Return the fee on what is paid: it stays in the escrow until the end."""
+        return self.fee(self.paid)
+
     def fee(self, paid: int) -> int:
         return paid * self.rental.fee_bps // 10_000
 
@@ -127,19 +132,19 @@ class Slot:
         return self.pot - self.tail - (self.rental.deposit if self.damaged else self.rental.bond)
 
     def settled(self) -> Payout:
-        fee = self.fee(self.paid + self.tail_that_counts) - self.fee(self.paid)
-        to_owner = self.tail_that_counts - fee + self.owner_bond
+        fee = self.fee(self.paid + self.tail_that_counts)
+        to_owner = self.tail_that_counts - (fee - self.fee_held) + self.owner_bond
         return Payout(to_owner, fee, self.pot - self.tail_that_counts)
 
     def closed(self, use: int, damage: int) -> Payout:
-        fee = self.fee(use) - self.fee(self.paid)
+        fee = self.fee(use)
         due = use - self.paid + damage
-        return Payout(due - fee + self.owner_bond, fee, self.pot - due)
+        return Payout(due - (fee - self.fee_held) + self.owner_bond, fee, self.pot - due)
 
     def ruled(self, tail_to_owner: int, deposit_to_owner: int) -> Payout:
-        fee = self.fee(self.paid + tail_to_owner) - self.fee(self.paid)
+        fee = self.fee(self.paid + tail_to_owner)
         renter_bond = self.rental.bond if self.disputed and tail_to_owner == self.tail else 0
         from_pot = tail_to_owner + deposit_to_owner + renter_bond
         owner_keeps_bond = deposit_to_owner > 0
-        to_owner = from_pot - fee + (self.owner_bond if owner_keeps_bond else 0)
+        to_owner = from_pot - (fee - self.fee_held) + (self.owner_bond if owner_keeps_bond else 0)
         return Payout(to_owner, fee, self.pot - from_pot + (0 if owner_keeps_bond else self.owner_bond))

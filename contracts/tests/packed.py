@@ -30,7 +30,7 @@ class RowFlag(IntFlag):
 
 def packed_batch(evidence: Iterable[Evidence], *, seq: int = 1) -> bytes:
     """Return a batch; neighbours that share owner, token and fee share a group of at most 255 rows."""
-    groups = groupby(evidence, key=lambda each: _header(each[0]))
+    groups = groupby(evidence, key=lambda each: header_of(each[0]))
     return b"".join(
         packed_group(header, [packed_row(*each, seq=seq) for each in rows]) for header, rows in groups
     )
@@ -42,7 +42,8 @@ def packed_group(header: bytes, rows: list[bytes]) -> bytes:
     return b"".join(header + bytes([len(part)]) + b"".join(part) for part in parts)
 
 
-def _header(rental: Rental) -> bytes:
+def header_of(rental: Rental) -> bytes:
+    """Return a group's bytes but for the number of its rows."""
     address = bytes.fromhex(rental.token[2:]) + bytes.fromhex(rental.fee_to[2:])
     return keccak(rental.owner.signer) + address + rental.fee_bps.to_bytes(2, "big")
 

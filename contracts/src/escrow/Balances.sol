@@ -8,15 +8,19 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
+import {IPermit2} from "../interfaces/IPermit2.sol";
 import {IRentalBalances} from "../interfaces/IRentalBalances.sol";
 import {SignedTypes} from "../libraries/SignedTypes.sol";
 import {Signatures} from "../libraries/Signatures.sol";
-import {Authorization, Balance} from "../types/RentalTypes.sol";
+import {Authorization, Balance, Permit2Authorization} from "../types/RentalTypes.sol";
 
 /// @notice The one place where tokens come in and go out.
 abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
+
+    /// @dev The same address on every chain that has it.
+    address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
 
     mapping(address token => mapping(bytes32 account => Balance)) public override balances;
 
@@ -85,7 +89,7 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
 
     /// @dev Tokens that take a fee on the way are refused: what is counted must be what came in.
     function _pull(address token, address from, uint256 amount) internal {
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = _held(token);
         IERC20(token).safeTransferFrom(from, address(this), amount);
         _requireReceipt(token, before, amount);
     }
@@ -97,7 +101,7 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
         bytes32 nonce,
         Authorization calldata authorization
     ) internal {
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = _held(token);
         IERC3009(token).receiveWithAuthorization({
             from: from,
             to: address(this),
@@ -112,16 +116,53 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
         _requireReceipt(token, before, amount);
     }
 
+    /// @dev Permit2 takes any unused number as a nonce, so the authorisation is bound to what it pays for.
+    function _pullThroughPermit2(
+        address token,
+        address from,
+        uint256 amount,
+        bytes32 nonce,
+        Permit2Authorization calldata authorization
+    ) internal {
+        uint256 before = _held(token);
+        IPermit2(PERMIT2).permitTransferFrom(
+            IPermit2.PermitTransferFrom(
+                IPermit2.TokenPermissions(token, amount),
+                uint256(nonce),
+                authorization.deadline
+            ),
+            IPermit2.SignatureTransferDetails(address(this), amount),
+            from,
+            authorization.signature
+        );
+        _requireReceipt(token, before, amount);
+    }
+
     function _requireReceipt(address token, uint256 before, uint256 amount) private view {
-        uint256 received = IERC20(token).balanceOf(address(this)) - before;
+        uint256 received = _held(token) - before;
         if (received != amount) revert RentalEscrow_InexactReceipt(received, amount);
+    }
+
+    /// @dev A token that answers nothing holds nothing, and so never passes {_requireReceipt}.
+    function _held(address token) private view returns (uint256 amount) {
+        uint256 selector = uint32(IERC20.balanceOf.selector);
+        assembly ("memory-safe") {
+            mstore(0x00, selector)
+            mstore(0x20, address())
+            let success := staticcall(gas(), token, 0x1c, 0x24, 0x00, 0x20)
+            if and(success, gt(returndatasize(), 0x1f)) {
+                amount := mload(0x00)
+            }
+        }
     }
 
     function _debit(address token, bytes32 account, uint256 amount) internal {
         Balance storage balance = balances[token][account];
         uint256 held = balance.amount;
         if (amount > held) revert RentalEscrow_BalanceTooLow(account, held, amount);
-        balance.amount = uint128(held - amount);
+        unchecked {
+            balance.amount = uint128(held - amount);
+        }
     }
 
     function _credit(address token, bytes32 account, uint256 amount) internal {
@@ -131,9 +172,9 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
     /// @dev Pushes where an address is named, else credits. A push that fails for whatever reason credits, so that a party who
     /// is blocked by the token never blocks the other.
     function _payOut(address token, bytes32 account, address payee, uint256 amount) internal {
-        if (payee != address(0) && Signatures.accountOf(payee) != account) revert RentalEscrow_WrongPayee(payee);
-        if (amount == 0) return;
-        if (payee != address(0) && _tryTransfer(token, payee, amount)) return;
+        if (payee == address(0)) return _credit(token, account, amount);
+        if (Signatures.accountOf(payee) != account) revert RentalEscrow_WrongPayee(payee);
+        if (amount == 0 || _tryTransfer(token, payee, amount)) return;
         _credit(token, account, amount);
         emit Credited(account, token, amount);
     }

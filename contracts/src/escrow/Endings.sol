@@ -20,7 +20,8 @@ abstract contract Endings is Ledger, IRentalEndings {
 
         uint256 claimBy = block.timestamp + terms.rules.notice + terms.pay.claim_window;
         if (claimBy >= rental.claim_by) revert RentalEscrow_WouldNotEndSooner(claimBy, rental.claim_by);
-        rentals[rentalId].claim_by = uint40(claimBy);
+        rental.claim_by = uint40(claimBy);
+        _store(rentalId, rental);
         emit Exited(rentalId, uint40(claimBy));
     }
 
@@ -40,10 +41,9 @@ abstract contract Endings is Ledger, IRentalEndings {
         _requireRenterSide(terms, closing, rental, structHash, renterSignature);
 
         uint256 due = uint256(closing.use) - rental.paid + closing.damage;
-        uint256 toRenter = Accrual.pot(terms.pay, terms.rules.deposit, rental) - due;
-        uint256 fee = _takeFee(terms.pay, rental.paid, closing.use);
-        uint256 toOwner = due - fee + _ownerBond(terms, rental);
-        _finish(rentalId, terms.rules.fund_by, closing.use);
+        uint256 toRenter = _pot(terms, rental) - due;
+        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid, closing.use);
+        uint256 toOwner = due - added + _ownerBond(terms, rental);
         emit Closed(rentalId, closing.use, closing.damage, toOwner, fee, toRenter);
         _payBoth(terms, payees, toOwner, toRenter);
     }
@@ -80,7 +80,8 @@ abstract contract Endings is Ledger, IRentalEndings {
         }
         _requireOwnerSide(terms, SignedTypes.hashDamage(rentalId, amount, evidence), signature);
 
-        rentals[rentalId].status = rental.status | Status.DAMAGE;
+        rental.status |= Status.DAMAGE;
+        _store(rentalId, rental);
         _debit(terms.pay.token, terms.pay.owner, Accrual.bond(terms.rules.deposit));
         emit DamageClaimed(rentalId, amount, evidence);
     }
@@ -98,7 +99,8 @@ abstract contract Endings is Ledger, IRentalEndings {
         (bytes32 account, , ) = _signer(SignedTypes.hashDispute(rentalId), signature);
         if (account != terms.rules.renter) revert RentalEscrow_Unauthorized(account);
 
-        rentals[rentalId].status = rental.status | Status.DISPUTE;
+        rental.status |= Status.DISPUTE;
+        _store(rentalId, rental);
         emit Disputed(rentalId, rental.tail);
     }
 
@@ -117,13 +119,11 @@ abstract contract Endings is Ledger, IRentalEndings {
         uint256 bond = Accrual.bond(terms.rules.deposit);
         uint256 fromPot = uint256(tailToOwner) + depositToOwner;
         if (disputed && tailToOwner == rental.tail) fromPot += bond;
-        uint256 toRenter = Accrual.pot(terms.pay, terms.rules.deposit, rental) - fromPot;
-        uint96 paid = rental.paid + tailToOwner;
-        uint256 fee = _takeFee(terms.pay, rental.paid, paid);
-        uint256 toOwner = fromPot - fee;
+        uint256 toRenter = _pot(terms, rental) - fromPot;
+        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid, rental.paid + tailToOwner);
+        uint256 toOwner = fromPot - added;
         if (depositToOwner != 0) toOwner += bond;
         else toRenter += _ownerBond(terms, rental);
-        _finish(rentalId, terms.rules.fund_by, paid);
         emit Ruled(rentalId, tailToOwner, depositToOwner, toOwner, fee, toRenter);
         _payBoth(terms, payees, toOwner, toRenter);
     }
@@ -136,10 +136,9 @@ abstract contract Endings is Ledger, IRentalEndings {
     ) private {
         uint96 tail = _tailThatCounts(rental);
         uint96 paid = rental.paid + tail;
-        uint256 toRenter = Accrual.pot(terms.pay, terms.rules.deposit, rental) - tail;
-        uint256 fee = _takeFee(terms.pay, rental.paid, paid);
-        uint256 toOwner = tail - fee + _ownerBond(terms, rental);
-        _finish(rentalId, terms.rules.fund_by, paid);
+        uint256 toRenter = _pot(terms, rental) - tail;
+        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid, paid);
+        uint256 toOwner = tail - added + _ownerBond(terms, rental);
         emit Settled(rentalId, paid, toOwner, fee, toRenter);
         _payBoth(terms, payees, toOwner, toRenter);
     }
@@ -151,8 +150,9 @@ abstract contract Endings is Ledger, IRentalEndings {
         Rental memory rental
     ) private {
         uint256 kept = rental.tail + Accrual.reserve(terms.rules.deposit, rental.status);
-        uint256 refund = Accrual.pot(terms.pay, terms.rules.deposit, rental) - kept;
-        rentals[rentalId].status = rental.status | Status.SPLIT;
+        uint256 refund = _pot(terms, rental) - kept;
+        rental.status |= Status.SPLIT;
+        _store(rentalId, rental);
         emit Split(rentalId, refund);
         _payOut(terms.pay.token, terms.rules.renter, payees.renter, refund);
     }
@@ -174,6 +174,10 @@ abstract contract Endings is Ledger, IRentalEndings {
 
     function _tailThatCounts(Rental memory rental) private pure returns (uint96) {
         return rental.status & Status.VOID != 0 ? 0 : rental.tail;
+    }
+
+    function _pot(Terms calldata terms, Rental memory rental) private pure returns (uint256) {
+        return Accrual.pot(terms.pay.max_total, terms.rules.deposit, rental);
     }
 
     function _ownerBond(Terms calldata terms, Rental memory rental) private pure returns (uint256) {
@@ -201,7 +205,7 @@ abstract contract Endings is Ledger, IRentalEndings {
             revert RentalEscrow_AmountOutOfRange(closing.damage, 0, terms.rules.deposit);
         }
         uint256 due = uint256(closing.use) - rental.paid + closing.damage;
-        uint256 pot = Accrual.pot(terms.pay, terms.rules.deposit, rental);
+        uint256 pot = _pot(terms, rental);
         if (due > pot) revert RentalEscrow_AmountOutOfRange(due, 0, pot);
     }
 
@@ -257,7 +261,13 @@ abstract contract Endings is Ledger, IRentalEndings {
         if (account == terms.rules.renter) return;
         if (!isStateless || account != terms.pay.renter_agent) revert RentalEscrow_Unauthorized(account);
         if (closing.damage != 0) revert RentalEscrow_AmountOutOfRange(closing.damage, 0, 0);
-        uint256 cap = Accrual.rateCap(terms.pay, rental.claim_by);
+        uint256 cap = Accrual.rateCap(
+            terms.pay.block_max,
+            terms.pay.max_rate_per_hour,
+            terms.pay.start_at,
+            terms.pay.claim_window,
+            rental.claim_by
+        );
         if (closing.use > cap) revert RentalEscrow_AmountOutOfRange(closing.use, rental.paid, cap);
     }
 }

@@ -6,7 +6,7 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {Accrual} from "../libraries/Accrual.sol";
 import {SignedTypes} from "../libraries/SignedTypes.sol";
 import {IRentalFunding} from "../interfaces/IRentalFunding.sol";
-import {Authorization, Pay, Permit, Rental, Rules, Status, Terms} from "../types/RentalTypes.sol";
+import {Authorization, Pay, Permit, Permit2Authorization, Rental, Rules, Status, Terms} from "../types/RentalTypes.sol";
 import {Ledger} from "./Ledger.sol";
 
 /// @notice Opens rentals and raises their funding.
@@ -62,6 +62,18 @@ abstract contract Funding is Ledger, IRentalFunding {
     }
 
     /// @inheritdoc IRentalFunding
+    function openWithPermit2(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Permit2Authorization calldata authorization
+    ) external override nonReentrant returns (bytes32) {
+        Due memory due = _open(terms, fundedBps, signature);
+        _pullPermit2(terms.pay.token, due, fundedBps, authorization);
+        return due.rentalId;
+    }
+
+    /// @inheritdoc IRentalFunding
     function openFromBalance(
         Terms calldata terms,
         uint16 fundedBps,
@@ -102,6 +114,17 @@ abstract contract Funding is Ledger, IRentalFunding {
     }
 
     /// @inheritdoc IRentalFunding
+    function topUpWithPermit2(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Permit2Authorization calldata authorization
+    ) external override nonReentrant {
+        Due memory due = _topUp(terms, fundedBps, signature);
+        _pullPermit2(terms.pay.token, due, fundedBps, authorization);
+    }
+
+    /// @inheritdoc IRentalFunding
     function topUpFromBalance(
         Terms calldata terms,
         uint16 fundedBps,
@@ -117,19 +140,20 @@ abstract contract Funding is Ledger, IRentalFunding {
             revert RentalEscrow_FundedBpsOutOfRange(fundedBps, 1, Accrual.BPS);
         }
         due.rentalId = _rentalId(terms);
-        if (rentals[due.rentalId].status != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
+        if (_load(due.rentalId).status != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
         (due.account, due.payer) = _renterWhoFunds(terms.rules.renter, due.rentalId, fundedBps, signature);
 
         uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
         due.amount = uint256(prepaid) + terms.rules.deposit;
-        rentals[due.rentalId] = Rental({
-            paid: 0,
-            tail: 0,
-            claim_by: terms.rules.end_by + terms.pay.claim_window,
-            funded_bps: fundedBps,
-            status: Status.OPEN
-        });
-        emit Opened(due.rentalId, prepaid, terms.rules.deposit, fundedBps);
+        Rental memory rental;
+        // Both were bounded against now.
+        unchecked {
+            rental.claim_by = terms.rules.end_by + terms.pay.claim_window;
+        }
+        rental.funded_bps = fundedBps;
+        rental.status = Status.OPEN;
+        _store(due.rentalId, rental);
+        emit Opened(due.rentalId, prepaid, fundedBps);
     }
 
     /// @dev The agreement's own signature says "all of it"; another share takes a Fund.
@@ -161,27 +185,31 @@ abstract contract Funding is Ledger, IRentalFunding {
         uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
         uint96 added = prepaid - Accrual.prepaid(terms.pay.max_total, rental.funded_bps);
         due.amount = added;
-        rentals[due.rentalId].funded_bps = fundedBps;
+        rental.funded_bps = fundedBps;
+        _store(due.rentalId, rental);
         emit ToppedUp(due.rentalId, prepaid, added, fundedBps);
     }
 
     function _requireSoundTerms(Terms calldata terms) private view {
-        Pay calldata pay = terms.pay;
-        Rules calldata rules = terms.rules;
-        // A fee that nobody can withdraw would be money lost.
-        if (pay.token == address(0) || (pay.fee_bps != 0 && pay.fee_to == address(0))) revert RentalEscrow_ZeroAddress();
-        if (pay.fee_bps > MAX_FEE_BPS) revert RentalEscrow_FeeTooHigh(pay.fee_bps, MAX_FEE_BPS);
-        if (block.timestamp > rules.fund_by) revert RentalEscrow_Expired(block.timestamp, rules.fund_by);
-        if (rules.fund_by > rules.end_by || pay.start_at > rules.end_by) {
-            revert RentalEscrow_TimesOutOfOrder(pay.start_at, rules.fund_by, rules.end_by);
+        // Sums of small types in 256 bits.
+        unchecked {
+            Pay calldata pay = terms.pay;
+            Rules calldata rules = terms.rules;
+            // A fee that nobody can withdraw would be money lost.
+            if (pay.token == address(0) || (pay.fee_bps != 0 && pay.fee_to == address(0))) revert RentalEscrow_ZeroAddress();
+            if (pay.fee_bps > MAX_FEE_BPS) revert RentalEscrow_FeeTooHigh(pay.fee_bps, MAX_FEE_BPS);
+            if (block.timestamp > rules.fund_by) revert RentalEscrow_Expired(block.timestamp, rules.fund_by);
+            if (rules.fund_by > rules.end_by || pay.start_at > rules.end_by) {
+                revert RentalEscrow_TimesOutOfOrder(pay.start_at, rules.fund_by, rules.end_by);
+            }
+            uint256 latestEnd = block.timestamp + MAX_DURATION;
+            if (rules.end_by > latestEnd) revert RentalEscrow_EndTooFar(rules.end_by, latestEnd);
+            _requireSoundWindow(pay.claim_window);
+            _requireSoundWindow(rules.challenge_window);
+            if (rules.notice > MAX_NOTICE) revert RentalEscrow_NoticeTooLong(rules.notice, MAX_NOTICE);
+            uint256 funds = uint256(pay.max_total) + rules.deposit;
+            if (funds > type(uint96).max) revert RentalEscrow_FundsTooLarge(funds, type(uint96).max);
         }
-        uint256 latestEnd = block.timestamp + MAX_DURATION;
-        if (rules.end_by > latestEnd) revert RentalEscrow_EndTooFar(rules.end_by, latestEnd);
-        _requireSoundWindow(pay.claim_window);
-        _requireSoundWindow(rules.challenge_window);
-        if (rules.notice > MAX_NOTICE) revert RentalEscrow_NoticeTooLong(rules.notice, MAX_NOTICE);
-        uint256 funds = uint256(pay.max_total) + rules.deposit;
-        if (funds > type(uint96).max) revert RentalEscrow_FundsTooLarge(funds, type(uint96).max);
     }
 
     function _requireSoundWindow(uint32 window) private pure {
@@ -204,6 +232,22 @@ abstract contract Funding is Ledger, IRentalFunding {
         _requirePayer(due);
         bytes32 nonce = SignedTypes.hashFund(due.rentalId, fundedBps);
         _pullAuthorized(token, due.payer, due.amount, nonce, authorization);
+    }
+
+    function _pullPermit2(
+        address token,
+        Due memory due,
+        uint16 fundedBps,
+        Permit2Authorization calldata authorization
+    ) private {
+        _requirePayer(due);
+        _pullThroughPermit2(
+            token,
+            due.payer,
+            due.amount,
+            SignedTypes.hashFund(due.rentalId, fundedBps),
+            authorization
+        );
     }
 
     function _requirePayer(Due memory due) private pure {

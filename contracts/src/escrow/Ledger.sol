@@ -23,28 +23,57 @@ abstract contract Ledger is Balances, IRentalLedger {
     }
 
     function _rentalId(Pay calldata pay, bytes32 rulesHash) internal view returns (bytes32) {
-        return _hashTypedDataV4(SignedTypes.hashAgreement(pay, rulesHash));
+        return _hashTypedDataV4(SignedTypes.hashAgreement(SignedTypes.hashPay(pay), rulesHash));
     }
 
     function _openRental(bytes32 rentalId) internal view returns (Rental memory rental) {
-        rental = rentals[rentalId];
+        rental = _load(rentalId);
         if (rental.status & Status.OPEN == 0) {
             revert RentalEscrow_NotOpen(rentalId, rental.status);
         }
     }
 
-    /// @dev Takes the fee on what becomes paid between two cumulative amounts; returns it.
-    function _takeFee(Pay calldata pay, uint256 earlier, uint256 later) internal returns (uint96 fee) {
-        fee = Accrual.feeBetween(pay.fee_bps, earlier, later);
-        if (fee != 0) _credit(pay.token, Signatures.accountOf(pay.fee_to), fee);
+    /// @dev Reads the slot as the one word it is; the compiler would read it once for each member.
+    function _load(bytes32 rentalId) internal view returns (Rental memory rental) {
+        Rental storage slot = rentals[rentalId];
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(slot.slot)
+        }
+        rental.paid = uint96(word);
+        rental.tail = uint96(word >> 96);
+        rental.claim_by = uint40(word >> 192);
+        rental.funded_bps = uint16(word >> 232);
+        rental.status = uint8(word >> 248);
     }
 
-    /// @dev A finished id must not open again. Once it can no longer open, its slot is given back.
-    function _finish(bytes32 rentalId, uint40 fundBy, uint96 paid) internal {
-        if (block.timestamp > fundBy) {
-            delete rentals[rentalId];
-        } else {
-            rentals[rentalId] = Rental({paid: paid, tail: 0, claim_by: 0, funded_bps: 0, status: Status.DONE});
+    /// @dev Writes the slot as the one word it is, like {_load}.
+    function _store(bytes32 rentalId, Rental memory rental) internal {
+        uint256 word = uint256(rental.paid) |
+            (uint256(rental.tail) << 96) |
+            (uint256(rental.claim_by) << 192) |
+            (uint256(rental.funded_bps) << 232) |
+            (uint256(rental.status) << 248);
+        Rental storage slot = rentals[rentalId];
+        assembly ("memory-safe") {
+            sstore(slot.slot, word)
         }
+    }
+
+    /// @dev Ends a rental of which `paid` is the final amount: remembers it and credits the whole fee, which until now was kept.
+    /// @return fee The whole fee.
+    /// @return added The part of it that what is paid now bears.
+    function _finish(
+        Terms calldata terms,
+        bytes32 rentalId,
+        uint96 before,
+        uint96 paid
+    ) internal returns (uint256 fee, uint256 added) {
+        // A finished id must not open again. Once it can no longer open, its slot is given back.
+        bool canOpen = block.timestamp <= terms.rules.fund_by;
+        _store(rentalId, Rental(canOpen ? paid : 0, 0, 0, 0, canOpen ? Status.DONE : 0));
+        fee = Accrual.fee(terms.pay.fee_bps, paid);
+        added = fee - Accrual.fee(terms.pay.fee_bps, before);
+        if (fee != 0) _credit(terms.pay.token, Signatures.accountOf(terms.pay.fee_to), fee);
     }
 }

@@ -5,7 +5,8 @@ import {Authorization} from "../types/RentalTypes.sol";
 
 /// @notice Money that belongs to an account inside the escrow and moves only by its signature.
 interface IRentalBalances {
-    /// @notice A payout stayed inside the escrow. Fees are always credited and told by the rental's own event.
+    /// @notice A push failed, so its amount stayed inside the escrow. What is credited on purpose (a fee, a payout without a payee)
+    /// is told by the rental's own event alone.
     event Credited(bytes32 indexed account, address indexed token, uint256 amount);
     event Deposited(bytes32 indexed account, address indexed token, uint256 amount);
     /// @param amount What went to `to`; `tip` went to the sender of the transaction beside it.

@@ -13,6 +13,7 @@ interface IRentalEndings {
     event Split(bytes32 indexed rentalId, uint256 refund);
     /// @param use Cumulative gross price of the rental.
     /// @param toOwner What the owner got now, fee taken, damage and returned bond included.
+    /// @param fee On the whole rental: it is credited once, at the end.
     event Closed(
         bytes32 indexed rentalId,
         uint96 use,

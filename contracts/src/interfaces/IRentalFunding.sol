@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-import {Authorization, Permit, Terms} from "../types/RentalTypes.sol";
+import {Authorization, Permit, Permit2Authorization, Terms} from "../types/RentalTypes.sol";
 
 /// @notice Opens a rental and raises its funding.
 interface IRentalFunding {
-    /// @param prepaid Funded part of max_total; the escrow now holds prepaid + deposit for the rental.
-    event Opened(bytes32 indexed rentalId, uint96 prepaid, uint96 deposit, uint16 fundedBps);
+    /// @param prepaid Funded part of max_total; the escrow now holds prepaid and the terms' deposit for the rental.
+    event Opened(bytes32 indexed rentalId, uint96 prepaid, uint16 fundedBps);
     /// @param prepaid Funded part of max_total after the top-up; `added` came in.
     event ToppedUp(bytes32 indexed rentalId, uint96 prepaid, uint96 added, uint16 fundedBps);
 
@@ -44,6 +44,15 @@ interface IRentalFunding {
         Authorization calldata authorization
     ) external returns (bytes32 rentalId);
 
+    /// @notice Like {open}, with a Permit2 signature transfer of exactly prepaid + deposit under the nonce
+    /// uint256(hashStruct(Fund(rental_id, funded_bps))).
+    function openWithPermit2(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Permit2Authorization calldata authorization
+    ) external returns (bytes32 rentalId);
+
     /// @notice Like {open}, out of the renter's balance inside the escrow.
     function openFromBalance(
         Terms calldata terms,
@@ -71,6 +80,15 @@ interface IRentalFunding {
         uint16 fundedBps,
         bytes calldata signature,
         Authorization calldata authorization
+    ) external;
+
+    /// @notice Like {topUp}, with a Permit2 signature transfer of exactly the difference under the nonce
+    /// uint256(hashStruct(Fund(rental_id, funded_bps))).
+    function topUpWithPermit2(
+        Terms calldata terms,
+        uint16 fundedBps,
+        bytes calldata signature,
+        Permit2Authorization calldata authorization
     ) external;
 
     /// @notice Like {topUp}, out of the payer's balance inside the escrow.

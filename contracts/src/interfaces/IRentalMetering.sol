@@ -5,15 +5,17 @@ import {Claim, ClaimOutcome, Pay, Reading} from "../types/RentalTypes.sol";
 
 /// @notice Turns readings and ceilings into money.
 interface IRentalMetering {
-    /// @param paid Cumulative gross amount that is now final; `paidDelta` of it is new.
-    /// @param feeDelta The part of paidDelta that went to the fee's account; the owner got the rest.
-    event Claimed(bytes32 indexed rentalId, uint96 paid, uint96 tail, uint96 paidDelta, uint96 feeDelta);
-    /// @notice A row of a batch was skipped.
-    event ClaimRefused(bytes32 indexed rentalId, ClaimOutcome outcome);
+    /// @param paid Cumulative gross amount that is now final. What is new of it, less its fee, went to the owner.
+    event Claimed(bytes32 indexed rentalId, uint96 paid, uint96 tail);
+    /// @notice What became of a batch, one log for all its rows.
+    /// @param rows 64 bytes for each row, in order: rental id 32, paid 12, tail 12, outcome 1, zero 7. A row that was skipped has
+    /// the reason as its outcome and zero as paid and tail.
+    event ClaimedMany(bytes rows);
     /// @param tail What no longer counts.
     event TailVoided(bytes32 indexed rentalId, uint96 tail);
 
     error RentalEscrow_ClaimRefused(bytes32 rentalId, ClaimOutcome outcome);
+    error RentalEscrow_MalformedBatch();
     error RentalEscrow_NoContradiction(uint64 firstSeq, uint64 secondSeq);
     error RentalEscrow_TooManyRows(uint256 rows, uint256 limit);
 
@@ -22,8 +24,9 @@ interface IRentalMetering {
     function claim(Claim calldata row, address payee) external;
 
     /// @notice Claims up to 256 rentals, credits only. A bad row is skipped with a reason; the others count.
+    /// @param batch Groups of rows, packed as {PackedClaims} says.
     /// @return outcomes One for each row.
-    function claimMany(Claim[] calldata rows) external returns (ClaimOutcome[] memory outcomes);
+    function claimPacked(bytes calldata batch) external returns (ClaimOutcome[] memory outcomes);
 
     /// @notice Voids the tail of a device that contradicted itself: two signed readings of one number, one after its last, or
     /// a falling amount. Anyone may send it.

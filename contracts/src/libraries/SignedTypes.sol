@@ -35,35 +35,87 @@ library SignedTypes {
     string internal constant READING =
         string.concat("Reading(bytes32 rental_id,uint64 seq,uint96 amount_due,bool last,Sample sample)", SAMPLE);
 
-    bytes32 internal constant AGREEMENT_TYPEHASH = keccak256(bytes(AGREEMENT));
-    bytes32 internal constant PAY_TYPEHASH = keccak256(bytes(PAY));
-    bytes32 internal constant RULES_TYPEHASH = keccak256(bytes(RULES));
-    bytes32 internal constant READING_TYPEHASH = keccak256(bytes(READING));
-    bytes32 internal constant CEILING_TYPEHASH = keccak256(bytes(CEILING));
-    bytes32 internal constant CLOSE_TYPEHASH = keccak256(bytes(CLOSE));
-    bytes32 internal constant FUND_TYPEHASH = keccak256(bytes(FUND));
-    bytes32 internal constant EXIT_TYPEHASH = keccak256(bytes(EXIT));
-    bytes32 internal constant DISPUTE_TYPEHASH = keccak256(bytes(DISPUTE));
-    bytes32 internal constant DAMAGE_TYPEHASH = keccak256(bytes(DAMAGE));
-    bytes32 internal constant DEPOSIT_TYPEHASH = keccak256(bytes(DEPOSIT));
-    bytes32 internal constant WITHDRAW_TYPEHASH = keccak256(bytes(WITHDRAW));
-    bytes32 internal constant POSSESSION_TYPEHASH = keccak256(bytes(POSSESSION));
+    // Written out: the compiler would join and hash the strings anew at each use. {SignedTypeBook} is tested to agree.
+    bytes32 internal constant AGREEMENT_TYPEHASH = 0x2664124855f266acecf49f59271e8bbf56f7257ad8c9f20db30b5085694c27b8;
+    bytes32 internal constant PAY_TYPEHASH = 0xf0dfa4f348ffccf739c480e19389561afd24e538fcbbc354f12546e3e9080d56;
+    bytes32 internal constant DETAIL_TYPEHASH = 0x08846afd51f4180b64e8eb9a7ec0c7f24b8e856eb9e96e87de96a3cfa59f8d2b;
+    bytes32 internal constant RULES_TYPEHASH = 0x67796717e3c0cd701af8b858e2a48f3a702dcc83746e950fa7dda8de5e5996e1;
+    bytes32 internal constant READING_TYPEHASH = 0x707b3d94d4981a97ceb548500858507de3224bf2b61cb88ec584f7ba06a1efa1;
+    bytes32 internal constant SAMPLE_TYPEHASH = 0x30bc0049269cd7b4ef2741dd8814a60ae7d5ff2fa880580d3e1297630fab2dae;
+    bytes32 internal constant CEILING_TYPEHASH = 0x55599df7acb3d5e2291e82651f23822bd0d0770027619e61c2d7b762c865cdd7;
+    bytes32 internal constant CLOSE_TYPEHASH = 0xb173fa4168576cd39a8d15fcee90d516bd3fd20c6868ca6d183f2ea8099b5406;
+    bytes32 internal constant FUND_TYPEHASH = 0x011e72860ecef1cda926664b0f541d30da5e7300e25b5dca9238c1534d4578ba;
+    bytes32 internal constant EXIT_TYPEHASH = 0xd7daf76c0209c85a7cf067f2f238101aef9a1d67ea8c92fca58ee798086a3487;
+    bytes32 internal constant DISPUTE_TYPEHASH = 0xf8ccd9c5732ffe9b62f1362435d7344fdbb310dcfd5df46276a09ed02386dabb;
+    bytes32 internal constant DAMAGE_TYPEHASH = 0x1e4b36601c047d4a56537678ffe334bc6ee8db357ef6fe9572c4563322ff1ead;
+    bytes32 internal constant UNLOCK_TYPEHASH = 0xa5949f3d7277ed688e4b071cb1eb172ddd3d6f44cf8bef99906a4e96ee6001ce;
+    bytes32 internal constant DEPOSIT_TYPEHASH = 0x333dbd9e5379504a28edeadfe5f37a260aafa5d719a85261cc3611a0017f01fe;
+    bytes32 internal constant WITHDRAW_TYPEHASH = 0x32645fd94a7904a0e24e1cb00d228db878286ffbad9cecdfe1d8e0a1cd81fc15;
+    bytes32 internal constant POSSESSION_TYPEHASH = 0x8f59dccdeb193ba1fb481a318ce91f5ffa1630de1fa2184efc2391ba3991a5ab;
 
-    /// @dev Static structs encode as their words in order, which is just what hashStruct needs.
-    function hashAgreement(Pay calldata pay, bytes32 rulesHash) internal pure returns (bytes32) {
-        return keccak256(abi.encode(AGREEMENT_TYPEHASH, keccak256(abi.encode(PAY_TYPEHASH, pay)), rulesHash));
+    uint256 private constant PAY_BYTES = 11 * 32;
+    uint256 private constant RULES_BYTES = 9 * 32;
+    uint256 private constant READING_BYTES = 5 * 32;
+    uint256 private constant CEILING_BYTES = 4 * 32;
+
+    function hashAgreement(bytes32 payHash, bytes32 rulesHash) internal pure returns (bytes32) {
+        return keccak256(abi.encode(AGREEMENT_TYPEHASH, payHash, rulesHash));
+    }
+
+    function hashPay(Pay calldata pay) internal pure returns (bytes32) {
+        uint256 at;
+        assembly ("memory-safe") {
+            at := pay
+        }
+        return _hashInCalldata(PAY_TYPEHASH, at, PAY_BYTES);
     }
 
     function hashRules(Rules calldata rules) internal pure returns (bytes32) {
-        return keccak256(abi.encode(RULES_TYPEHASH, rules));
+        uint256 at;
+        assembly ("memory-safe") {
+            at := rules
+        }
+        return _hashInCalldata(RULES_TYPEHASH, at, RULES_BYTES);
     }
 
     function hashReading(Reading calldata reading) internal pure returns (bytes32) {
-        return keccak256(abi.encode(READING_TYPEHASH, reading));
+        uint256 at;
+        assembly ("memory-safe") {
+            at := reading
+        }
+        return _hashInCalldata(READING_TYPEHASH, at, READING_BYTES);
     }
 
     function hashCeiling(Ceiling calldata ceiling) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CEILING_TYPEHASH, ceiling));
+        uint256 at;
+        assembly ("memory-safe") {
+            at := ceiling
+        }
+        return _hashInCalldata(CEILING_TYPEHASH, at, CEILING_BYTES);
+    }
+
+    function hashPayInMemory(Pay memory pay) internal pure returns (bytes32) {
+        uint256 at;
+        assembly ("memory-safe") {
+            at := pay
+        }
+        return _hashInMemory(PAY_TYPEHASH, at, PAY_BYTES);
+    }
+
+    function hashReadingInMemory(Reading memory reading) internal pure returns (bytes32) {
+        uint256 at;
+        assembly ("memory-safe") {
+            at := reading
+        }
+        return _hashInMemory(READING_TYPEHASH, at, READING_BYTES);
+    }
+
+    function hashCeilingInMemory(Ceiling memory ceiling) internal pure returns (bytes32) {
+        uint256 at;
+        assembly ("memory-safe") {
+            at := ceiling
+        }
+        return _hashInMemory(CEILING_TYPEHASH, at, CEILING_BYTES);
     }
 
     function hashClose(bytes32 rentalId, Closing calldata closing) internal pure returns (bytes32) {
@@ -103,5 +155,27 @@ library SignedTypes {
 
     function hashPossession(address owner, address registry, uint40 validUntil) internal pure returns (bytes32) {
         return keccak256(abi.encode(POSSESSION_TYPEHASH, owner, registry, validUntil));
+    }
+
+    /// @dev Static structs are their words in a row, just what hashStruct needs. They are hashed as they came, bits beyond a
+    /// member's type included: whoever reads a member refuses such bits, and what was signed has none.
+    function _hashInCalldata(bytes32 typeHash, uint256 at, uint256 size) private pure returns (bytes32 structHash) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            calldatacopy(add(free, 0x20), at, size)
+            structHash := keccak256(free, add(size, 0x20))
+        }
+    }
+
+    /// @dev Puts the type hash before the struct for a moment, and hashes in place.
+    function _hashInMemory(bytes32 typeHash, uint256 at, uint256 size) private pure returns (bytes32 structHash) {
+        assembly ("memory-safe") {
+            let before := sub(at, 0x20)
+            let kept := mload(before)
+            mstore(before, typeHash)
+            structHash := keccak256(before, add(size, 0x20))
+            mstore(before, kept)
+        }
     }
 }

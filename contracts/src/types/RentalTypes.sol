@@ -116,6 +116,13 @@ struct Authorization {
     bytes32 s;
 }
 
+/// @notice A Permit2 authorisation for the escrow. Token, amount and nonce are derived, never passed.
+struct Permit2Authorization {
+    /// @dev Unix seconds.
+    uint256 deadline;
+    bytes signature;
+}
+
 /// @notice Where money is pushed. Zero, or a failed push, credits the account inside the escrow instead.
 struct Payees {
     address owner;

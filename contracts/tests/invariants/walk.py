@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from model import Outcome, Payout, Slot, Status
+from packed import packed_batch
 from rental import HOUR, NOBODY, USD
 from signing import Secp256k1Key, account_of
 
@@ -52,16 +53,15 @@ class Walk:
     def claim(self, index, ack_amount, read_beyond, allowed_beyond):
         slot = self.slots[index]
         amount_due, max_claimable = ack_amount + read_beyond, ack_amount + allowed_beyond
-        row = slot.rental.claim(amount_due, max_claimable, ack_amount)
+        batch = packed_batch([(slot.rental, amount_due, max_claimable, ack_amount)])
         self.world.next_at(self.world.now + 1)
-        transaction = self.world.escrow.claimMany([row], {"from": self.world.relayer})
+        transaction = self.world.escrow.claimPacked(batch, {"from": self.world.relayer})
 
         outcome, after = expected_claim(slot, amount_due, max_claimable, ack_amount, self.world.now)
         assert list(transaction.return_value) == [outcome]
         self.reached[outcome.name] += 1
         fee = after.fee(after.paid) - after.fee(slot.paid)
         self.credits["owner"] += after.paid - slot.paid - fee
-        self.credits["platform"] += fee
         self.slots[index] = after
 
     def top_up(self, index, funded_bps):
@@ -193,7 +193,7 @@ class Walk:
 
     def money_is_conserved(self):
         still_open = [slot for slot in self.slots.values() if Status.OPEN in slot.status]
-        pots = sum(slot.pot + slot.owner_bond for slot in still_open)
+        pots = sum(slot.pot + slot.fee_held + slot.owner_bond for slot in still_open)
         escrow, token = self.world.escrow, self.world.token
         held, *money = self.world.read(
             (token.balanceOf, escrow.address),
@@ -235,7 +235,7 @@ class Walk:
 
     def finish(self, index, paid, payout, now, push):
         slot = self.slots[index]
-        held = slot.pot + slot.owner_bond
+        held = slot.pot + slot.fee_held + slot.owner_bond
         assert payout.to_owner + payout.fee + payout.to_renter == held
         self.pay(payout, push)
         remembered = now <= slot.rental.fund_by

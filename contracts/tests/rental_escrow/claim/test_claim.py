@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from model import Outcome, Slot
+from packed import header_of, packed_batch, packed_group, packed_row
 from rental import HOUR, NOBODY, USD
 from signing import P256Key, Secp256k1Key, flip_p256, flip_secp256k1
 
@@ -25,13 +26,11 @@ class TestPays:
 
         assert world.slot(rental)[:2] == (10 * USD, 2 * USD)
         assert world.credit(rental.owner) == 9_750_000
-        assert world.credit(rental.fee_to) == 250_000
+        assert world.credit(rental.fee_to) == 0, "the fee waits for the end"
         assert transaction.events["Claimed"] == {
             "rentalId": "0x" + rental.id.hex(),
             "paid": 10 * USD,
             "tail": 2 * USD,
-            "paidDelta": 10 * USD,
-            "feeDelta": 250_000,
         }
 
     @pytest.mark.parametrize(
@@ -87,7 +86,6 @@ class TestPays:
         for seq, amount in enumerate((7, 1_001, 9_999, 10_003), start=1):
             world.escrow.claim(rental.claim(amount, amount, amount, seq=seq), NOBODY, {"from": world.relayer})
 
-        assert world.credit(rental.fee_to) == 10_003 * 333 // 10_000
         assert world.credit(rental.owner) == 10_003 - 10_003 * 333 // 10_000
 
     def test_an_older_pair_takes_nothing_back(self, world):
@@ -244,25 +242,83 @@ class TestManyRows:
         rentals = [
             world.opened(salt=bytes([number]) * 32, max_total=10 * USD, deposit=0) for number in range(1, 5)
         ]
-        rows = [rental.claim(USD, USD, USD) for rental in rentals]
-        rows[1] = (*rows[1][:3], b"\x00" * 65, *rows[1][4:])
+        rows = [packed_row(rental, USD, USD, USD) for rental in rentals]
+        rows[1] = packed_row(rentals[1], USD, USD, USD, meter_key=Secp256k1Key("a stranger"))
         rows[2] = rows[0]
 
-        transaction = world.escrow.claimMany(rows, {"from": world.relayer})
+        transaction = world.escrow.claimPacked(batch_of(rentals[0], rows), {"from": world.relayer})
 
         expected = [Outcome.CLAIMED, Outcome.BAD_METER_SIGNATURE, Outcome.NOTHING_NEW, Outcome.CLAIMED]
         assert list(transaction.return_value) == expected
         assert [world.slot(rental)[0] for rental in rentals] == [USD, 0, 0, USD]
         assert world.credit(rentals[0].owner) == 2 * 975_000
-        refused = [(event["rentalId"], event["outcome"]) for event in transaction.events["ClaimRefused"]]
-        assert refused == [
-            ("0x" + rentals[1].id.hex(), Outcome.BAD_METER_SIGNATURE),
-            ("0x" + rentals[0].id.hex(), Outcome.NOTHING_NEW),
+        logged = bytes.fromhex(str(transaction.events["ClaimedMany"]["rows"])[2:])
+        words = [logged[at : at + 64] for at in range(0, len(logged), 64)]
+        assert [word[:32] for word in words] == [rentals[number].id for number in (0, 1, 0, 3)]
+        assert [word[56] for word in words] == expected
+        assert [int.from_bytes(word[32:44], "big") for word in words] == [USD, 0, 0, USD]
+
+    def test_a_row_of_another_renters_agent_is_skipped(self, world):
+        rental = world.opened()
+        row = packed_row(rental, USD, USD, USD, renter_agent_key=Secp256k1Key("a stranger"))
+
+        transaction = world.escrow.claimPacked(batch_of(rental, [row]), {"from": world.relayer})
+
+        assert list(transaction.return_value) == [Outcome.BAD_RENTER_AGENT_SIGNATURE]
+
+    def test_rows_of_p256_keys_stand_beside_the_others(self, world):
+        keys = [
+            {},
+            {"meter": P256Key("meter")},
+            {"renter_agent": P256Key("agent")},
+            {"meter": P256Key("meter"), "renter_agent": P256Key("agent")},
+        ]
+        rentals = [
+            world.opened(salt=bytes([number]) * 32, max_total=10 * USD, deposit=0, **each)
+            for number, each in enumerate(keys, 1)
         ]
 
+        transaction = world.escrow.claimPacked(
+            packed_batch((rental, USD, USD, USD) for rental in rentals), {"from": world.relayer}
+        )
+
+        assert list(transaction.return_value) == [Outcome.CLAIMED] * 4
+        assert world.credit(rentals[0].owner) == 4 * 975_000
+
+    def test_groups_credit_each_its_owner(self, world):
+        first = world.opened(salt=b"\x01" * 32, max_total=10 * USD, deposit=0)
+        second = world.opened(
+            salt=b"\x02" * 32, max_total=10 * USD, deposit=0, owner=Secp256k1Key("another owner")
+        )
+
+        world.escrow.claimPacked(
+            packed_batch([(first, USD, USD, USD), (second, 2 * USD, 2 * USD, 2 * USD)]), {"from": world.relayer}
+        )
+
+        assert (world.credit(first.owner), world.credit(second.owner)) == (975_000, 1_950_000)
+
     def test_more_than_a_transaction_can_hold_are_refused(self, world):
-        rows = [world.rental().claim(1, 1, 1)] * 257
+        row = packed_row(world.rental(), 1, 1, 1)
 
-        refusal = world.refusal(world.escrow.claimMany, rows)
+        refusal = world.refusal(world.escrow.claimPacked, batch_of(world.rental(), [row] * 255) * 2)
 
-        assert refusal == ("RentalEscrow_TooManyRows", 257, 256)
+        assert refusal == ("RentalEscrow_TooManyRows", 510, 256)
+
+    @pytest.mark.parametrize("cut", [1, 354, 355, 400, 428], ids=lambda cut: f"{cut} bytes short")
+    def test_a_batch_that_ends_too_soon_is_refused(self, world, cut):
+        rental = world.rental()
+        batch = batch_of(rental, [packed_row(rental, 1, 1, 1)])
+
+        refusal = world.refusal(world.escrow.claimPacked, batch[:-cut])
+
+        assert refusal == ("RentalEscrow_MalformedBatch",)
+
+    def test_a_group_without_rows_is_refused(self, world):
+        rental = world.rental()
+        header = batch_of(rental, [packed_row(rental, 1, 1, 1)])[:74]
+
+        assert world.refusal(world.escrow.claimPacked, header + b"\x00") == ("RentalEscrow_MalformedBatch",)
+
+
+def batch_of(rental, rows):
+    return packed_group(header_of(rental), rows)

@@ -23,7 +23,6 @@ class TestOpenByAllowance:
         assert transaction.events["Opened"] == {
             "rentalId": "0x" + rental.id.hex(),
             "prepaid": 100 * USD,
-            "deposit": 20 * USD,
             "fundedBps": 10_000,
         }
 

@@ -27,7 +27,14 @@ def issue(
     It is checked as strangers will check it before it leaves. Raises BillInvalid, Malformed.
     """
     signed = signed_of(row)
-    books = Books(slot_of(row), prepaid=row.prepaid, fee=row.fee, to_owner=row.to_owner, refund=row.refund)
+    books = Books(
+        slot_of(row),
+        fee_bps=signed.agreement.pay.fee_bps,
+        prepaid=row.prepaid,
+        fee=row.fee,
+        to_owner=row.to_owner,
+        refund=row.refund,
+    )
     bill = make_bill(
         rental=signed,
         readings=readings,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hireling.rental.escrow_math import Slot, Status
+from hireling.rental.money import fee_of
 from hireling.rental.terms import Agreement
 
 
@@ -12,14 +13,21 @@ from hireling.rental.terms import Agreement
 class Books:
     """The slot as the logs make it, and what left the escrow so far, in base units.
 
-    ``prepaid`` came in, beside the deposit.
+    ``prepaid`` came in, beside the deposit. ``fee`` is the one on all that is paid: it waits in the escrow
+    until the rental ends, and is credited then.
     """
 
     slot: Slot
+    fee_bps: int
     prepaid: int = 0
     fee: int = 0
     to_owner: int = 0
     refund: int = 0
+
+    @property
+    def fee_credited(self) -> int:
+        """Return what of the fee has left the rental: nothing before the end, then all of it."""
+        return self.fee if self.money == "done" else 0
 
     @property
     def money(self) -> str:
@@ -43,7 +51,7 @@ class Entry:
 
 def books_of(agreement: Agreement, entries: Iterable[Entry]) -> Books:
     """Return the books after these logs, which come in the chain's order."""
-    books = Books(Slot(0, 0, agreement.claim_by, 0, Status(0)))
+    books = Books(Slot(0, 0, agreement.claim_by, 0, Status(0)), fee_bps=agreement.pay.fee_bps)
     for entry in entries:
         write = _WRITERS.get(entry.name)
         if write is not None:
@@ -69,10 +77,9 @@ def _topped_up(books: Books, entry: Entry) -> Books:
 
 def _claimed(books: Books, entry: Entry) -> Books:
     slot = replace(books.slot, paid=entry.amount("paid"), tail=entry.amount("tail"))
-    fee = entry.amount("feeDelta")
-    return replace(
-        books, slot=slot, fee=books.fee + fee, to_owner=books.to_owner + entry.amount("paidDelta") - fee
-    )
+    fee = fee_of(slot.paid, books.fee_bps)
+    added = slot.paid - books.slot.paid - (fee - books.fee)
+    return replace(books, slot=slot, fee=fee, to_owner=books.to_owner + added)
 
 
 def _exited(books: Books, entry: Entry) -> Books:
@@ -112,7 +119,7 @@ def _paid_out(books: Books, entry: Entry, *, paid: int) -> Books:
     return replace(
         books,
         slot=replace(books.slot, paid=paid, tail=0, status=Status.DONE),
-        fee=books.fee + entry.amount("fee"),
+        fee=entry.amount("fee"),
         to_owner=books.to_owner + entry.amount("toOwner"),
         refund=books.refund + entry.amount("toRenter"),
     )

@@ -20,6 +20,7 @@ from services.chassis.logging import get_logger
 from services.settlement.escrow.chain import Chain, Fees
 from services.settlement.escrow.node import Call, ChainUnreachable, NodeRefused, Receipt, Reverted
 from services.settlement.models import AttemptRow, TransactionRow
+from services.settlement.moves import CLAIMS
 from services.settlement.store import Store
 
 BATCH = 20
@@ -131,6 +132,7 @@ class Lane:
             kept = store.transaction(_id(row))
             kept.status, kept.nonce, kept.hash, kept.sent_at, kept.block = "queued", None, None, None, None
             kept.reason = f"nonce {row.nonce} went to another transaction"
+            kept.gas_used = None
             store.forget_attempts(_id(row))
 
         self._write(begin_anew)
@@ -176,6 +178,9 @@ class Lane:
         except Reverted as error:
             self._refuse(row, str(error))
             return
+        except NodeRefused as error:
+            self._set_aside(row, str(error))
+            return
         attempt = self._sign(row, call, nonce=self._next_nonce(mined_nonce), gas=gas, fees=self._chain.fees())
 
         def sign_off(store: Store) -> bool:
@@ -197,6 +202,17 @@ class Lane:
 
         self._write(refuse)
         _log.warning("transaction_refused", kind=row.kind, rental_id=row.rental_id, reason=reason)
+
+    def _set_aside(self, row: TransactionRow, reason: str) -> None:
+        """Go on with the others where the node would not even look at the call.
+
+        A batch may be too much for one transaction: it is refused, and smaller ones follow.
+        """
+        if row.kind == CLAIMS:
+            self._refuse(row, reason)
+            return
+        self._note(row, status="queued", reason=reason)
+        _log.warning("transaction_set_aside", kind=row.kind, rental_id=row.rental_id, reason=reason)
 
     def _sign(self, row: TransactionRow, call: Call, *, nonce: int, gas: int, fees: Fees) -> AttemptRow:
         signed = self._chain.sign(call, nonce=nonce, gas=gas, fees=fees)

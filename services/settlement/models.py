@@ -14,6 +14,8 @@ from services.chassis.tables import UtcDateTime
 
 # SQLite numbers rows by itself only where the primary key is exactly INTEGER.
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+# A batched claim that the escrow paid; another outcome says why it was skipped.
+CLAIMED = "CLAIMED"
 LONGEST_AMOUNT = 78  # digits of the largest uint256
 
 
@@ -147,6 +149,24 @@ class TransactionRow(SettlementTable, table=True):
     )
 
 
+class BatchedClaimRow(SettlementTable, table=True):
+    """A rental's claim as a row of a batch, and what the escrow's confirmed log said of it.
+
+    ``key`` is what the claim would have alone, so that neither way repeats the other.
+    """
+
+    __tablename__ = "batched_claim"
+
+    transaction_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="chain_transaction.id")
+    rental_id: str = Field(primary_key=True, index=True)
+    key: str = Field(index=True)
+    seq: int = Field(sa_type=BigInteger, description="of the reading it claims with")
+    rows: int = Field(description="how many claims the batch has")
+    outcome: str | None = Field(default=None, description="CLAIMED, or why the escrow skipped it")
+    block: int | None = Field(default=None, sa_type=BigInteger, description="in which it was said")
+    told_at: datetime | None = Field(default=None, sa_type=UtcDateTime, description="chain time of that")
+
+
 class AttemptRow(SettlementTable, table=True):
     """A signed transaction, on disk before it is broadcast.
 
@@ -172,6 +192,7 @@ class LogRow(SettlementTable, table=True):
 
     block: int = Field(primary_key=True, sa_type=BigInteger)
     position: int = Field(primary_key=True, sa_type=BigInteger, description="the log's index in its block")
+    row: int = Field(default=0, primary_key=True, description="of a batch's log; 0 where it is about one")
     tx_hash: str
     name: str
     subject: str = Field(index=True, description="the rental or the device")

@@ -3,22 +3,46 @@
 The same intent has the same key, however often it is asked for.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from hireling.rental.agreement import SignedAgreement
-from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import SignedClose
 from hireling.rental.escrow_math import Slot
-from hireling.rental.reading import SignedReading
+from hireling.rental.signing import keccak256
 from hireling.rental.typed_data import to_hex
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.settlement import Permit, TransferAuthorization
 from services.settlement.escrow.calls import Calls
 from services.settlement.escrow.node import Call
-from services.settlement.models import TransactionRow
+from services.settlement.escrow.packed import Evidence
+from services.settlement.models import BatchedClaimRow, TransactionRow
 
-OPEN, CLAIM, CLOSE, EXIT, SETTLE = "open", "claim", "close", "exit", "settle"
+OPEN, CLAIM, CLAIMS, CLOSE, EXIT, SETTLE = "open", "claim", "claims", "close", "exit", "settle"
 REGISTER, FAUCET, WITHDRAW = "register", "faucet", "withdraw"
+
+
+@dataclass(frozen=True)
+class ClaimMove:
+    """A claim: the signed pair it is made with, up to what the slot will be ``after``.
+
+    There is one for each such amount of a rental, alone or in a batch.
+    """
+
+    signed: SignedAgreement
+    evidence: Evidence
+    after: Slot
+
+    @property
+    def rental_id(self) -> str:
+        """Return the rental's id, 0x-hex."""
+        return to_hex(self.signed.rental_id)
+
+    @property
+    def key(self) -> str:
+        """Return what makes it the same claim."""
+        return f"{self.rental_id}:{CLAIM}:{self.after.paid}:{self.after.tail}"
 
 
 class Moves:
@@ -31,18 +55,22 @@ class Moves:
         """Put the renter's money in: once a rental."""
         return _of_rental(OPEN, signed, OPEN, self._calls.open(signed, permit), now=now)
 
-    def claim(
-        self,
-        signed: SignedAgreement,
-        reading: SignedReading,
-        ceiling: SignedCeiling,
-        *,
-        after: Slot,
-        now: datetime,
-    ) -> TransactionRow:
-        """Claim up to what the slot will be ``after``: once for each such amount."""
-        call = self._calls.claim(signed.agreement, reading, ceiling)
-        return _of_rental(CLAIM, signed, f"{CLAIM}:{after.paid}:{after.tail}", call, now=now)
+    def claim(self, claim: ClaimMove, *, now: datetime) -> TransactionRow:
+        """Claim for one rental; what is new goes to its owner's address."""
+        evidence = claim.evidence
+        call = self._calls.claim(evidence.agreement, evidence.reading, evidence.ceiling)
+        row = _row(CLAIM, claim.key, call, now=now)
+        row.rental_id = claim.rental_id
+        return row
+
+    def claims(self, claims: Sequence[ClaimMove], *, now: datetime) -> TransactionRow:
+        """Claim for many rentals, once for the same claims; what is new is credited to the owners.
+
+        Raises Unpackable.
+        """
+        together = keccak256("\n".join(sorted(claim.key for claim in claims)).encode())
+        call = self._calls.claim_packed([claim.evidence for claim in claims])
+        return _row(CLAIMS, f"{CLAIMS}:{to_hex(together)}", call, now=now)
 
     def close(self, signed: SignedAgreement, both: SignedClose, *, now: datetime) -> TransactionRow:
         """Close by both signatures: once for each Close."""
@@ -94,3 +122,14 @@ def _of_rental(kind: str, signed: SignedAgreement, what: str, call: Call, *, now
 
 def _row(kind: str, key: str, call: Call, *, now: datetime) -> TransactionRow:
     return TransactionRow(kind=kind, key=key, to=to_hex(call.to), data=to_hex(call.data), created_at=now)
+
+
+def batched(claim: ClaimMove, transaction_id: int, *, rows: int) -> BatchedClaimRow:
+    """Return the claim as one of a batch's rows."""
+    return BatchedClaimRow(
+        transaction_id=transaction_id,
+        rental_id=claim.rental_id,
+        key=claim.key,
+        seq=int(claim.evidence.reading.reading.seq),
+        rows=rows,
+    )

@@ -16,7 +16,7 @@ from services.chassis.rpc import RpcClient
 from services.messages.errors import OperatorError, Refused, Unavailable
 from services.messages.settlement import PlatformView, TokenView
 from services.settlement.billing import Issuing
-from services.settlement.claims import Rhythm
+from services.settlement.claims import Batching, Rhythm
 from services.settlement.collecting import queue_due
 from services.settlement.escrow.chain import Chain, TokenFacts
 from services.settlement.escrow.deployment import Deployment, read_deployment
@@ -72,6 +72,11 @@ class Office:
             patience=timedelta(seconds=settings.close_patience),
             margin=timedelta(seconds=settings.claim_margin),
         )
+
+    @property
+    def batching(self) -> Batching:
+        """Return how claims share transactions."""
+        return Batching(size=self.settings.batch_size, age=timedelta(seconds=self.settings.batch_age))
 
     def platform(self) -> PlatformView:
         """Return what agents must know of this marketplace.
@@ -141,7 +146,11 @@ class Office:
         chain_time = self.chain.head().time
         database.work(
             lambda session: queue_due(
-                Store(session, now=now()), self.moves, chain_time=chain_time, rhythm=self.rhythm
+                Store(session, now=now()),
+                self.moves,
+                chain_time=chain_time,
+                rhythm=self.rhythm,
+                batching=self.batching,
             )
         )
 

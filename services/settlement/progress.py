@@ -134,9 +134,10 @@ def _say_claimed(store: Store, row: RentalRow, log: LogRow, logs: Sequence[LogRo
 
     One that only moved the tail, or that a chain told twice, says nothing new.
     """
-    entries = [log_ for log_ in logs if (log_.block, log_.position) <= (log.block, log.position)]
+    until = (log.block, log.position, log.row)
+    entries = [each for each in logs if (each.block, each.position, each.row) <= until]
     books = books_of(signed_of(row).agreement, [Entry(each.name, each.arguments) for each in entries])
-    if int(log.arguments["paidDelta"]) == 0 or books.slot.paid <= row.told_paid:
+    if books.slot.paid <= row.told_paid:
         return
     row.told_paid = books.slot.paid
     store.say(

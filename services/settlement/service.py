@@ -30,12 +30,13 @@ from services.messages.settlement import (
     WalletView,
 )
 from services.settlement import billing, endings, intake, position, progress, views
+from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.escrow.node import ChainUnreachable
 from services.settlement.models import TransactionRow
 from services.settlement.moves import faucet_key
 from services.settlement.office import Office, office_of
 from services.settlement.settings import ChainSettings, SettlementSettings
-from services.settlement.store import IN_FLIGHT, Store
+from services.settlement.store import Store
 
 LARGEST_PAGE = 200
 ADDRESS_BYTES = 20
@@ -156,8 +157,8 @@ class Settlement(Service):
     def get_refusals(self, rental_id: str) -> list[dict[str, Any]]:
         """Return what settlement refused of a rental, oldest first; metering has refusals of its own."""
         with self.database.snapshot() as session:
-            rows = self._store(session).refusals(rental_id)
-        return [views.refusal_view(row).model_dump(mode="json") for row in rows]
+            refusals = views.refusals_of(self._store(session), rental_id)
+        return [refusal.model_dump(mode="json") for refusal in refusals]
 
     # -- bills
 

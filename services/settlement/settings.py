@@ -41,6 +41,12 @@ class SettlementSettings(ServiceSettings):
     claim_margin: int = Field(
         default=1800, ge=0, description="seconds before claims end in which every claim is due at once"
     )
+    batch_size: int = Field(
+        default=100, ge=1, le=256, description="claims that share a transaction; 1 sends each alone"
+    )
+    batch_age: int = Field(
+        default=30, ge=0, description="seconds that a claim which is due waits for others to share with"
+    )
     stuck_after: int = Field(
         default=30, ge=1, description="seconds after which a transaction that is not mined pays more"
     )

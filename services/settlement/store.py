@@ -5,40 +5,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, func, or_
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
 from services.messages.errors import NotFound
 from services.messages.event import Event
+from services.settlement.chain_store import IN_FLIGHT, ChainStore
 from services.settlement.models import (
-    AttemptRow,
+    CLAIMED,
+    BatchedClaimRow,
     BillRow,
     DeviceRow,
     EarlyReadingRow,
     LeaseRow,
-    LogRow,
     RefusalRow,
     RentalRow,
-    SeenBlock,
     TransactionRow,
 )
 
-# Signed and not final: the chain still has to say what became of them.
-PENDING = ("sent", "unknown", "mined")
-IN_FLIGHT = ("queued", *PENDING)
-SEEN_KEPT = 512
 
-
-class Store:
+class Store(ChainStore):
     """What one unit of work reads and writes; ``now`` stamps what it writes."""
-
-    def __init__(self, session: Session, *, now: datetime) -> None:
-        self._session = session
-        self.now = now
-
-    def add(self, row: object) -> None:
-        """Keep a new row."""
-        self._session.add(row)
 
     def say(self, event: Event) -> None:
         """Tell everybody, once this unit of work commits."""
@@ -69,14 +56,17 @@ class Store:
 
     def rentals_to_bill(self, ended: Iterable[str]) -> Sequence[RentalRow]:
         """Return the paid out rentals in these states that have no bill and only final transactions."""
-        moving = select(TransactionRow.rental_id).where(
-            col(TransactionRow.status).in_(IN_FLIGHT), col(TransactionRow.rental_id).is_not(None)
+        in_flight = col(TransactionRow.status).in_(IN_FLIGHT)
+        moving = select(TransactionRow.rental_id).where(in_flight, col(TransactionRow.rental_id).is_not(None))
+        batched = select(BatchedClaimRow.rental_id).where(
+            BatchedClaimRow.transaction_id == TransactionRow.id, in_flight
         )
         statement = select(RentalRow).where(
             RentalRow.money == "done",
             col(RentalRow.billed).is_(False),
             col(RentalRow.state).in_(list(ended)),
             col(RentalRow.rental_id).not_in(moving),
+            col(RentalRow.rental_id).not_in(batched),
         )
         return self._session.exec(statement).all()
 
@@ -105,6 +95,14 @@ class Store:
     def refusals(self, rental_id: str) -> Sequence[RefusalRow]:
         """Return what settlement refused of a rental, oldest first."""
         statement = select(RefusalRow).where(RefusalRow.rental_id == rental_id).order_by(col(RefusalRow.seq))
+        return self._session.exec(statement).all()
+
+    def skipped_claims(self, rental_id: str) -> Sequence[BatchedClaimRow]:
+        """Return a rental's claims that the escrow skipped in a batch."""
+        said = col(BatchedClaimRow.outcome)
+        statement = select(BatchedClaimRow).where(
+            BatchedClaimRow.rental_id == rental_id, said.is_not(None), said != CLAIMED
+        )
         return self._session.exec(statement).all()
 
     # -- readings before their turn, of a rental that is locked
@@ -140,112 +138,6 @@ class Store:
     def forget_early(self, rental_id: str) -> None:
         """Delete a rental's readings whose turn will not come."""
         self._session.execute(delete(EarlyReadingRow).where(col(EarlyReadingRow.rental_id) == rental_id))
-
-    # -- transactions
-
-    def queue(self, row: TransactionRow, *, again_after: timedelta | None = None) -> TransactionRow:
-        """Return the intent with this row's key: the one there is, else ``row``, queued now.
-
-        A refused intent changed nothing on the chain, so it may be tried again with what ``row`` says, where
-        ``again_after`` has passed since; None never tries again.
-        """
-        found = self.transaction_by_key(row.key)
-        if found is None:
-            self.add(row)
-            return row
-        if (
-            found.status == "refused"
-            and again_after is not None
-            and self.now >= found.created_at + again_after
-        ):
-            found.status, found.to, found.data, found.created_at = "queued", row.to, row.data, self.now
-            found.nonce = found.hash = found.block = found.gas_used = found.sent_at = found.reason = None
-            self.forget_attempts(int(found.id or 0))
-        return found
-
-    def transaction(self, transaction_id: int) -> TransactionRow:
-        """Return the intent with this number, which must exist."""
-        return self._session.exec(select(TransactionRow).where(TransactionRow.id == transaction_id)).one()
-
-    def transaction_by_key(self, key: str) -> TransactionRow | None:
-        """Return the intent with this key."""
-        return self._session.exec(select(TransactionRow).where(TransactionRow.key == key)).one_or_none()
-
-    def count_transactions(self, key_prefix: str) -> int:
-        """Return how many intents have keys that begin so."""
-        statement = select(func.count()).where(
-            col(TransactionRow.key).startswith(key_prefix, autoescape=True)
-        )
-        return self._session.exec(statement).one()
-
-    def transactions_of(self, rental_id: str) -> Sequence[TransactionRow]:
-        """Return a rental's intents, oldest first."""
-        statement = select(TransactionRow).where(TransactionRow.rental_id == rental_id)
-        return self._session.exec(statement.order_by(col(TransactionRow.id))).all()
-
-    def is_moving(self, rental_id: str, kinds: Iterable[str]) -> bool:
-        """Return whether an intent of these kinds is under way for the rental."""
-        statement = select(TransactionRow.id).where(
-            TransactionRow.rental_id == rental_id,
-            col(TransactionRow.kind).in_(list(kinds)),
-            col(TransactionRow.status).in_(IN_FLIGHT),
-        )
-        return self._session.exec(statement.limit(1)).first() is not None
-
-    def queued(self, *, limit: int) -> Sequence[TransactionRow]:
-        """Return the oldest intents that were not signed yet."""
-        statement = select(TransactionRow).where(TransactionRow.status == "queued")
-        return self._session.exec(statement.order_by(col(TransactionRow.id)).limit(limit)).all()
-
-    def unsettled(self, *, mined_nonce: int) -> Sequence[TransactionRow]:
-        """Return the intents to look after, in order of nonce.
-
-        They are those not final, and those that the chain forgot.
-        """
-        waiting = col(TransactionRow.status).in_(PENDING)
-        statement = select(TransactionRow).where(or_(waiting, col(TransactionRow.nonce) >= mined_nonce))
-        return self._session.exec(statement.order_by(col(TransactionRow.nonce))).all()
-
-    def highest_nonce(self) -> int:
-        """Return the highest nonce in use, -1 for none."""
-        highest = self._session.exec(select(func.max(TransactionRow.nonce))).one()
-        return -1 if highest is None else int(highest)
-
-    def attempts(self, transaction_id: int) -> Sequence[AttemptRow]:
-        """Return the signed transactions of an intent, oldest first."""
-        statement = select(AttemptRow).where(AttemptRow.transaction_id == transaction_id)
-        return self._session.exec(statement.order_by(col(AttemptRow.signed_at))).all()
-
-    def forget_attempts(self, transaction_id: int) -> None:
-        """Delete signed transactions that can never be mined any more."""
-        self._session.execute(delete(AttemptRow).where(col(AttemptRow.transaction_id) == transaction_id))
-
-    # -- the chain, as far as it was read
-
-    def seen(self) -> Sequence[SeenBlock]:
-        """Return the blocks up to which everything was read, newest first."""
-        return self._session.exec(select(SeenBlock).order_by(col(SeenBlock.number).desc())).all()
-
-    def last_seen(self) -> SeenBlock | None:
-        """Return the newest block up to which everything was read."""
-        statement = select(SeenBlock).order_by(col(SeenBlock.number).desc()).limit(1)
-        return self._session.exec(statement).one_or_none()
-
-    def prune_seen(self, *, number: int) -> None:
-        """Forget the hashes of blocks far behind this one."""
-        self._session.execute(delete(SeenBlock).where(col(SeenBlock.number) < number - SEEN_KEPT))
-
-    def forget_blocks_after(self, number: int) -> Sequence[str]:
-        """Delete what was read after this block, and return what it was about."""
-        gone = self._session.exec(select(LogRow.subject).where(LogRow.block > number).distinct()).all()
-        self._session.execute(delete(LogRow).where(col(LogRow.block) > number))
-        self._session.execute(delete(SeenBlock).where(col(SeenBlock.number) > number))
-        return gone
-
-    def logs_of(self, subject: str) -> Sequence[LogRow]:
-        """Return the logs about a rental or device, in the chain's order."""
-        statement = select(LogRow).where(LogRow.subject == subject)
-        return self._session.exec(statement.order_by(col(LogRow.block), col(LogRow.position))).all()
 
     # -- devices, bills, the lease
 

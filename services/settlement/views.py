@@ -7,7 +7,7 @@ from hireling.rental.typed_data import from_hex
 from services.messages.metering import Refusal
 from services.messages.negotiation import Side
 from services.messages.settlement import BillSummary, RentalView, Transaction
-from services.settlement.models import BillRow, RefusalRow, RentalRow, TransactionRow
+from services.settlement.models import BatchedClaimRow, BillRow, RefusalRow, RentalRow, TransactionRow
 from services.settlement.progress import ceiling_of, reading_of, signed_of
 from services.settlement.store import Store
 
@@ -17,7 +17,7 @@ def view_of(store: Store, rental_id: str) -> RentalView:
     return rental_view(
         store.rental_as_it_is(rental_id),
         store.transactions_of(rental_id),
-        refusals=len(store.refusals(rental_id)),
+        refusals=len(refusals_of(store, rental_id)),
         countersigned=store.is_countersigned(rental_id),
     )
 
@@ -67,6 +67,28 @@ def rental_view(
 def transaction_view(row: TransactionRow) -> Transaction:
     """Return a transaction as others see it."""
     return Transaction.model_validate(row.model_dump(include=set(Transaction.model_fields)))
+
+
+def refusals_of(store: Store, rental_id: str) -> list[Refusal]:
+    """Return what settlement, or the escrow of a batch, refused of a rental, oldest first."""
+    found = [refusal_view(row) for row in store.refusals(rental_id)]
+    found += [skipped_view(row) for row in store.skipped_claims(rental_id)]
+    return sorted(found, key=lambda refusal: refusal.at)
+
+
+def skipped_view(row: BatchedClaimRow) -> Refusal:
+    """Return a claim that the escrow skipped in a batch, by the escrow's own reason."""
+    reason = str(row.outcome)
+    return Refusal.model_validate(
+        {
+            "source": "settlement",
+            "rental_id": row.rental_id,
+            "seq": row.seq,
+            "code": f"claim_{reason.lower()}",
+            "detail": f"the escrow skipped the claim with number {row.seq} in block {row.block}: {reason}",
+            "at": row.told_at,
+        }
+    )
 
 
 def refusal_view(row: RefusalRow) -> Refusal:

@@ -81,6 +81,7 @@ class Watch:
 
     def _forget(self, *, after: int) -> None:
         def forget(store: Store) -> None:
+            store.doubt_transactions_after(after)
             for subject in store.forget_blocks_after(after):
                 row = store.find_rental(subject)
                 if row is not None:
@@ -110,6 +111,8 @@ class Watch:
         for log in new:
             if log.name == REGISTERED:
                 note_registered(store, subject, tx_hash=log.tx_hash)
+            if "outcome" in log.arguments:
+                store.note_outcome(log, at=at)
 
 
 def note_registered(store: Store, device: str, *, tx_hash: str) -> None:
@@ -125,6 +128,7 @@ def _row_of(log: ChainLog) -> LogRow:
     return LogRow(
         block=log.block,
         position=log.position,
+        row=log.row,
         tx_hash=log.tx_hash,
         name=log.name,
         subject=log.subject,

@@ -4,6 +4,7 @@ A ``bytes`` member of a signed object travels as its Keccak-256 and a nested one
 contract reads no more.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
@@ -17,6 +18,7 @@ from services.messages.settlement import Permit, TransferAuthorization
 from services.settlement.escrow.abi import ESCROW, REGISTRY, TOKEN, calldata, checksummed
 from services.settlement.escrow.deployment import Deployment
 from services.settlement.escrow.node import Call
+from services.settlement.escrow.packed import Evidence, pack
 
 FULLY_FUNDED_BPS = 10_000
 ADDRESS_BYTES = 20
@@ -46,6 +48,13 @@ class Calls:
         The owner's part is pushed where it is an address.
         """
         return self._escrow("claim", claim_row(agreement, reading, ceiling), payee_of(agreement.pay.owner))
+
+    def claim_packed(self, claims: Sequence[Evidence]) -> Call:
+        """Claim for many rentals at once; each owner's part is credited inside the escrow.
+
+        A row that does not count is skipped. Raises Unpackable.
+        """
+        return self._escrow("claimPacked", pack(claims))
 
     def close(
         self, agreement: Agreement, close: Close, *, owner_signature: bytes, renter_signature: bytes

@@ -1,5 +1,7 @@
 """A rental's money, derived from logs alone."""
 
+import pytest
+
 from hireling.rental.escrow_math import Status
 from hireling.rental.money import fee_of
 from services.settlement.books import Books, Entry, books_of, deposit_returned
@@ -10,18 +12,9 @@ TOTAL, DEPOSIT = AGREEMENT.pay.max_total, AGREEMENT.rules.deposit
 OPENED = Entry("Opened", {"prepaid": str(TOTAL), "deposit": str(DEPOSIT), "fundedBps": "10000"})
 
 
-def claimed(*, paid: int, tail: int, before: int) -> Entry:
-    """Return the log of a claim."""
-    bps = AGREEMENT.pay.fee_bps
-    return Entry(
-        "Claimed",
-        {
-            "paid": str(paid),
-            "tail": str(tail),
-            "paidDelta": str(paid - before),
-            "feeDelta": str(fee_of(paid, bps) - fee_of(before, bps)),
-        },
-    )
+def claimed(*, paid: int, tail: int) -> Entry:
+    """Return the log of a claim, alone or as a batch's row."""
+    return Entry("Claimed", {"paid": str(paid), "tail": str(tail)})
 
 
 def ended(name: str, **amounts: int) -> Entry:
@@ -31,7 +24,7 @@ def ended(name: str, **amounts: int) -> Entry:
 
 def conserved(books: Books) -> bool:
     """Return whether what came in is what went out."""
-    return books.prepaid + DEPOSIT == books.to_owner + books.fee + books.refund
+    return books.prepaid + DEPOSIT == books.to_owner + books.fee_credited + books.refund
 
 
 class TestBooksOf:
@@ -43,7 +36,7 @@ class TestBooksOf:
         assert (books.money, books.prepaid, books.slot.claim_by) == ("open", TOTAL, AGREEMENT.claim_by)
 
     def test_add_up_claims_and_a_close(self) -> None:
-        first, second = claimed(paid=1_000, tail=50, before=0), claimed(paid=1_777, tail=0, before=1_000)
+        first, second = claimed(paid=1_000, tail=50), claimed(paid=1_777, tail=0)
         use, fee = 2_000, fee_of(2_000, AGREEMENT.pay.fee_bps)
         paid_fee = fee_of(1_777, AGREEMENT.pay.fee_bps)
         close = ended(
@@ -51,7 +44,7 @@ class TestBooksOf:
             use=use,
             damage=0,
             toOwner=use - 1_777 - (fee - paid_fee),
-            fee=fee - paid_fee,
+            fee=fee,
             toRenter=TOTAL + DEPOSIT - use,
         )
         books = books_of(AGREEMENT, [OPENED, first, second, close])
@@ -60,6 +53,17 @@ class TestBooksOf:
         assert conserved(books)
         assert deposit_returned(books, deposit=DEPOSIT) == DEPOSIT
 
+    @pytest.mark.parametrize("steps", [(1_777,), (39, 79, 1_000, 1_777)])
+    def test_keep_the_fee_of_claims_in_the_escrow_until_the_end(self, steps: tuple[int, ...]) -> None:
+        books = books_of(AGREEMENT, [OPENED, *(claimed(paid=paid, tail=0) for paid in steps)])
+        fee = fee_of(1_777, AGREEMENT.pay.fee_bps)
+        assert (books.fee, books.fee_credited) == (fee, 0)
+        assert books.to_owner == 1_777 - fee
+
+    def test_are_not_changed_by_a_row_that_a_batch_skipped(self) -> None:
+        claim, skipped = claimed(paid=1_000, tail=50), Entry("ClaimSkipped", {"outcome": "NOT_OPEN"})
+        assert books_of(AGREEMENT, [OPENED, claim, skipped]) == books_of(AGREEMENT, [OPENED, claim])
+
     def test_keep_what_damage_cost_out_of_the_returned_deposit(self) -> None:
         close = ended("Closed", use=0, damage=300, toOwner=300, fee=0, toRenter=TOTAL + DEPOSIT - 300)
         books = books_of(AGREEMENT, [OPENED, close])
@@ -67,10 +71,10 @@ class TestBooksOf:
 
     def test_add_up_an_early_part_and_the_end(self) -> None:
         bond = DEPOSIT // 10
-        claim = claimed(paid=1_000, tail=50, before=0)
+        claim = claimed(paid=1_000, tail=50)
         early = ended("Split", refund=TOTAL + DEPOSIT - 1_000 - 50 - bond)
-        fee = fee_of(1_050, AGREEMENT.pay.fee_bps) - fee_of(1_000, AGREEMENT.pay.fee_bps)
-        end = ended("Settled", paid=1_050, toOwner=50 - fee, fee=fee, toRenter=bond)
+        fee, fee_before = fee_of(1_050, AGREEMENT.pay.fee_bps), fee_of(1_000, AGREEMENT.pay.fee_bps)
+        end = ended("Settled", paid=1_050, toOwner=50 - (fee - fee_before), fee=fee, toRenter=bond)
         books = books_of(AGREEMENT, [OPENED, claim, early, end])
         assert (books.money, books.slot.paid) == ("done", 1_050)
         assert conserved(books)
@@ -78,7 +82,7 @@ class TestBooksOf:
     def test_note_exit_dispute_damage_and_a_voided_tail(self) -> None:
         entries = [
             OPENED,
-            claimed(paid=1_000, tail=50, before=0),
+            claimed(paid=1_000, tail=50),
             ended("Exited", claimBy=AGREEMENT.claim_by - 60),
             ended("DamageClaimed", amount=7),
             ended("Disputed", tail=50),
@@ -92,7 +96,7 @@ class TestBooksOf:
     def test_follow_a_top_up_and_a_ruling(self) -> None:
         half = Entry("Opened", {"prepaid": str(TOTAL // 2), "deposit": str(DEPOSIT), "fundedBps": "5000"})
         more = ended("ToppedUp", prepaid=TOTAL, added=TOTAL - TOTAL // 2, fundedBps=10_000)
-        claim = claimed(paid=1_000, tail=50, before=0)
+        claim = claimed(paid=1_000, tail=50)
         ruled = ended("Ruled", tailToOwner=20, depositToOwner=0, toOwner=20, fee=0, toRenter=0)
         books = books_of(AGREEMENT, [half, more, claim, ruled])
         assert (books.prepaid, books.slot.paid) == (TOTAL, 1_020)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import Ceiling, sign_ceiling
 from hireling.rental.reading import SignedReading
-from hireling.rental.signing import Signer
+from hireling.rental.signing import P256Key, Secp256k1Key
 from hireling.rental.terms import account_of
 from hireling.rental.typed_data import hash_struct
 from services.settlement.escrow.packed import (
@@ -24,6 +24,7 @@ from services.settlement.escrow.packed import (
     pack,
 )
 from tests.builders import (
+    DOMAIN,
     a_key,
     a_listing,
     a_p256_key,
@@ -33,8 +34,9 @@ from tests.builders import (
     signed_agreement,
 )
 
-METERS = (a_key("meter"), a_p256_key("meter"))
-AGENTS = (a_key("renter's agent"), a_p256_key("renter's agent"))
+Key = Secp256k1Key | P256Key
+METERS: tuple[Key, Key] = (a_key("meter"), a_p256_key("meter"))
+AGENTS: tuple[Key, Key] = (a_key("renter's agent"), a_p256_key("renter's agent"))
 UINT96 = st.integers(0, (1 << 96) - 1)
 GROUP_BYTES, SHORTEST_ROW_BYTES, POINT_BEYOND_ADDRESS = 75, 354, 44
 
@@ -59,8 +61,8 @@ class Reader:
         """Return every row of every group."""
         found = []
         while self._batch:
-            shared = {"owner": self.take(32), "token": self.take(20), "fee_to": self.take(20)}
-            shared |= {"fee_bps": self.number(2)}  # type: ignore[dict-item]
+            shared: dict[str, Any] = {"owner": self.take(32), "token": self.take(20), "fee_to": self.take(20)}
+            shared["fee_bps"] = self.number(2)
             found += [shared | self._row() for _ in range(self.number(1))]
         return found
 
@@ -110,8 +112,8 @@ def in_order(row: dict[str, Any]) -> str:
 
 def a_claim(
     *,
-    meter: Signer = METERS[0],
-    agent: Signer = AGENTS[0],
+    meter: Key = METERS[0],
+    agent: Key = AGENTS[0],
     owner: str = "owner",
     fee_bps: int = 250,
     number: int = 1,
@@ -134,13 +136,13 @@ def a_claim(
 
 
 @cache
-def readings_of(signed: SignedAgreement, meter: Signer) -> tuple[SignedReading, ...]:
+def readings_of(signed: SignedAgreement, meter: Key) -> tuple[SignedReading, ...]:
     """Return the rental's three readings."""
     return a_reading_chain(3, signed=signed, meter_key=meter)
 
 
 @cache
-def a_rental(*, meter: Signer, agent: Signer, owner: str, fee_bps: int) -> SignedAgreement:
+def a_rental(*, meter: Key, agent: Key, owner: str, fee_bps: int) -> SignedAgreement:
     """Return an agreement between these keys."""
     listing = a_listing(meter_key=meter, owner=a_key(owner).identity)
     request = a_request(listing=listing, renter_agent_key=agent)
@@ -196,7 +198,7 @@ class TestWhatCannotBePacked:
 
     def test_is_a_signature_by_another_point(self) -> None:
         claim = a_claim(agent=AGENTS[1])
-        other = sign_ceiling(a_p256_key("a thief"), a_domain(claim), claim.ceiling.ceiling)
+        other = sign_ceiling(a_p256_key("a thief"), DOMAIN, claim.ceiling.ceiling)
         with pytest.raises(Unpackable, match="another point"):
             pack([with_ceiling_signature(claim, other.signature)])
 
@@ -231,11 +233,4 @@ class TestLoggedRows:
 
 def with_ceiling_signature(claim: Evidence, signature: bytes) -> Evidence:
     """Return the claim with this under its ceiling."""
-    return Evidence(
-        claim.agreement, claim.reading, claim.ceiling.model_copy(update={"signature": signature})
-    )
-
-
-def a_domain(claim: Evidence) -> Any:
-    """Return the domain that the tests' agreements are signed in."""
-    return signed_agreement().domain
+    return Evidence(claim.agreement, claim.reading, claim.ceiling.model_copy(update={"signature": signature}))

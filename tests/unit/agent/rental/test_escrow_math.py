@@ -94,7 +94,8 @@ class TestClaim:
             AGREEMENT, slot, amount_due=9_000, max_claimable=20_000, ack_amount=5_000, now=START + 600
         )
         assert (done.slot.paid, done.slot.tail) == (5_000, 4_000)
-        assert (done.payout.owner, done.payout.fee) == (4_875, 125)
+        assert (done.payout.owner, done.payout.fee) == (4_875, 0)
+        assert held(AGREEMENT, done.slot) == AGREEMENT.all_in - 4_875, "the fee waits inside"
 
     def test_lowers_neither_paid_nor_the_sum(self) -> None:
         done = claim(
@@ -127,7 +128,9 @@ class TestClaim:
                     now=START + 600,
                 )
                 slot, owner, fee = done.slot, owner + done.payout.owner, fee + done.payout.fee
-            return owner, fee
+            assert fee == 0
+            closed = close(AGREEMENT, slot, use=slot.paid, damage=0)
+            return owner + closed.payout.owner, closed.payout.fee
 
         assert paid_in_steps(9_999) == paid_in_steps(39, 79, 119, 5_001, 9_999)
 
@@ -171,7 +174,7 @@ class TestExit:
 class TestClose:
     def test_pays_use_and_damage_and_returns_the_rest(self) -> None:
         done = close(AGREEMENT, a_slot(), use=10_000, damage=1_000)
-        assert (done.payout.owner, done.payout.fee) == (6_000 - 150 + 1_000, 150)
+        assert (done.payout.owner, done.payout.fee) == (6_000 - 150 + 1_000, 250), "the fee is of all 10,000"
         assert done.payout.renter == AGREEMENT.all_in - 4_000 - 7_000
         assert done.slot.status == Status.DONE
 
@@ -201,19 +204,19 @@ class TestSettle:
 
     def test_pays_an_undisputed_tail_after_its_window(self) -> None:
         done = settle(AGREEMENT, a_slot(), now=dispute_by(AGREEMENT, a_slot()) + 1)
-        assert (done.payout.owner, done.payout.fee) == (8_000 - 200, 200)
+        assert (done.payout.owner, done.payout.fee) == (8_000 - 200, 300)
         assert done.slot.status == Status.DONE
 
     def test_returns_what_is_not_contested_early_and_once(self) -> None:
         early = settle(AGREEMENT, a_slot(), now=CLAIM_BY + 1)
         assert early.payout.renter == AGREEMENT.all_in - 4_000 - 8_000 - 1_000
-        assert held(AGREEMENT, early.slot) == 9_000
+        assert held(AGREEMENT, early.slot) == 9_000 + 100, "the fee on 4,000 waits inside"
         assert refusal_of(lambda: settle(AGREEMENT, early.slot, now=CLAIM_BY + 2)) == "nothing_new"
 
     def test_gives_the_tail_to_the_owner_when_the_arbiter_is_silent(self) -> None:
         disputed = a_slot(status=Status.OPEN | Status.DISPUTE)
         done = settle(AGREEMENT, disputed, now=rule_by(AGREEMENT, disputed) + 1)
-        assert (done.payout.owner, done.payout.fee) == (7_800, 200)
+        assert (done.payout.owner, done.payout.fee) == (7_800, 300)
         assert done.payout.renter == AGREEMENT.all_in - 4_000 - 8_000
 
     def test_gives_a_void_tail_to_the_renter(self) -> None:
@@ -245,8 +248,8 @@ class TestRule:
         # 8,000 less a fee of 200, the damage, the renter's bond, and the owner's own bond back.
         assert owner_wins.owner == 7_800 + 9_000 + 1_000 + 1_000
         owner_loses = rule(AGREEMENT, self.CONTESTED, use=0, damage=0, now=self.NOW).payout
-        assert (owner_loses.owner, owner_loses.fee) == (0, 0)
-        assert owner_loses.renter == held(AGREEMENT, self.CONTESTED)
+        assert (owner_loses.owner, owner_loses.fee) == (0, 100)
+        assert owner_loses.renter == held(AGREEMENT, self.CONTESTED) - 100
 
     def test_stays_inside_what_is_contested(self) -> None:
         assert (

@@ -55,7 +55,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Payout:
-    """What leaves the pot: to the owner, as fee, to the renter; and what becomes of the owner's own bond."""
+    """What leaves the rental: to the owner with its own bond, as fee once it ends, and to the renter."""
 
     owner: int = 0
     fee: int = 0
@@ -125,17 +125,21 @@ def owed(
 
 
 def pot(agreement: Agreement, slot: Slot) -> int:
-    """Return what the escrow holds for an open rental, the owner's damage bond apart."""
+    """Return what the escrow holds for an open rental, the owner's damage bond and the fee so far apart."""
     if not slot.has(Status.SPLIT):
         return prepaid(agreement, slot.funded_bps) + agreement.rules.deposit - slot.paid
     return slot.tail + _reserve(agreement, slot)
 
 
 def held(agreement: Agreement, slot: Slot) -> int:
-    """Return all that the escrow holds for a rental: the pot, and the bond of an owner who claims damage."""
+    """Return all that the escrow holds for a rental.
+
+    The pot, the fee on what is paid, and the bond of an owner who claims damage.
+    """
     if not slot.has(Status.OPEN):
         return 0
-    return pot(agreement, slot) + (bond(agreement) if slot.has(Status.DAMAGE) else 0)
+    fee = fee_of(slot.paid, agreement.pay.fee_bps)
+    return pot(agreement, slot) + fee + (bond(agreement) if slot.has(Status.DAMAGE) else 0)
 
 
 def open_slot(agreement: Agreement, *, funded_bps: int, now: int) -> Move:
@@ -172,7 +176,7 @@ def claim(
     total = max(slot.paid + slot.tail, 0 if slot.has(Status.VOID) else due, paid)
     claimed = replace(slot, paid=paid, tail=total - paid)
     _require(claimed != slot, "nothing_new", f"{slot.paid} paid and a tail of {slot.tail} are all there is")
-    return Move(claimed, _to_owner(agreement, slot, use=paid - slot.paid))
+    return Move(claimed, Payout(owner=_to_owner(agreement, slot, use=paid - slot.paid)))
 
 
 def exit_early(agreement: Agreement, slot: Slot, *, now: int) -> Move:
@@ -224,9 +228,9 @@ def close(agreement: Agreement, slot: Slot, *, use: int, damage: int) -> Move:
     inside = pot(agreement, slot)
     taken = use - slot.paid + damage
     _require(taken <= inside, "not_enough", f"{taken} is due, {inside} is held")
-    owner = _to_owner(agreement, slot, use=use - slot.paid)
+    owner = _to_owner(agreement, slot, use=use - slot.paid) + damage
     back = bond(agreement) if slot.has(Status.DAMAGE) else 0
-    payout = Payout(owner.owner + damage + back, owner.fee, inside - taken)
+    payout = Payout(owner + back, fee_of(use, agreement.pay.fee_bps), inside - taken)
     return Move(replace(slot, paid=use, tail=0, status=Status.DONE), payout)
 
 
@@ -259,10 +263,10 @@ def rule(agreement: Agreement, slot: Slot, *, use: int, damage: int, now: int) -
     _require(use <= tail if disputed else use == tail, "bad_ruling", f"use {use}, the tail is {tail}")
     most = agreement.rules.deposit - (stake if disputed else 0) if damaged else 0
     _require(damage <= most, "bad_ruling", f"damage {damage}, at most {most}")
-    fee = _to_owner(agreement, slot, use=use).fee
+    fee = fee_of(slot.paid + use, agreement.pay.fee_bps)
     renters_bond = stake if disputed and use == tail else 0
     owners_bond_back = stake if damaged and damage > 0 else 0
-    owner = use + damage - fee + renters_bond + owners_bond_back
+    owner = _to_owner(agreement, slot, use=use) + damage + renters_bond + owners_bond_back
     renter = held(agreement, slot) - owner - fee
     return Move(replace(slot, paid=slot.paid + use, tail=0, status=Status.DONE), Payout(owner, fee, renter))
 
@@ -270,17 +274,16 @@ def rule(agreement: Agreement, slot: Slot, *, use: int, damage: int, now: int) -
 def _finish(agreement: Agreement, slot: Slot) -> Move:
     """The tail to the owner, the rest of the pot to the renter, the owner's bond back."""
     tail = slot.due_tail
-    owner = _to_owner(agreement, slot, use=tail)
     back = bond(agreement) if slot.has(Status.DAMAGE) else 0
-    payout = Payout(owner.owner + back, owner.fee, pot(agreement, slot) - tail)
+    fee = fee_of(slot.paid + tail, agreement.pay.fee_bps)
+    payout = Payout(_to_owner(agreement, slot, use=tail) + back, fee, pot(agreement, slot) - tail)
     return Move(replace(slot, paid=slot.paid + tail, tail=0, status=Status.DONE), payout)
 
 
-def _to_owner(agreement: Agreement, slot: Slot, *, use: int) -> Payout:
-    """Split ``use`` beyond what is paid between owner and fee; the fee is a difference of cumulative fees."""
+def _to_owner(agreement: Agreement, slot: Slot, *, use: int) -> int:
+    """Return the owner's part of ``use`` beyond what is paid: less a difference of cumulative fees."""
     bps = agreement.pay.fee_bps
-    fee = fee_of(slot.paid + use, bps) - fee_of(slot.paid, bps)
-    return Payout(owner=use - fee, fee=fee)
+    return use - (fee_of(slot.paid + use, bps) - fee_of(slot.paid, bps))
 
 
 def _reserve(agreement: Agreement, slot: Slot) -> int:

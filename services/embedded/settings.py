@@ -25,6 +25,9 @@ class EmbeddedSettings(ServiceSettings):
     settlement_claim_every: int = Field(
         default=5, ge=1, description="seconds between claims of a running rental"
     )
+    settlement_batch_age: int = Field(
+        default=1, ge=0, description="seconds that a claim waits for others to share a transaction with"
+    )
 
     @property
     def home(self) -> Path:
@@ -58,4 +61,5 @@ class EmbeddedSettings(ServiceSettings):
             "GATEWAY_PORT": str(self.gateway_port),
             "MQTT_PORT": str(self.mqtt_port),
             "SETTLEMENT_CLAIM_EVERY": str(self.settlement_claim_every),
+            "SETTLEMENT_BATCH_AGE": str(self.settlement_batch_age),
         }

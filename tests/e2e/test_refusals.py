@@ -7,7 +7,6 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import pytest
 
@@ -167,7 +166,7 @@ class TestDelivery:
 def _paid_at_each_claim(door: Chain, rental: HandRental) -> list[int]:
     logs = door.logs(first=0, last=door.head().number)
     claims = [log for log in logs if (log.name, log.subject) == ("Claimed", rental.id)]
-    return list(accumulate(int(claim.arguments["paidDelta"]) for claim in claims))
+    return [int(claim.arguments["paid"]) for claim in claims]
 
 
 def _shuffled_within_a_window(readings: Sequence[SignedReading]) -> list[SignedReading]:

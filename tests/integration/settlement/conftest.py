@@ -22,6 +22,7 @@ def environment(chain: DevChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "HIRELING_DEPLOYMENT": str(chain.deployment.path),
         "SETTLEMENT_CONFIRMATIONS": "2",
         "SETTLEMENT_CLAIM_EVERY": "1",
+        "SETTLEMENT_BATCH_AGE": "0",
         "SETTLEMENT_CLOSE_PATIENCE": "5",
         "SETTLEMENT_CHAIN_SECONDS": "10",
     }

@@ -93,7 +93,8 @@ class Transaction(Message):
 class RentalView(Message):
     """A rental as both sides see it.
 
-    Amounts are in the token's base units and cumulative; ``seq`` is the last accepted number.
+    Amounts are in the token's base units and cumulative; ``seq`` is the last accepted number. ``fee`` is the
+    one on ``claimed``: it waits in the escrow until the rental ends.
     """
 
     rental_id: Bytes32

@@ -39,7 +39,10 @@ class RentalChanged(Event):
 
 
 class Claimed(Event):
-    """The escrow paid on a claim, confirmed: cumulative amounts in the token's base units."""
+    """The escrow paid on a claim, alone or in a batch, confirmed.
+
+    Cumulative amounts in the token's base units; ``fee`` is the one on ``paid``, credited when the rental ends.
+    """
 
     source: ClassVar[str] = "settlement"
     type: ClassVar[str] = "claimed"

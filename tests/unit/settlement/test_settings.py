@@ -15,6 +15,11 @@ class TestSettings:
         monkeypatch.setenv("SETTLEMENT_CLAIM_EVERY", "5")
         assert SettlementSettings().claim_every == 5
 
+    @pytest.mark.parametrize("size", [0, 257])
+    def test_refuse_a_batch_that_the_escrow_would(self, size: int) -> None:
+        with pytest.raises(ValidationError):
+            SettlementSettings(batch_size=size)
+
     def test_refuse_a_fee_that_the_escrow_would(self) -> None:
         with pytest.raises(ValidationError):
             SettlementSettings(fee_bps=1_001)

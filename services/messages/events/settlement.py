@@ -41,7 +41,7 @@ class RentalChanged(Event):
 class Claimed(Event):
     """The escrow paid on a claim, alone or in a batch, confirmed.
 
-    Cumulative amounts in the token's base units; ``fee`` is the one on ``paid``, credited at the rental's end.
+    Amounts are cumulative, in the token's base units; ``fee`` is the one on ``paid``, credited at the end.
     """
 
     source: ClassVar[str] = "settlement"

@@ -68,13 +68,17 @@ deploy: contracts-ready ## Deploy or verify the contracts (CHAIN=8453 ARGS="--ve
 	@[ -n "$(CHAIN)$(filter --help,$(ARGS))" ] || { echo 'which chain? make deploy CHAIN=8453 ARGS="--keystore deployer.json"' >&2; exit 2; }
 	@contracts/scripts/deploy.sh $(if $(CHAIN),--chain-id $(CHAIN)) $(ARGS)
 
+.PHONY: contracts
+contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, fuzzed and symbolic proofs, slither
+	@UV="$(CURDIR)/$(UV)" contracts/scripts/prove.sh
+
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
 	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log
 
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts node; do \
+	@for name in bootstrap run dev contracts node proofs; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
@@ -87,8 +91,8 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-bootstrap/.ready-* contracts/node_modules/.stamp
-	@rm -rf contracts/build
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* contracts/node_modules/.stamp
+	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither
 	@find services tests infra -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BOOTSTRAP_READY):

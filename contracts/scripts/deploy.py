@@ -91,12 +91,13 @@ def deploy(options: argparse.Namespace, node: Node, plan: Plan) -> None:
     known = record.read_record(path)
     token = checked_token(node, options.token)
     if known is not None and record.describes_living(node, known):
-        if known["build"] == plan.build and set(known["code_hashes"]) == {step.key for step in plan.steps}:
+        if known["build"] == plan.build and all(known.get(step.key) == step.address for step in plan.steps):
             say("deployed already, nothing to send")
             return
         if known["build"] != plan.build and not options.new_build:
             return keep_other_build(options, path, known)
-        record.write_atomically(path.with_name(f"{path.stem}.{known['build'][:12]}.json"), known)
+        if any(known.get(step.key, step.address) != step.address for step in plan.steps):
+            record.write_atomically(path.with_name(f"{path.stem}.{known['build'][:12]}.json"), known)
     guard.require_abilities(node)
     block, deployer = send(options, node, plan)
     for finding in verifying.verify(node, plan):

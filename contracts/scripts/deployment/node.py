@@ -69,6 +69,6 @@ class Node:
         return bytes.fromhex(self.ask("eth_call", {"to": address, "data": "0x" + payload.hex()}, "latest")[2:])
 
     def call_as(self, address: str, code: bytes) -> bytes:
-        """Return what a piece of code returns when it is run as the code of an address; nothing is sent."""
-        stand_in = {address: {"code": "0x" + code.hex()}}
+        """Return what a piece of code returns when it is run as that of an address with empty storage; nothing is sent."""
+        stand_in = {address: {"code": "0x" + code.hex(), "state": {}}}
         return bytes.fromhex(self.ask("eth_call", {"to": address}, "latest", stand_in)[2:])

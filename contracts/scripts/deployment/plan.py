@@ -69,11 +69,8 @@ class Plan:
     steps: tuple[Step, ...]
     left_out: tuple[str, ...]
     """Contracts that have parameters nobody gave a value."""
-
-    @property
-    def build(self) -> str:
-        """Return the name of the compiled code."""
-        return build_id([step.artifact for step in self.steps])
+    build: str
+    """Names the compiled code of all, wherever and with whatever arguments it is deployed."""
 
 
 def make_plan(chain_id: int, given: dict[str, dict[str, Any]]) -> Plan:
@@ -96,7 +93,8 @@ def make_plan(chain_id: int, given: dict[str, dict[str, Any]]) -> Plan:
             left_out.append(name)
         else:
             steps[key] = Step(key, artifact, f"hireling.{name}.v{version}", arguments)
-    return Plan(tuple(steps.values()), tuple(left_out))
+    build = build_id([read_artifact(name) for _, name, _ in CATALOGUE if is_compiled(name)])
+    return Plan(tuple(steps.values()), tuple(left_out), build)
 
 
 def _arguments(artifact: Artifact, steps: dict[str, Step], given: dict[str, Any]) -> dict[str, Any] | None:

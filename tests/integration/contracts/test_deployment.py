@@ -158,7 +158,9 @@ class TestRefuse:
         operator.chain.fund(bytes.fromhex(address[2:]))
         paid_by = ("--keystore", str(key_file), "--passphrase-file", str(passphrase_file), "--yes")
         operator.run(*paid_by, chain_id=OTHER_CHAIN_ID)
-        older = operator.record() | {"build": "0123456789abcdef"}
+        registry = operator.record()["registry"]
+        older = operator.record() | {"build": "0123456789abcdef", "escrow": registry}
+        older["code_hashes"]["escrow"] = older["code_hashes"]["registry"]
         operator.record_path.write_text(json.dumps(older))
         refused = operator.run(*paid_by, chain_id=OTHER_CHAIN_ID)
         assert (refused.code, operator.record()) == (REFUSED, older)

@@ -36,6 +36,9 @@ MEMBERS = {
     "Deposit": "bytes32 account,bytes32 salt",
     "Withdraw": "address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until",
     "Possession": "address owner,address registry,uint40 valid_until",
+    # Permit2's, from its documentation.
+    "PermitTransferFrom": "TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline",
+    "TokenPermissions": "address token,uint256 amount",
     # The tokens' own, from EIP-2612 and ERC-3009.
     "Permit": "address owner,address spender,uint256 value,uint256 nonce,uint256 deadline",
     "ReceiveWithAuthorization": "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce",

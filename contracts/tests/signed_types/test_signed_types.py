@@ -8,7 +8,13 @@ from eth_utils import keccak
 from signing import MEMBERS, encode_type
 
 EXPORTED = Path(__file__).parents[3] / "services/settlement/abi/type_hashes.json"
-TOKENS_OWN = {"Permit", "ReceiveWithAuthorization", "TransferWithAuthorization"}
+TOKENS_OWN = {
+    "PermitTransferFrom",
+    "TokenPermissions",
+    "Permit",
+    "ReceiveWithAuthorization",
+    "TransferWithAuthorization",
+}
 PROTOCOL = sorted(set(MEMBERS) - TOKENS_OWN)
 
 

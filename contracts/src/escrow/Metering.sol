@@ -50,21 +50,24 @@ abstract contract Metering is Ledger, IRentalMetering {
         uint256 at = _offset(batch);
         uint256 end = at + batch.length;
         uint256 count = 0;
-        while (at < end) {
-            if (at + PackedClaims.GROUP_LENGTH > end) revert RentalEscrow_MalformedBatch();
-            uint256 rows = PackedClaims.readGroup(at, row.pay);
-            if (rows == 0) revert RentalEscrow_MalformedBatch();
-            if (count + rows > MAX_ROWS) revert RentalEscrow_TooManyRows(count + rows, MAX_ROWS);
-            at += PackedClaims.GROUP_LENGTH;
-            uint256 toOwner = 0;
-            for (uint256 last = count + rows; count < last; ++count) {
-                uint256 next = at + PackedClaims.lengthOfRow(at);
-                if (next > end) revert RentalEscrow_MalformedBatch();
-                PackedClaims.readRow(at, row);
-                toOwner += _claimRow(row, separator, log, count);
-                at = next;
+        // Offsets and counts stay far below 2^256, and what the rows of a group bring is bounded by what the escrow holds.
+        unchecked {
+            while (at < end) {
+                if (at + PackedClaims.GROUP_LENGTH > end) revert RentalEscrow_MalformedBatch();
+                uint256 rows = PackedClaims.readGroup(at, row.pay);
+                if (rows == 0) revert RentalEscrow_MalformedBatch();
+                if (count + rows > MAX_ROWS) revert RentalEscrow_TooManyRows(count + rows, MAX_ROWS);
+                at += PackedClaims.GROUP_LENGTH;
+                uint256 toOwner = 0;
+                for (uint256 last = count + rows; count < last; ++count) {
+                    uint256 next = at + PackedClaims.lengthOfRow(at);
+                    if (next > end) revert RentalEscrow_MalformedBatch();
+                    PackedClaims.readRow(at, row);
+                    toOwner += _claimRow(row, separator, log, count);
+                    at = next;
+                }
+                _payOut(row.pay.token, row.pay.owner, address(0), toOwner);
             }
-            _payOut(row.pay.token, row.pay.owner, address(0), toOwner);
         }
         emit ClaimedMany(_cut(log, count * LOGGED_ROW));
         return _outcomes(log, count);
@@ -121,8 +124,10 @@ abstract contract Metering is Ledger, IRentalMetering {
                 _limitOfRow(row.pay, rental, ackAmount)
             );
         }
-        uint256 counts = outcome == ClaimOutcome.CLAIMED ? (uint256(rental.paid) << 160) | (uint256(rental.tail) << 64) : 0;
-        uint256 logged = counts | (uint256(outcome) << 56);
+        uint256 logged = uint256(outcome) << 56;
+        if (outcome == ClaimOutcome.CLAIMED) {
+            logged |= (uint256(rental.paid) << 160) | (uint256(rental.tail) << 64);
+        }
         assembly ("memory-safe") {
             let to := add(add(log, 0x20), shl(6, index))
             mstore(to, rentalId)

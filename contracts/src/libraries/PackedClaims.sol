@@ -62,8 +62,10 @@ library PackedClaims {
     function lengthOfRow(uint256 at) internal pure returns (uint256 length) {
         uint256 flags = _read(at, 1);
         length = SHORTEST_ROW;
-        if (flags & METER_P256 != 0) length += POINT_BEYOND_ADDRESS;
-        if (flags & RENTER_AGENT_P256 != 0) length += POINT_BEYOND_ADDRESS;
+        unchecked {
+            if (flags & METER_P256 != 0) length += POINT_BEYOND_ADDRESS;
+            if (flags & RENTER_AGENT_P256 != 0) length += POINT_BEYOND_ADDRESS;
+        }
     }
 
     /// @notice Reads the row at an offset of calldata. The rental's id in reading and ceiling is left to the caller.

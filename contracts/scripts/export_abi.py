@@ -19,7 +19,12 @@ from eth_utils import keccak
 CONTRACTS = Path(__file__).resolve().parent.parent
 ABI_FOLDER = CONTRACTS.parent / "services" / "settlement" / "abi"
 ANVIL = CONTRACTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-EXPORTED = ["DeviceRegistry", "RentalEscrow", "TestStablecoin"]
+EXPORTED = [
+    "BatchAnchor",
+    "DeviceRegistry",
+    "RentalEscrow",
+    "TestStablecoin",
+]
 BOOK_ADDRESS = "0x00000000000000000000000000000000000b00c5"
 START_SECONDS = 20
 

@@ -3,19 +3,22 @@ pragma solidity 0.8.34;
 
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
+import {IRentalLedger} from "./interfaces/IRentalLedger.sol";
 import {SignedTypes} from "./libraries/SignedTypes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {DeviceUsers} from "./registry/DeviceUsers.sol";
 
 /// @title DeviceRegistry
 /// @notice See {IDeviceRegistry}.
-contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
+contract DeviceRegistry is IDeviceRegistry, DeviceUsers, EIP712 {
     mapping(bytes32 meterHash => uint256 device) public override deviceOf;
     mapping(uint256 device => bytes32) public override metadataOf;
     mapping(uint256 device => MeterKey[]) private _meters;
 
-    constructor() ERC721("Hireling Device", "HIRE") EIP712("Hireling", "1") {}
+    constructor(IRentalLedger rentals) ERC721("Hireling Device", "HIRE") EIP712("Hireling", "1") DeviceUsers(rentals) {}
 
     /// @inheritdoc IDeviceRegistry
     function register(
@@ -82,6 +85,11 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
     function meterAt(uint256 device, uint256 index) external view override returns (MeterKey memory) {
         if (index >= _meters[device].length) revert DeviceRegistry_NoSuchKey(device, index);
         return _meters[device][index];
+    }
+
+    /// @inheritdoc IERC165
+    function supportsInterface(bytes4 interfaceId) public view override(DeviceUsers, IERC165) returns (bool) {
+        return super.supportsInterface(interfaceId);
     }
 
     /// @dev The key signs who will own its device, on which registry and until when, so a proof is worth nothing elsewhere.

@@ -19,10 +19,11 @@ def deployed() -> World:
         web3.middleware_onion.remove("validation")
     web3.middleware_onion.add(ReceiptFirst)
     deployer = accounts[0]
+    escrow = deployer.deploy(RentalEscrow)
     return World(
-        escrow=deployer.deploy(RentalEscrow),
+        escrow=escrow,
         token=deployer.deploy(TestStablecoin),
-        registry=deployer.deploy(DeviceRegistry),
+        registry=deployer.deploy(DeviceRegistry, escrow),
         relayer=accounts[1],
     )
 

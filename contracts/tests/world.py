@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import requests
-from brownie import history, web3
+from brownie import history, project, web3
 from eth_abi import decode
 from eth_utils import keccak
 from rental import NOBODY, Rental
@@ -67,6 +68,13 @@ def canonical(entry: dict[str, Any]) -> str:
     if not entry["type"].startswith("tuple"):
         return str(entry["type"])
     return "(" + ",".join(map(canonical, entry["components"])) + ")" + entry["type"][5:]
+
+
+@cache
+def known_errors() -> list[dict[str, Any]]:
+    """Return the custom errors of every contract of the project."""
+    (loaded,) = project.get_loaded_projects()
+    return [entry for container in loaded for entry in container.abi if entry["type"] == "error"]
 
 
 @dataclass(frozen=True)
@@ -171,9 +179,7 @@ class World:
 
     def _decode_error(self, error: dict[str, Any]) -> tuple[Any, ...]:
         data = bytes.fromhex(str(error.get("data", "0x"))[2:])
-        for entry in [*self.escrow.abi, *self.registry.abi, *self.token.abi]:
-            if entry["type"] != "error":
-                continue
+        for entry in known_errors():
             types = [canonical(each) for each in entry["inputs"]]
             if keccak(text=f"{entry['name']}({','.join(types)})")[:4] == data[:4]:
                 return (entry["name"], *decode(types, data[4:]))

@@ -3,10 +3,12 @@ pragma solidity 0.8.34;
 
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
+import {IDeviceUsers} from "./IDeviceUsers.sol";
+
 /// @title Who owns which device, and which key it signs with
 /// @notice A device is an ERC-721 token whose id is keccak256 of the meter key it registered with: a 20-byte address or a
 /// 64-byte P-256 point. Rentals never read the registry: what was agreed keeps its meter and its payee.
-interface IDeviceRegistry is IERC721 {
+interface IDeviceRegistry is IDeviceUsers, IERC721 {
     /// @notice A meter key and the time it was in force, in Unix seconds. `until` is 0 while it is.
     struct MeterKey {
         bytes signer;

@@ -8,6 +8,9 @@ from rental import HOUR, NOBODY, Rental
 from scene import FIRST, LAST, UNLIMITED, RELAYER, TAIL, Scene, p256_keys
 
 NOBODIES = (NOBODY, NOBODY)
+# Without a zero byte, which is as dear as calldata gets.
+BATCH = b"\x11" * 32
+ROOT = b"\x22" * 32
 Action = Callable[[Scene], Sent]
 
 
@@ -123,6 +126,14 @@ def ruling(scene: Scene) -> Sent:
     return scene.escrow.send("rule", *arguments, sender=rental.arbiter)
 
 
+def anchor_event(scene: Scene) -> Sent:
+    return scene.anchor.send("announce", BATCH, ROOT, sender=RELAYER)
+
+
+def anchor_stored(scene: Scene) -> Sent:
+    return scene.anchor.send("anchor", BATCH, ROOT, sender=RELAYER)
+
+
 ACTIONS: dict[str, Action] = {
     "open": open_by_renter,
     "open_permit": open_with_permit,
@@ -138,6 +149,8 @@ ACTIONS: dict[str, Action] = {
     "reclaim": reclaim,
     "dispute": dispute_by_renter,
     "ruling": ruling,
+    "anchor_event": anchor_event,
+    "anchor_stored": anchor_stored,
 }
 # Measured beside the table, to show what a convention decides; without a budget.
 VARIANTS: dict[str, Action] = {

@@ -53,6 +53,7 @@ class Scene:
     chain: Chain
     escrow: Contract
     token: Contract
+    anchor: Contract
     compact: bool = False
     _salts: int = 0
 
@@ -128,7 +129,12 @@ class Scene:
 
 
 def furnished(chain: Chain) -> Scene:
-    scene = Scene(chain, escrow=chain.deploy("RentalEscrow"), token=chain.deploy("TestStablecoin"))
+    scene = Scene(
+        chain,
+        escrow=chain.deploy("RentalEscrow"),
+        token=chain.deploy("TestStablecoin"),
+        anchor=chain.deploy("BatchAnchor"),
+    )
     parties = [Secp256k1Key(name) for name in ("renter", "owner", "platform", "owner's agent")]
     for party in parties:
         scene.token.send("mint", party.address, PURSE, sender=RELAYER)

@@ -22,6 +22,7 @@ ANVIL = CONTRACTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 EXPORTED = [
     "BatchAnchor",
     "DeviceRegistry",
+    "PasskeyVerifier",
     "RentalEscrow",
     "TestStablecoin",
 ]

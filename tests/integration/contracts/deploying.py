@@ -10,7 +10,7 @@ from typing import Any
 from tests.chain import CHAIN_ID, DEPLOY, DEPLOYED_WITHIN, DevChain
 
 DONE, REFUSED, DIFFERS, UNFINISHED = 0, 2, 3, 4
-CONTRACTS = {"RentalEscrow", "DeviceRegistry", "TestStablecoin"}
+CONTRACTS = {"RentalEscrow", "DeviceRegistry", "BatchAnchor", "PasskeyVerifier", "TestStablecoin"}
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,8 @@ class TestDeploy:
         mine, theirs = here.record(), elsewhere.record()
         assert theirs["deployer"] == address
         assert passphrase not in done.said + done.out
-        assert {key: mine[key] for key in ("escrow", "registry")} == {
-            key: theirs[key] for key in ("escrow", "registry")
-        }
+        everywhere = ("escrow", "registry", "passkey_verifier")
+        assert {key: mine[key] for key in everywhere} == {key: theirs[key] for key in everywhere}
         assert "token" not in theirs, "play money stays on development chains"
 
     def test_creates_the_deployment_proxy_when_told_to(self, serve: Serve) -> None:

@@ -17,7 +17,6 @@ import {Authorization, Balance, Permit2Authorization} from "../types/RentalTypes
 /// @notice The one place where tokens come in and go out.
 abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-    using SafeCast for uint256;
 
     /// @dev The same address on every chain that has it.
     address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
@@ -158,15 +157,36 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
 
     function _debit(address token, bytes32 account, uint256 amount) internal {
         Balance storage balance = balances[token][account];
-        uint256 held = balance.amount;
+        uint256 word = _wordOf(balance);
+        uint256 held = uint128(word);
         if (amount > held) revert RentalEscrow_BalanceTooLow(account, held, amount);
         unchecked {
-            balance.amount = uint128(held - amount);
+            _setWord(balance, word - amount);
         }
     }
 
     function _credit(address token, bytes32 account, uint256 amount) internal {
-        if (amount != 0) balances[token][account].amount += amount.toUint128();
+        if (amount == 0) return;
+        Balance storage balance = balances[token][account];
+        uint256 word = _wordOf(balance);
+        uint256 sum = uint128(word) + amount;
+        if (sum > type(uint128).max) revert SafeCast.SafeCastOverflowedUintDowncast(128, sum);
+        unchecked {
+            _setWord(balance, word + amount);
+        }
+    }
+
+    /// @dev A balance as the one word it is, the amount in its lower half: the compiler would read it again to write it.
+    function _wordOf(Balance storage balance) private view returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := sload(balance.slot)
+        }
+    }
+
+    function _setWord(Balance storage balance, uint256 word) private {
+        assembly ("memory-safe") {
+            sstore(balance.slot, word)
+        }
     }
 
     /// @dev Pushes where an address is named, else credits. A push that fails for whatever reason credits, so that a party who
@@ -181,10 +201,14 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
 
     /// @dev Reads at most one word of the answer: a hostile token cannot make the caller pay for a long one.
     function _tryTransfer(address token, address to, uint256 amount) private returns (bool success) {
-        bytes memory payload = abi.encodeCall(IERC20.transfer, (to, amount));
+        uint256 selector = uint32(IERC20.transfer.selector);
         assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, selector)
+            mstore(add(free, 0x20), to)
+            mstore(add(free, 0x40), amount)
             mstore(0x00, 0)
-            success := call(gas(), token, 0, add(payload, 0x20), mload(payload), 0x00, 0x20)
+            success := call(gas(), token, 0, add(free, 0x1c), 0x44, 0x00, 0x20)
             switch returndatasize()
             case 0 { success := and(success, iszero(iszero(extcodesize(token)))) }
             default { success := and(success, and(gt(returndatasize(), 0x1f), eq(mload(0x00), 1))) }

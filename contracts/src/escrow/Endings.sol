@@ -3,8 +3,9 @@ pragma solidity 0.8.34;
 
 import {IRentalEndings} from "../interfaces/IRentalEndings.sol";
 import {Accrual} from "../libraries/Accrual.sol";
+import {RentalWord} from "../libraries/RentalWords.sol";
 import {SignedTypes} from "../libraries/SignedTypes.sol";
-import {Closing, Payees, Rental, Rules, Status, Terms} from "../types/RentalTypes.sol";
+import {Closing, Payees, Rules, Status, Terms} from "../types/RentalTypes.sol";
 import {Ledger} from "./Ledger.sol";
 
 /// @notice The ways out of a rental.
@@ -15,13 +16,13 @@ abstract contract Endings is Ledger, IRentalEndings {
     /// @inheritdoc IRentalEndings
     function exit(Terms calldata terms, bytes calldata signature) external override {
         bytes32 rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(rentalId);
+        RentalWord rental = _openRental(rentalId);
         _requireParty(terms, SignedTypes.hashExit(rentalId), signature);
 
         uint256 claimBy = block.timestamp + terms.rules.notice + terms.pay.claim_window;
-        if (claimBy >= rental.claim_by) revert RentalEscrow_WouldNotEndSooner(claimBy, rental.claim_by);
-        rental.claim_by = uint40(claimBy);
-        _store(rentalId, rental);
+        uint256 before = rental.claimBy();
+        if (claimBy >= before) revert RentalEscrow_WouldNotEndSooner(claimBy, before);
+        _store(rentalId, rental.withClaimBy(claimBy));
         emit Exited(rentalId, uint40(claimBy));
     }
 
@@ -34,15 +35,13 @@ abstract contract Endings is Ledger, IRentalEndings {
         Payees calldata payees
     ) external override nonReentrant {
         bytes32 rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(rentalId);
-        _requireSoundClosing(terms, closing, rental);
-        bytes32 structHash = SignedTypes.hashClose(rentalId, closing);
-        _requireOwnerSide(terms, structHash, ownerSignature);
-        _requireRenterSide(terms, closing, rental, structHash, renterSignature);
+        RentalWord rental = _openRental(rentalId);
+        (uint256 due, uint256 toRenter) = _requireSoundClosing(terms, closing, rental);
+        bytes32 digest = _hashTypedDataV4(SignedTypes.hashClose(rentalId, closing));
+        _requireOwnerSide(terms, digest, ownerSignature);
+        _requireRenterSide(terms, closing, rental, digest, renterSignature);
 
-        uint256 due = uint256(closing.use) - rental.paid + closing.damage;
-        uint256 toRenter = _pot(terms, rental) - due;
-        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid, closing.use);
+        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid(), closing.use);
         uint256 toOwner = due - added + _ownerBond(terms, rental);
         emit Closed(rentalId, closing.use, closing.damage, toOwner, fee, toRenter);
         _payBoth(terms, payees, toOwner, toRenter);
@@ -51,13 +50,14 @@ abstract contract Endings is Ledger, IRentalEndings {
     /// @inheritdoc IRentalEndings
     function settle(Terms calldata terms, Payees calldata payees) external override nonReentrant {
         bytes32 rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(rentalId);
-        if (block.timestamp <= rental.claim_by) revert RentalEscrow_TooEarly(block.timestamp, rental.claim_by);
+        RentalWord rental = _openRental(rentalId);
+        uint256 claimBy = rental.claimBy();
+        if (block.timestamp <= claimBy) revert RentalEscrow_TooEarly(block.timestamp, claimBy);
 
         uint256 finalAfter = _finalAfter(terms.rules, rental);
         if (block.timestamp > finalAfter) {
             _settleWhole(terms, payees, rentalId, rental);
-        } else if (rental.status & Status.SPLIT == 0) {
+        } else if (!rental.has(Status.SPLIT)) {
             _settleUncontestedPart(terms, payees, rentalId, rental);
         } else {
             revert RentalEscrow_TooEarly(block.timestamp, finalAfter);
@@ -72,16 +72,15 @@ abstract contract Endings is Ledger, IRentalEndings {
         bytes calldata signature
     ) external override {
         bytes32 rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(rentalId);
-        if (rental.status & Status.DAMAGE != 0) revert RentalEscrow_StatusForbids(rentalId, rental.status);
-        if (block.timestamp > rental.claim_by) revert RentalEscrow_Expired(block.timestamp, rental.claim_by);
+        RentalWord rental = _openRental(rentalId);
+        if (rental.has(Status.DAMAGE)) revert RentalEscrow_StatusForbids(rentalId, rental.status());
+        if (block.timestamp > rental.claimBy()) revert RentalEscrow_Expired(block.timestamp, rental.claimBy());
         if (amount == 0 || amount > terms.rules.deposit) {
             revert RentalEscrow_AmountOutOfRange(amount, 1, terms.rules.deposit);
         }
-        _requireOwnerSide(terms, SignedTypes.hashDamage(rentalId, amount, evidence), signature);
+        _requireOwnerSide(terms, _hashTypedDataV4(SignedTypes.hashDamage(rentalId, amount, evidence)), signature);
 
-        rental.status |= Status.DAMAGE;
-        _store(rentalId, rental);
+        _store(rentalId, rental.with(Status.DAMAGE));
         _debit(terms.pay.token, terms.pay.owner, Accrual.bond(terms.rules.deposit));
         emit DamageClaimed(rentalId, amount, evidence);
     }
@@ -89,19 +88,20 @@ abstract contract Endings is Ledger, IRentalEndings {
     /// @inheritdoc IRentalEndings
     function dispute(Terms calldata terms, bytes calldata signature) external override {
         bytes32 rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(rentalId);
-        if (rental.tail == 0 || rental.status & (Status.DISPUTE | Status.VOID) != 0) {
-            revert RentalEscrow_NothingToDispute(rentalId, rental.status);
+        RentalWord rental = _openRental(rentalId);
+        uint256 tail = rental.tail();
+        if (tail == 0 || rental.has(Status.DISPUTE | Status.VOID)) {
+            revert RentalEscrow_NothingToDispute(rentalId, rental.status());
         }
-        if (block.timestamp <= rental.claim_by) revert RentalEscrow_TooEarly(block.timestamp, rental.claim_by);
+        uint256 claimBy = rental.claimBy();
+        if (block.timestamp <= claimBy) revert RentalEscrow_TooEarly(block.timestamp, claimBy);
         uint256 disputeBy = _disputeBy(terms.rules, rental);
         if (block.timestamp > disputeBy) revert RentalEscrow_Expired(block.timestamp, disputeBy);
         (bytes32 account, , ) = _signer(SignedTypes.hashDispute(rentalId), signature);
         if (account != terms.rules.renter) revert RentalEscrow_Unauthorized(account);
 
-        rental.status |= Status.DISPUTE;
-        _store(rentalId, rental);
-        emit Disputed(rentalId, rental.tail);
+        _store(rentalId, rental.with(Status.DISPUTE));
+        emit Disputed(rentalId, uint96(tail));
     }
 
     /// @inheritdoc IRentalEndings
@@ -112,18 +112,20 @@ abstract contract Endings is Ledger, IRentalEndings {
         Payees calldata payees
     ) external override nonReentrant {
         bytes32 rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(rentalId);
+        RentalWord rental = _openRental(rentalId);
+        uint256 deposit = terms.rules.deposit;
         bool disputed = _isDisputed(rental);
         _requireRuling(terms, rentalId, rental, tailToOwner, depositToOwner, disputed);
 
-        uint256 bond = Accrual.bond(terms.rules.deposit);
+        uint256 bond = Accrual.bond(deposit);
         uint256 fromPot = uint256(tailToOwner) + depositToOwner;
-        if (disputed && tailToOwner == rental.tail) fromPot += bond;
+        if (disputed && tailToOwner == rental.tail()) fromPot += bond;
         uint256 toRenter = _pot(terms, rental) - fromPot;
-        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid, rental.paid + tailToOwner);
+        uint256 paid = rental.paid();
+        (uint256 fee, uint256 added) = _finish(terms, rentalId, paid, paid + tailToOwner);
         uint256 toOwner = fromPot - added;
         if (depositToOwner != 0) toOwner += bond;
-        else toRenter += _ownerBond(terms, rental);
+        else if (rental.has(Status.DAMAGE)) toRenter += bond;
         emit Ruled(rentalId, tailToOwner, depositToOwner, toOwner, fee, toRenter);
         _payBoth(terms, payees, toOwner, toRenter);
     }
@@ -132,14 +134,15 @@ abstract contract Endings is Ledger, IRentalEndings {
         Terms calldata terms,
         Payees calldata payees,
         bytes32 rentalId,
-        Rental memory rental
+        RentalWord rental
     ) private {
-        uint96 tail = _tailThatCounts(rental);
-        uint96 paid = rental.paid + tail;
+        uint256 tail = _tailThatCounts(rental);
+        uint256 before = rental.paid();
+        uint256 paid = before + tail;
         uint256 toRenter = _pot(terms, rental) - tail;
-        (uint256 fee, uint256 added) = _finish(terms, rentalId, rental.paid, paid);
+        (uint256 fee, uint256 added) = _finish(terms, rentalId, before, paid);
         uint256 toOwner = tail - added + _ownerBond(terms, rental);
-        emit Settled(rentalId, paid, toOwner, fee, toRenter);
+        emit Settled(rentalId, uint96(paid), toOwner, fee, toRenter);
         _payBoth(terms, payees, toOwner, toRenter);
     }
 
@@ -147,41 +150,41 @@ abstract contract Endings is Ledger, IRentalEndings {
         Terms calldata terms,
         Payees calldata payees,
         bytes32 rentalId,
-        Rental memory rental
+        RentalWord rental
     ) private {
-        uint256 kept = rental.tail + Accrual.reserve(terms.rules.deposit, rental.status);
+        uint256 kept = rental.tail() + Accrual.reserve(terms.rules.deposit, rental);
         uint256 refund = _pot(terms, rental) - kept;
-        rental.status |= Status.SPLIT;
-        _store(rentalId, rental);
+        _store(rentalId, rental.with(Status.SPLIT));
         emit Split(rentalId, refund);
         _payOut(terms.pay.token, terms.rules.renter, payees.renter, refund);
     }
 
     /// @dev Time after which nothing more can be said about the rental.
-    function _finalAfter(Rules calldata rules, Rental memory rental) private pure returns (uint256) {
-        bool contested = rental.status & Status.DAMAGE != 0 || _isDisputed(rental);
+    function _finalAfter(Rules calldata rules, RentalWord rental) private pure returns (uint256) {
+        bool contested = rental.has(Status.DAMAGE) || _isDisputed(rental);
         if (contested) return _disputeBy(rules, rental) + EVIDENCE_TIME + RULING_TIME;
-        return _tailThatCounts(rental) == 0 ? rental.claim_by : _disputeBy(rules, rental);
+        return _tailThatCounts(rental) == 0 ? rental.claimBy() : _disputeBy(rules, rental);
     }
 
-    function _disputeBy(Rules calldata rules, Rental memory rental) private pure returns (uint256) {
-        return uint256(rental.claim_by) + rules.challenge_window;
+    function _disputeBy(Rules calldata rules, RentalWord rental) private pure returns (uint256) {
+        return rental.claimBy() + rules.challenge_window;
     }
 
-    function _isDisputed(Rental memory rental) private pure returns (bool) {
-        return rental.status & (Status.DISPUTE | Status.VOID) == Status.DISPUTE;
+    function _isDisputed(RentalWord rental) private pure returns (bool) {
+        return rental.status() & (Status.DISPUTE | Status.VOID) == Status.DISPUTE;
     }
 
-    function _tailThatCounts(Rental memory rental) private pure returns (uint96) {
-        return rental.status & Status.VOID != 0 ? 0 : rental.tail;
+    function _tailThatCounts(RentalWord rental) private pure returns (uint256) {
+        return rental.has(Status.VOID) ? 0 : rental.tail();
     }
 
-    function _pot(Terms calldata terms, Rental memory rental) private pure returns (uint256) {
-        return Accrual.pot(terms.pay.max_total, terms.rules.deposit, rental);
+    function _pot(Terms calldata terms, RentalWord rental) private pure returns (uint256) {
+        uint256 funded = Accrual.prepaid(terms.pay.max_total, rental.fundedBps());
+        return Accrual.pot(funded, terms.rules.deposit, rental);
     }
 
-    function _ownerBond(Terms calldata terms, Rental memory rental) private pure returns (uint256) {
-        return rental.status & Status.DAMAGE != 0 ? Accrual.bond(terms.rules.deposit) : 0;
+    function _ownerBond(Terms calldata terms, RentalWord rental) private pure returns (uint256) {
+        return rental.has(Status.DAMAGE) ? Accrual.bond(terms.rules.deposit) : 0;
     }
 
     function _payBoth(Terms calldata terms, Payees calldata payees, uint256 toOwner, uint256 toRenter) private {
@@ -189,47 +192,54 @@ abstract contract Endings is Ledger, IRentalEndings {
         _payOut(terms.pay.token, terms.rules.renter, payees.renter, toRenter);
     }
 
+    /// @return due What the owner gets of the pot, the fee included.
+    /// @return toRenter What is left of it.
     function _requireSoundClosing(
         Terms calldata terms,
         Closing calldata closing,
-        Rental memory rental
-    ) private view {
+        RentalWord rental
+    ) private view returns (uint256 due, uint256 toRenter) {
         if (block.timestamp > closing.valid_until) {
             revert RentalEscrow_Expired(block.timestamp, closing.valid_until);
         }
-        uint96 prepaid = Accrual.prepaid(terms.pay.max_total, rental.funded_bps);
-        if (closing.use < rental.paid || closing.use > prepaid) {
-            revert RentalEscrow_AmountOutOfRange(closing.use, rental.paid, prepaid);
+        uint256 paid = rental.paid();
+        uint256 use = closing.use;
+        uint256 funded = Accrual.prepaid(terms.pay.max_total, rental.fundedBps());
+        if (use < paid || use > funded) revert RentalEscrow_AmountOutOfRange(use, paid, funded);
+        uint256 deposit = terms.rules.deposit;
+        uint256 damages = closing.damage;
+        if (damages > deposit) revert RentalEscrow_AmountOutOfRange(damages, 0, deposit);
+        // Amounts of 96 bits, each just compared with what it is taken from.
+        unchecked {
+            due = use - paid + damages;
+            uint256 pot = Accrual.pot(funded, deposit, rental);
+            if (due > pot) revert RentalEscrow_AmountOutOfRange(due, 0, pot);
+            toRenter = pot - due;
         }
-        if (closing.damage > terms.rules.deposit) {
-            revert RentalEscrow_AmountOutOfRange(closing.damage, 0, terms.rules.deposit);
-        }
-        uint256 due = uint256(closing.use) - rental.paid + closing.damage;
-        uint256 pot = _pot(terms, rental);
-        if (due > pot) revert RentalEscrow_AmountOutOfRange(due, 0, pot);
     }
 
     function _requireRuling(
         Terms calldata terms,
         bytes32 rentalId,
-        Rental memory rental,
+        RentalWord rental,
         uint96 tailToOwner,
         uint96 depositToOwner,
         bool disputed
     ) private view {
         if (msg.sender != terms.rules.arbiter) revert RentalEscrow_NotArbiter(msg.sender, terms.rules.arbiter);
-        bool damaged = rental.status & Status.DAMAGE != 0;
-        if (!damaged && !disputed) revert RentalEscrow_NothingContested(rentalId, rental.status);
+        bool damaged = rental.has(Status.DAMAGE);
+        if (!damaged && !disputed) revert RentalEscrow_NothingContested(rentalId, rental.status());
         uint256 ruleFrom = _disputeBy(terms.rules, rental) + EVIDENCE_TIME;
         if (block.timestamp <= ruleFrom) revert RentalEscrow_TooEarly(block.timestamp, ruleFrom);
         if (block.timestamp > ruleFrom + RULING_TIME) {
             revert RentalEscrow_Expired(block.timestamp, ruleFrom + RULING_TIME);
         }
-        uint96 tail = _tailThatCounts(rental);
+        uint256 tail = _tailThatCounts(rental);
         if (tailToOwner > tail || (!disputed && tailToOwner != tail)) {
             revert RentalEscrow_AmountOutOfRange(tailToOwner, disputed ? 0 : tail, tail);
         }
-        uint256 most = damaged ? terms.rules.deposit - (disputed ? Accrual.bond(terms.rules.deposit) : 0) : 0;
+        uint256 deposit = terms.rules.deposit;
+        uint256 most = damaged ? deposit - (disputed ? Accrual.bond(deposit) : 0) : 0;
         if (depositToOwner > most) revert RentalEscrow_AmountOutOfRange(depositToOwner, 0, most);
     }
 
@@ -242,8 +252,8 @@ abstract contract Endings is Ledger, IRentalEndings {
         if (!isParty) revert RentalEscrow_Unauthorized(account);
     }
 
-    function _requireOwnerSide(Terms calldata terms, bytes32 structHash, bytes calldata signature) private view {
-        (bytes32 account, , ) = _signer(structHash, signature);
+    function _requireOwnerSide(Terms calldata terms, bytes32 digest, bytes calldata signature) private view {
+        (bytes32 account, , ) = _signerOfDigest(digest, signature);
         if (account != terms.pay.owner && account != terms.rules.owner_agent) {
             revert RentalEscrow_Unauthorized(account);
         }
@@ -253,11 +263,11 @@ abstract contract Endings is Ledger, IRentalEndings {
     function _requireRenterSide(
         Terms calldata terms,
         Closing calldata closing,
-        Rental memory rental,
-        bytes32 structHash,
+        RentalWord rental,
+        bytes32 digest,
         bytes calldata signature
     ) private view {
-        (bytes32 account, , bool isStateless) = _signer(structHash, signature);
+        (bytes32 account, , bool isStateless) = _signerOfDigest(digest, signature);
         if (account == terms.rules.renter) return;
         if (!isStateless || account != terms.pay.renter_agent) revert RentalEscrow_Unauthorized(account);
         if (closing.damage != 0) revert RentalEscrow_AmountOutOfRange(closing.damage, 0, 0);
@@ -266,8 +276,8 @@ abstract contract Endings is Ledger, IRentalEndings {
             terms.pay.max_rate_per_hour,
             terms.pay.start_at,
             terms.pay.claim_window,
-            rental.claim_by
+            rental.claimBy()
         );
-        if (closing.use > cap) revert RentalEscrow_AmountOutOfRange(closing.use, rental.paid, cap);
+        if (closing.use > cap) revert RentalEscrow_AmountOutOfRange(closing.use, rental.paid(), cap);
     }
 }

@@ -4,9 +4,10 @@ pragma solidity 0.8.34;
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 
 import {Accrual} from "../libraries/Accrual.sol";
+import {RentalWord, RentalWords} from "../libraries/RentalWords.sol";
 import {SignedTypes} from "../libraries/SignedTypes.sol";
 import {IRentalFunding} from "../interfaces/IRentalFunding.sol";
-import {Authorization, Pay, Permit, Permit2Authorization, Rental, Rules, Status, Terms} from "../types/RentalTypes.sol";
+import {Authorization, Pay, Permit, Permit2Authorization, Rules, Status, Terms} from "../types/RentalTypes.sol";
 import {Ledger} from "./Ledger.sol";
 
 /// @notice Opens rentals and raises their funding.
@@ -140,20 +141,17 @@ abstract contract Funding is Ledger, IRentalFunding {
             revert RentalEscrow_FundedBpsOutOfRange(fundedBps, 1, Accrual.BPS);
         }
         due.rentalId = _rentalId(terms);
-        if (_load(due.rentalId).status != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
+        if (_load(due.rentalId).status() != 0) revert RentalEscrow_AlreadyKnown(due.rentalId);
         (due.account, due.payer) = _renterWhoFunds(terms.rules.renter, due.rentalId, fundedBps, signature);
 
-        uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
-        due.amount = uint256(prepaid) + terms.rules.deposit;
-        Rental memory rental;
-        // Both were bounded against now.
+        uint256 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
+        // All were bounded.
         unchecked {
-            rental.claim_by = terms.rules.end_by + terms.pay.claim_window;
+            due.amount = prepaid + terms.rules.deposit;
+            uint256 claimBy = uint256(terms.rules.end_by) + terms.pay.claim_window;
+            _store(due.rentalId, RentalWords.opened(claimBy, fundedBps, Status.OPEN));
         }
-        rental.funded_bps = fundedBps;
-        rental.status = Status.OPEN;
-        _store(due.rentalId, rental);
-        emit Opened(due.rentalId, prepaid, fundedBps);
+        emit Opened(due.rentalId, uint96(prepaid), fundedBps);
     }
 
     /// @dev The agreement's own signature says "all of it"; another share takes a Fund.
@@ -172,22 +170,21 @@ abstract contract Funding is Ledger, IRentalFunding {
 
     function _topUp(Terms calldata terms, uint16 fundedBps, bytes calldata signature) private returns (Due memory due) {
         due.rentalId = _rentalId(terms);
-        Rental memory rental = _openRental(due.rentalId);
-        if (rental.status & Status.SPLIT != 0) revert RentalEscrow_StatusForbids(due.rentalId, rental.status);
-        uint256 stopBy = rental.claim_by - terms.pay.claim_window;
+        RentalWord rental = _openRental(due.rentalId);
+        if (rental.has(Status.SPLIT)) revert RentalEscrow_StatusForbids(due.rentalId, rental.status());
+        uint256 stopBy = rental.claimBy() - terms.pay.claim_window;
         if (block.timestamp > stopBy) revert RentalEscrow_Expired(block.timestamp, stopBy);
-        if (fundedBps <= rental.funded_bps || fundedBps > Accrual.BPS) {
-            revert RentalEscrow_FundedBpsOutOfRange(fundedBps, uint256(rental.funded_bps) + 1, Accrual.BPS);
+        uint256 before = rental.fundedBps();
+        if (fundedBps <= before || fundedBps > Accrual.BPS) {
+            revert RentalEscrow_FundedBpsOutOfRange(fundedBps, before + 1, Accrual.BPS);
         }
         (due.account, due.payer, ) = _signer(SignedTypes.hashFund(due.rentalId, fundedBps), signature);
         if (signature.length != 0 && due.account != terms.rules.renter) revert RentalEscrow_Unauthorized(due.account);
 
-        uint96 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
-        uint96 added = prepaid - Accrual.prepaid(terms.pay.max_total, rental.funded_bps);
-        due.amount = added;
-        rental.funded_bps = fundedBps;
-        _store(due.rentalId, rental);
-        emit ToppedUp(due.rentalId, prepaid, added, fundedBps);
+        uint256 prepaid = Accrual.prepaid(terms.pay.max_total, fundedBps);
+        due.amount = prepaid - Accrual.prepaid(terms.pay.max_total, before);
+        _store(due.rentalId, rental.withFundedBps(fundedBps));
+        emit ToppedUp(due.rentalId, uint96(prepaid), uint96(due.amount), fundedBps);
     }
 
     function _requireSoundTerms(Terms calldata terms) private view {

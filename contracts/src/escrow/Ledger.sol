@@ -3,6 +3,7 @@ pragma solidity 0.8.34;
 
 import {IRentalLedger} from "../interfaces/IRentalLedger.sol";
 import {Accrual} from "../libraries/Accrual.sol";
+import {RentalWord, RentalWords} from "../libraries/RentalWords.sol";
 import {SignedTypes} from "../libraries/SignedTypes.sol";
 import {Signatures} from "../libraries/Signatures.sol";
 import {Pay, Rental, Status, Terms} from "../types/RentalTypes.sol";
@@ -26,37 +27,26 @@ abstract contract Ledger is Balances, IRentalLedger {
         return _hashTypedDataV4(SignedTypes.hashAgreement(SignedTypes.hashPay(pay), rulesHash));
     }
 
-    function _openRental(bytes32 rentalId) internal view returns (Rental memory rental) {
+    function _openRental(bytes32 rentalId) internal view returns (RentalWord rental) {
         rental = _load(rentalId);
-        if (rental.status & Status.OPEN == 0) {
-            revert RentalEscrow_NotOpen(rentalId, rental.status);
+        if (!rental.has(Status.OPEN)) {
+            revert RentalEscrow_NotOpen(rentalId, rental.status());
         }
     }
 
     /// @dev Reads the slot as the one word it is; the compiler would read it once for each member.
-    function _load(bytes32 rentalId) internal view returns (Rental memory rental) {
+    function _load(bytes32 rentalId) internal view returns (RentalWord rental) {
         Rental storage slot = rentals[rentalId];
-        uint256 word;
         assembly ("memory-safe") {
-            word := sload(slot.slot)
+            rental := sload(slot.slot)
         }
-        rental.paid = uint96(word);
-        rental.tail = uint96(word >> 96);
-        rental.claim_by = uint40(word >> 192);
-        rental.funded_bps = uint16(word >> 232);
-        rental.status = uint8(word >> 248);
     }
 
     /// @dev Writes the slot as the one word it is, like {_load}.
-    function _store(bytes32 rentalId, Rental memory rental) internal {
-        uint256 word = uint256(rental.paid) |
-            (uint256(rental.tail) << 96) |
-            (uint256(rental.claim_by) << 192) |
-            (uint256(rental.funded_bps) << 232) |
-            (uint256(rental.status) << 248);
+    function _store(bytes32 rentalId, RentalWord rental) internal {
         Rental storage slot = rentals[rentalId];
         assembly ("memory-safe") {
-            sstore(slot.slot, word)
+            sstore(slot.slot, rental)
         }
     }
 
@@ -66,14 +56,18 @@ abstract contract Ledger is Balances, IRentalLedger {
     function _finish(
         Terms calldata terms,
         bytes32 rentalId,
-        uint96 before,
-        uint96 paid
+        uint256 before,
+        uint256 paid
     ) internal returns (uint256 fee, uint256 added) {
         // A finished id must not open again. Once it can no longer open, its slot is given back.
         bool canOpen = block.timestamp <= terms.rules.fund_by;
-        _store(rentalId, Rental(canOpen ? paid : 0, 0, 0, 0, canOpen ? Status.DONE : 0));
-        fee = Accrual.fee(terms.pay.fee_bps, paid);
-        added = fee - Accrual.fee(terms.pay.fee_bps, before);
+        _store(rentalId, canOpen ? RentalWords.ended(paid, Status.DONE) : RentalWord.wrap(0));
+        uint256 feeBps = terms.pay.fee_bps;
+        fee = Accrual.fee(feeBps, paid);
+        // `paid` never falls, and so does not its fee.
+        unchecked {
+            added = fee - Accrual.fee(feeBps, before);
+        }
         if (fee != 0) _credit(terms.pay.token, Signatures.accountOf(terms.pay.fee_to), fee);
     }
 }

@@ -25,8 +25,8 @@ interface IRentalMetering {
 
     /// @notice Claims up to 256 rentals, credits only. A bad row is skipped with a reason; the others count.
     /// @param batch Groups of rows, packed as {PackedClaims} says.
-    /// @return outcomes One for each row.
-    function claimPacked(bytes calldata batch) external returns (ClaimOutcome[] memory outcomes);
+    /// @return rows What became of each, as {ClaimedMany} logs it.
+    function claimPacked(bytes calldata batch) external returns (bytes memory rows);
 
     /// @notice Voids the tail of a device that contradicted itself: two signed readings of one number, one after its last, or
     /// a falling amount. Anyone may send it.

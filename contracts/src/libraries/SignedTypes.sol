@@ -94,30 +94,6 @@ library SignedTypes {
         return _hashInCalldata(CEILING_TYPEHASH, at, CEILING_BYTES);
     }
 
-    function hashPayInMemory(Pay memory pay) internal pure returns (bytes32) {
-        uint256 at;
-        assembly ("memory-safe") {
-            at := pay
-        }
-        return _hashInMemory(PAY_TYPEHASH, at, PAY_BYTES);
-    }
-
-    function hashReadingInMemory(Reading memory reading) internal pure returns (bytes32) {
-        uint256 at;
-        assembly ("memory-safe") {
-            at := reading
-        }
-        return _hashInMemory(READING_TYPEHASH, at, READING_BYTES);
-    }
-
-    function hashCeilingInMemory(Ceiling memory ceiling) internal pure returns (bytes32) {
-        uint256 at;
-        assembly ("memory-safe") {
-            at := ceiling
-        }
-        return _hashInMemory(CEILING_TYPEHASH, at, CEILING_BYTES);
-    }
-
     function hashClose(bytes32 rentalId, Closing calldata closing) internal pure returns (bytes32) {
         return keccak256(abi.encode(CLOSE_TYPEHASH, rentalId, closing));
     }
@@ -165,17 +141,6 @@ library SignedTypes {
             mstore(free, typeHash)
             calldatacopy(add(free, 0x20), at, size)
             structHash := keccak256(free, add(size, 0x20))
-        }
-    }
-
-    /// @dev Puts the type hash before the struct for a moment, and hashes in place.
-    function _hashInMemory(bytes32 typeHash, uint256 at, uint256 size) private pure returns (bytes32 structHash) {
-        assembly ("memory-safe") {
-            let before := sub(at, 0x20)
-            let kept := mload(before)
-            mstore(before, typeHash)
-            structHash := keccak256(before, add(size, 0x20))
-            mstore(before, kept)
         }
     }
 }

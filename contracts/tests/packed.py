@@ -18,6 +18,8 @@ Evidence = tuple[Rental, int, int, int]
 
 MAX_ROWS_IN_GROUP = 255
 P256_LENGTH = 128
+LOGGED_ROW = 64
+OUTCOME_AT = 56
 
 
 class RowFlag(IntFlag):
@@ -90,6 +92,12 @@ def packed_row(
             agent_half,
         ]
     )
+
+
+def outcomes_of(rows: Any) -> list[int]:
+    """Return the outcome of each row that `claimPacked` returned, or `ClaimedMany` logged."""
+    words = bytes.fromhex(str(rows).removeprefix("0x"))
+    return [words[at + OUTCOME_AT] for at in range(0, len(words), LOGGED_ROW)]
 
 
 def _is_p256(signer: bytes) -> bool:

@@ -170,15 +170,20 @@ class World:
 
     def refusal(self, function: Any, *args: Any, sender: Any = None) -> tuple[Any, ...]:
         """Return the custom error, with its numbers, that a call would revert with now."""
-        sender = sender or self.relayer
-        call = {"from": sender.address, **call_object(function, *args)}
+        return self.refusal_of(call_object(function, *args), sender=sender)
+
+    def refusal_of(self, call: dict[str, str], *, sender: Any = None) -> tuple[Any, ...]:
+        """Return the custom error of an encoded call; nothing if it reverts without a reason."""
+        call = {"from": (sender or self.relayer).address, **call}
         answer = web3.provider.make_request("eth_call", [call, "latest"])
         if "error" not in answer:
-            raise AssertionError(f"{function._name} was not refused")
+            raise AssertionError(f"{call['data'][:10]} was not refused")
         return self._decode_error(answer["error"])
 
     def _decode_error(self, error: dict[str, Any]) -> tuple[Any, ...]:
         data = bytes.fromhex(str(error.get("data", "0x"))[2:])
+        if not data:
+            return ()
         for entry in known_errors():
             types = [canonical(each) for each in entry["inputs"]]
             if keccak(text=f"{entry['name']}({','.join(types)})")[:4] == data[:4]:

@@ -113,11 +113,11 @@ abstract contract Endings is Ledger, IRentalEndings {
     ) external override nonReentrant {
         bytes32 rentalId = _rentalId(terms);
         RentalWord rental = _openRental(rentalId);
-        uint256 deposit = terms.rules.deposit;
+        uint256 deposited = terms.rules.deposit;
         bool disputed = _isDisputed(rental);
         _requireRuling(terms, rentalId, rental, tailToOwner, depositToOwner, disputed);
 
-        uint256 bond = Accrual.bond(deposit);
+        uint256 bond = Accrual.bond(deposited);
         uint256 fromPot = uint256(tailToOwner) + depositToOwner;
         if (disputed && tailToOwner == rental.tail()) fromPot += bond;
         uint256 toRenter = _pot(terms, rental) - fromPot;
@@ -206,13 +206,13 @@ abstract contract Endings is Ledger, IRentalEndings {
         uint256 use = closing.use;
         uint256 funded = Accrual.prepaid(terms.pay.max_total, rental.fundedBps());
         if (use < paid || use > funded) revert RentalEscrow_AmountOutOfRange(use, paid, funded);
-        uint256 deposit = terms.rules.deposit;
+        uint256 deposited = terms.rules.deposit;
         uint256 damages = closing.damage;
-        if (damages > deposit) revert RentalEscrow_AmountOutOfRange(damages, 0, deposit);
+        if (damages > deposited) revert RentalEscrow_AmountOutOfRange(damages, 0, deposited);
         // Amounts of 96 bits, each just compared with what it is taken from.
         unchecked {
             due = use - paid + damages;
-            uint256 pot = Accrual.pot(funded, deposit, rental);
+            uint256 pot = Accrual.pot(funded, deposited, rental);
             if (due > pot) revert RentalEscrow_AmountOutOfRange(due, 0, pot);
             toRenter = pot - due;
         }
@@ -238,8 +238,8 @@ abstract contract Endings is Ledger, IRentalEndings {
         if (tailToOwner > tail || (!disputed && tailToOwner != tail)) {
             revert RentalEscrow_AmountOutOfRange(tailToOwner, disputed ? 0 : tail, tail);
         }
-        uint256 deposit = terms.rules.deposit;
-        uint256 most = damaged ? deposit - (disputed ? Accrual.bond(deposit) : 0) : 0;
+        uint256 deposited = terms.rules.deposit;
+        uint256 most = damaged ? deposited - (disputed ? Accrual.bond(deposited) : 0) : 0;
         if (depositToOwner > most) revert RentalEscrow_AmountOutOfRange(depositToOwner, 0, most);
     }
 

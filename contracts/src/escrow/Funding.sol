@@ -204,9 +204,20 @@ abstract contract Funding is Ledger, IRentalFunding {
             _requireSoundWindow(pay.claim_window);
             _requireSoundWindow(rules.challenge_window);
             if (rules.notice > MAX_NOTICE) revert RentalEscrow_NoticeTooLong(rules.notice, MAX_NOTICE);
+            _requireInRange(pay);
             uint256 funds = uint256(pay.max_total) + rules.deposit;
             if (funds > type(uint96).max) revert RentalEscrow_FundsTooLarge(funds, type(uint96).max);
         }
+    }
+
+    /// @dev Of the two members that opening does not use. Claims read them as they came, where a word beyond its type would be
+    /// another number.
+    function _requireInRange(Pay calldata pay) private pure {
+        uint256 either;
+        assembly ("memory-safe") {
+            either := or(calldataload(add(pay, 0xe0)), calldataload(add(pay, 0x100))) // block_max, max_rate_per_hour
+        }
+        if (either > type(uint96).max) revert RentalEscrow_AmountOutOfRange(either, 0, type(uint96).max);
     }
 
     function _requireSoundWindow(uint32 window) private pure {

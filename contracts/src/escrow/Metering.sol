@@ -26,22 +26,21 @@ abstract contract Metering is Ledger, IRentalMetering {
             SignedTypes.hashAgreement(SignedTypes.hashPay(row.pay), row.rules)
         );
         RentalWord rental = _load(rentalId);
-        ClaimOutcome outcome = _whyNot(row, rentalId, rental, separator);
+        ClaimOutcome whyNot = _whyNotNow(rental);
+        if (whyNot != ClaimOutcome.CLAIMED) revert RentalEscrow_ClaimRefused(rentalId, whyNot);
+        _requireSigned(row, rentalId, separator);
+        uint256 ackAmount = row.ceiling.ack_amount;
         uint256 toOwner;
-        if (outcome == ClaimOutcome.CLAIMED) {
-            uint256 ackAmount = row.ceiling.ack_amount;
-            (rental, toOwner) = _accrue(
-                rentalId,
-                row.pay.fee_bps,
-                rental,
-                row.reading.amount_due,
-                row.ceiling.max_claimable,
-                ackAmount,
-                _limit(row.pay, rental, ackAmount)
-            );
-            if (RentalWord.unwrap(rental) == 0) outcome = ClaimOutcome.NOTHING_NEW;
-        }
-        if (outcome != ClaimOutcome.CLAIMED) revert RentalEscrow_ClaimRefused(rentalId, outcome);
+        (rental, toOwner) = _accrue(
+            rentalId,
+            _feeBps(row.pay),
+            rental,
+            row.reading.amount_due,
+            row.ceiling.max_claimable,
+            ackAmount,
+            _limit(row.pay, rental, ackAmount)
+        );
+        if (RentalWord.unwrap(rental) == 0) revert RentalEscrow_ClaimRefused(rentalId, ClaimOutcome.NOTHING_NEW);
         emit Claimed(rentalId, uint96(rental.paid()), uint96(rental.tail()));
         _payOut(row.pay.token, row.pay.owner, payee, toOwner);
     }
@@ -162,17 +161,24 @@ abstract contract Metering is Ledger, IRentalMetering {
         }
     }
 
+    /// @dev Reads the terms as the words they are, here and below: those of an open rental were in range when it was opened, and
+    /// its id is their hash.
     function _limit(Pay calldata pay, RentalWord rental, uint256 ackAmount) private view returns (uint256) {
-        return
-            Accrual.bound(
-                pay.max_total,
-                pay.block_max,
-                pay.max_rate_per_hour,
-                pay.start_at,
-                pay.claim_window,
-                rental,
-                ackAmount
-            );
+        (uint256 maxTotal, uint256 blockMax, uint256 maxRatePerHour, uint256 startAt, uint256 claimWindow) = (0, 0, 0, 0, 0);
+        assembly ("memory-safe") {
+            maxTotal := calldataload(add(pay, 0xc0))
+            blockMax := calldataload(add(pay, 0xe0))
+            maxRatePerHour := calldataload(add(pay, 0x100))
+            startAt := calldataload(add(pay, 0x120))
+            claimWindow := calldataload(add(pay, 0x140))
+        }
+        return Accrual.bound(maxTotal, blockMax, maxRatePerHour, startAt, claimWindow, rental, ackAmount);
+    }
+
+    function _feeBps(Pay calldata pay) private pure returns (uint256 feeBps) {
+        assembly ("memory-safe") {
+            feeBps := calldataload(add(pay, 0xa0))
+        }
     }
 
     function _limitOfRow(PackedRow memory row, RentalWord rental) private view returns (uint256) {
@@ -194,20 +200,17 @@ abstract contract Metering is Ledger, IRentalMetering {
         return block.timestamp > rental.claimBy() ? ClaimOutcome.TOO_LATE : ClaimOutcome.CLAIMED;
     }
 
-    function _whyNot(
-        Claim calldata row,
-        bytes32 rentalId,
-        RentalWord rental,
-        bytes32 separator
-    ) private view returns (ClaimOutcome outcome) {
-        outcome = _whyNotNow(rental);
-        if (outcome != ClaimOutcome.CLAIMED) return outcome;
-        if (row.reading.rental_id != rentalId || row.ceiling.rental_id != rentalId) return ClaimOutcome.OTHER_RENTAL;
+    function _requireSigned(Claim calldata row, bytes32 rentalId, bytes32 separator) private view {
+        if (row.reading.rental_id != rentalId || row.ceiling.rental_id != rentalId) {
+            revert RentalEscrow_ClaimRefused(rentalId, ClaimOutcome.OTHER_RENTAL);
+        }
         bytes32 digest = MessageHashUtils.toTypedDataHash(separator, SignedTypes.hashReading(row.reading));
-        if (!_signed(row.pay.meter, digest, row.meter_signature)) return ClaimOutcome.BAD_METER_SIGNATURE;
+        if (!_signed(row.pay.meter, digest, row.meter_signature)) {
+            revert RentalEscrow_ClaimRefused(rentalId, ClaimOutcome.BAD_METER_SIGNATURE);
+        }
         digest = MessageHashUtils.toTypedDataHash(separator, SignedTypes.hashCeiling(row.ceiling));
         if (!_signed(row.pay.renter_agent, digest, row.renter_agent_signature)) {
-            return ClaimOutcome.BAD_RENTER_AGENT_SIGNATURE;
+            revert RentalEscrow_ClaimRefused(rentalId, ClaimOutcome.BAD_RENTER_AGENT_SIGNATURE);
         }
     }
 

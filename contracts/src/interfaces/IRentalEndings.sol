@@ -34,7 +34,6 @@ interface IRentalEndings {
         uint256 toRenter
     );
 
-    error RentalEscrow_AmountOutOfRange(uint256 amount, uint256 minimum, uint256 maximum);
     error RentalEscrow_NotArbiter(address sender, address arbiter);
     error RentalEscrow_NothingContested(bytes32 rentalId, uint8 status);
     error RentalEscrow_NothingToDispute(bytes32 rentalId, uint8 status);

@@ -5,6 +5,7 @@ import {Terms} from "../types/RentalTypes.sol";
 
 /// @notice What the chain remembers of rentals.
 interface IRentalLedger {
+    error RentalEscrow_AmountOutOfRange(uint256 amount, uint256 minimum, uint256 maximum);
     error RentalEscrow_NotOpen(bytes32 rentalId, uint8 status);
     /// @notice The rental is open, but was brought into a state that excludes the call.
     error RentalEscrow_StatusForbids(bytes32 rentalId, uint8 status);

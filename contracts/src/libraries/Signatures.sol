@@ -100,15 +100,17 @@ library Signatures {
 
     function _stateless(bytes32 digest, bytes calldata signature) private view returns (bytes32 account, address who) {
         uint256 length = signature.length;
-        if (length == P256_LENGTH) {
-            (bytes32 qx, bytes32 qy, bytes32 r, bytes32 s) = abi.decode(signature, (bytes32, bytes32, bytes32, bytes32));
-            return (isByP256(digest, qx, qy, r, s) ? accountOf(qx, qy) : bytes32(0), address(0));
-        }
-        if (length == SECP256K1_LENGTH) {
-            who = recover(digest, uint256(_word(signature, 64)) >> 248, _word(signature, 0), _word(signature, 32));
-        } else if (length == COMPACT_LENGTH) {
+        if (length == COMPACT_LENGTH) {
             bytes32 vs = _word(signature, 32);
-            who = recover(digest, 27 + (uint256(vs) >> 255), _word(signature, 0), (vs << 1) >> 1);
+            unchecked {
+                who = recover(digest, 27 + (uint256(vs) >> 255), _word(signature, 0), (vs << 1) >> 1);
+            }
+        } else if (length == SECP256K1_LENGTH) {
+            who = recover(digest, uint256(_word(signature, 64)) >> 248, _word(signature, 0), _word(signature, 32));
+        } else if (length == P256_LENGTH) {
+            (bytes32 qx, bytes32 qy) = (_word(signature, 0), _word(signature, 32));
+            bool isValid = isByP256(digest, qx, qy, _word(signature, 64), _word(signature, 96));
+            return (isValid ? accountOf(qx, qy) : bytes32(0), address(0));
         }
         if (who != address(0)) account = accountOf(who);
     }

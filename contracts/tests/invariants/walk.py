@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from model import Outcome, Payout, Slot, Status
-from packed import packed_batch
+from packed import outcomes_of, packed_batch
 from rental import HOUR, NOBODY, USD
 from signing import Secp256k1Key, account_of
 
@@ -58,7 +58,7 @@ class Walk:
         transaction = self.world.escrow.claimPacked(batch, {"from": self.world.relayer})
 
         outcome, after = expected_claim(slot, amount_due, max_claimable, ack_amount, self.world.now)
-        assert list(transaction.return_value) == [outcome]
+        assert outcomes_of(transaction.return_value) == [outcome]
         self.reached[outcome.name] += 1
         fee = after.fee(after.paid) - after.fee(slot.paid)
         self.credits["owner"] += after.paid - slot.paid - fee

@@ -91,7 +91,7 @@ class TestCounts:
 
 class TestCountsThroughout:
     def test_delegations_made_changed_and_taken_away_in_the_middle(self, world, codes, account):
-        rental = world.opened(renter=account)
+        rental = world.opened(renter=account, fund_delay=2 * HOUR)
         delegate(account, codes.wallet)
         world.claimed(rental, 10 * USD, 50 * USD, 10 * USD)
         delegate(account, codes.refusing)

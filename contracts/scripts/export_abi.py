@@ -20,6 +20,7 @@ CONTRACTS = Path(__file__).resolve().parent.parent
 ABI_FOLDER = CONTRACTS.parent / "services" / "settlement" / "abi"
 ANVIL = CONTRACTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 EXPORTED = [
+    "ArbiterPanel",
     "BatchAnchor",
     "DeviceRegistry",
     "PasskeyVerifier",

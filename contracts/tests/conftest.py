@@ -1,10 +1,13 @@
 """The contracts on a chain of their own, and the people who use them. Each test starts from the same chain."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from brownie import DeviceRegistry, RentalEscrow, TestStablecoin, accounts, web3
+from brownie.project import compile_source
 from rental import NOBODY, USD
 from signing import Secp256k1Key
 from world import ReceiptFirst, World, revert_to, take_snapshot
@@ -42,6 +45,19 @@ def world(furnished: World) -> Iterator[World]:
     snapshot = take_snapshot()
     yield furnished
     revert_to(snapshot)
+
+
+@pytest.fixture(scope="session")
+def counterparties(furnished: World) -> SimpleNamespace:
+    """Deploy each once, before a test begins: Brownie knows a contract by its address, which another would get again."""
+    source = (Path(__file__).parent / "counterparties/Counterparties.sol").read_text()
+    compiled = compile_source(source, solc_version="0.8.34")
+    return SimpleNamespace(
+        token=furnished.relayer.deploy(compiled.AwkwardToken),
+        wallet=furnished.relayer.deploy(compiled.CodeWallet),
+        liar=furnished.relayer.deploy(compiled.LyingWallet),
+        verifier=furnished.relayer.deploy(compiled.KeyVerifier),
+    )
 
 
 def as_sender(key: Secp256k1Key) -> Any:

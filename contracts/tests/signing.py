@@ -36,6 +36,8 @@ MEMBERS = {
     "Deposit": "bytes32 account,bytes32 salt",
     "Withdraw": "address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until",
     "Possession": "address owner,address registry,uint40 valid_until",
+    # The arbiter panel's, in its own domain.
+    "Vote": "uint256 dispute,uint256 ruling",
     # Permit2's, from its documentation.
     "PermitTransferFrom": "TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline",
     "TokenPermissions": "address token,uint256 amount",

@@ -168,13 +168,13 @@ class World:
     def held(self) -> int:
         return int(self.token.balanceOf(self.escrow.address))
 
-    def refusal(self, function: Any, *args: Any, sender: Any = None) -> tuple[Any, ...]:
+    def refusal(self, function: Any, *args: Any, sender: Any = None, wei: int = 0) -> tuple[Any, ...]:
         """Return the custom error, with its numbers, that a call would revert with now."""
-        return self.refusal_of(call_object(function, *args), sender=sender)
+        return self.refusal_of(call_object(function, *args), sender=sender, wei=wei)
 
-    def refusal_of(self, call: dict[str, str], *, sender: Any = None) -> tuple[Any, ...]:
+    def refusal_of(self, call: dict[str, str], *, sender: Any = None, wei: int = 0) -> tuple[Any, ...]:
         """Return the custom error of an encoded call; nothing if it reverts without a reason."""
-        call = {"from": (sender or self.relayer).address, **call}
+        call = {"from": (sender or self.relayer).address, "value": hex(wei), **call}
         answer = web3.provider.make_request("eth_call", [call, "latest"])
         if "error" not in answer:
             raise AssertionError(f"{call['data'][:10]} was not refused")

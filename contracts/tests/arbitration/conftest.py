@@ -1,0 +1,93 @@
+"""A panel of every kind of member, what it may rule over, and arbitrators of ill will."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from brownie import ArbiterPanel
+from brownie.project import compile_source
+from eth_abi import encode
+from eth_utils import keccak
+from signing import P256Key, Secp256k1Key, digest, domain
+
+FIRST, SECOND, BROWSER = Secp256k1Key("first member"), Secp256k1Key("second member"), P256Key("third member")
+OTHER_SCHEME = b"a key of another scheme"
+THRESHOLD = 3
+
+
+@dataclass(frozen=True)
+class Board:
+    """A panel and its members: two addresses, a P-256 key, a wallet that is code, and a key that a verifier knows."""
+
+    panel: Any
+    wallet: Any
+    verifier: Any
+
+    @property
+    def signers(self) -> list[bytes]:
+        return [FIRST.signer, SECOND.signer, BROWSER.signer, self.wallets_signer, self.verifiers_signer]
+
+    @property
+    def wallets_signer(self) -> bytes:
+        return bytes.fromhex(self.wallet.address[2:])
+
+    @property
+    def verifiers_signer(self) -> bytes:
+        return bytes.fromhex(self.verifier.address[2:]) + OTHER_SCHEME
+
+    def digest(self, dispute: int, ruling: int, **changes: Any) -> bytes:
+        values = {"dispute": dispute, "ruling": ruling}
+        return digest(domain(changes.pop("panel", self.panel.address), **changes), "Vote", values)
+
+    def vote(self, key: Any, dispute: int, ruling: int, **changes: Any) -> bytes:
+        return bytes(key.sign(self.digest(dispute, ruling, **changes)))
+
+    def wallets_vote(self, dispute: int, ruling: int, *, sender: Any) -> bytes:
+        self.wallet.accept(self.digest(dispute, ruling), {"from": sender})
+        return encode(["bytes", "bytes"], [self.wallets_signer, b""])
+
+    def verifiers_vote(self) -> bytes:
+        return encode(["bytes", "bytes"], [self.verifiers_signer, OTHER_SCHEME])
+
+
+@pytest.fixture(scope="session")
+def board(furnished, counterparties):
+    unseated = Board(panel=None, wallet=counterparties.wallet, verifier=counterparties.verifier)
+    panel = furnished.relayer.deploy(ArbiterPanel, unseated.signers, THRESHOLD)
+    return Board(panel=panel, wallet=unseated.wallet, verifier=unseated.verifier)
+
+
+@pytest.fixture(scope="session")
+def wilful(furnished):
+    source = (Path(__file__).parent / "Arbitration.sol").read_text()
+    compiled = compile_source(source, solc_version="0.8.34")
+    return SimpleNamespace(
+        arbitrator=furnished.relayer.deploy(compiled.WilfulArbitrator),
+        arbitrable=furnished.relayer.deploy(compiled.WilfulArbitrable),
+    )
+
+
+@pytest.fixture
+def raised(world, board, wilful):
+    """Raise a dispute of two choices with the panel; return its id."""
+
+    def _raised(*, choices=2, about=b"the matter"):
+        wilful.arbitrable.raiseWith(board.panel, choices, about, {"from": world.relayer})
+        return id_of(wilful.arbitrable.address, choices, about)
+
+    return _raised
+
+
+def id_of(arbitrable: str, choices: int, about: bytes) -> int:
+    """Return the name that the panel gives a dispute."""
+    return int.from_bytes(
+        keccak(encode(["address", "uint256", "bytes"], [arbitrable, choices, about])), "big"
+    )
+
+
+@pytest.fixture
+def by(world):
+    """Whoever sends: nobody in particular."""
+    return {"from": world.relayer}

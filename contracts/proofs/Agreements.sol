@@ -17,6 +17,8 @@ abstract contract Agreements is Base {
     uint256 internal constant ARBITER = 0x06;
     uint256 internal constant PLATFORM = 0x07;
 
+    uint256 private constant P256_N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
+
     string private constant DETAIL =
         "Detail(bytes32 device,bytes32 offer,bytes32 tariff,string rail,string currency,uint32 ceiling_seconds,uint32 grace,bytes32 salt)";
     string private constant PAY =
@@ -39,6 +41,25 @@ abstract contract Agreements is Base {
 
     function _account(uint256 key) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(vm.addr(key)));
+    }
+
+    /// @dev The signer bytes of a P-256 key of the same number.
+    function _point(uint256 key) internal pure returns (bytes memory) {
+        (uint256 x, uint256 y) = vm.publicKeyP256(key);
+        return abi.encodePacked(x, y);
+    }
+
+    /// @dev The signer bytes of whichever of the two keys of that number an account is.
+    function _signerOf(bytes32 account, uint256 key) internal pure returns (bytes memory) {
+        return account == _account(key) ? abi.encodePacked(vm.addr(key)) : _point(key);
+    }
+
+    /// @dev Signs as the key that the account is, secp256k1 or P-256.
+    function _signAs(bytes32 account, uint256 key, bytes32 structHash) internal view returns (bytes memory) {
+        if (account == _account(key)) return _sign(key, structHash);
+        (bytes32 r, bytes32 s) = vm.signP256(key, sha256(abi.encodePacked(_digest(structHash))));
+        if (uint256(s) > P256_N / 2) s = bytes32(P256_N - uint256(s));
+        return abi.encodePacked(_point(key), r, s);
     }
 
     function _digest(bytes32 structHash) internal view returns (bytes32) {
@@ -97,14 +118,14 @@ abstract contract Agreements is Base {
         return keccak256(abi.encode(typeHash, address(token), to, amount, tip, nonce, until));
     }
 
-    function _reading(bytes32 id, uint64 seq, uint96 amountDue, bool last)
+    function _reading(bytes32 meter, bytes32 id, uint64 seq, uint96 amountDue, bool last)
         internal
         view
         returns (Reading memory reading, bytes memory signature)
     {
         bytes32 sample = keccak256(abi.encode("sample", seq));
         reading = Reading({rental_id: id, seq: seq, amount_due: amountDue, last: last, sample: sample});
-        signature = _sign(METER, keccak256(abi.encode(keccak256(bytes(READING)), reading)));
+        signature = _signAs(meter, METER, keccak256(abi.encode(keccak256(bytes(READING)), reading)));
     }
 
     function _row(Terms memory terms, bytes32 id, uint96 amountDue, uint96 maxClaimable, uint96 ackAmount)
@@ -114,20 +135,21 @@ abstract contract Agreements is Base {
     {
         row.pay = terms.pay;
         row.rules = _rulesHash(terms.rules);
-        (row.reading, row.meter_signature) = _reading(id, 1, amountDue, false);
+        (row.reading, row.meter_signature) = _reading(terms.pay.meter, id, 1, amountDue, false);
         row.ceiling = Ceiling(id, maxClaimable, ackAmount, bytes32(0));
         bytes32 typeHash = keccak256(
             "Ceiling(bytes32 rental_id,uint96 max_claimable,uint96 ack_amount,bytes32 ack_reading)"
         );
-        row.renter_agent_signature = _sign(RENTER_AGENT, keccak256(abi.encode(typeHash, row.ceiling)));
+        bytes32 structHash = keccak256(abi.encode(typeHash, row.ceiling));
+        row.renter_agent_signature = _signAs(terms.pay.renter_agent, RENTER_AGENT, structHash);
     }
 
     /// @dev A rental like most, with the numbers that matter drawn from the seed, the awkward ones among them.
     function _terms(uint256 seed, uint40 start) internal view returns (Terms memory terms) {
         terms.pay = Pay({
             owner: _account(OWNER),
-            renter_agent: _account(RENTER_AGENT),
-            meter: _account(METER),
+            renter_agent: (seed >> 56) % 3 == 0 ? keccak256(_point(RENTER_AGENT)) : _account(RENTER_AGENT),
+            meter: (seed >> 60) % 3 == 0 ? keccak256(_point(METER)) : _account(METER),
             token: address(token),
             fee_to: vm.addr(PLATFORM),
             fee_bps: [uint16(0), 1, 333, 1000][seed % 4],

@@ -7,7 +7,9 @@ interface Vm {
     function assume(bool condition) external pure;
     function etch(address target, bytes calldata code) external;
     function prank(address sender) external;
+    function publicKeyP256(uint256 key) external pure returns (uint256 x, uint256 y);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function signP256(uint256 key, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
 }
 

@@ -3,11 +3,19 @@ pragma solidity 0.8.34;
 
 import {IRentalEscrow} from "../src/interfaces/IRentalEscrow.sol";
 import {TestStablecoin} from "../src/TestStablecoin.sol";
-import {Claim, Closing, Payees, Reading, Terms} from "../src/types/RentalTypes.sol";
-import {Bookkeeper} from "./Bookkeeper.sol";
+import {Authorization, Claim, Closing, Reading, Terms} from "../src/types/RentalTypes.sol";
+import {Batches} from "./Batches.sol";
+import {Payments} from "./Payments.sol";
 
 /// @notice Makes only calls that must succeed: each action looks for a rental that it fits, and does nothing where there is none.
-contract Handler is Bookkeeper {
+contract Handler is Batches, Payments {
+    enum Way {
+        ALLOWANCE,
+        BALANCE,
+        PERMIT,
+        AUTHORIZATION
+    }
+
     uint256 private constant MOST_RENTALS = 6;
     uint256 private constant PURSE = 1e15;
 
@@ -15,8 +23,7 @@ contract Handler is Bookkeeper {
         (escrow, token) = (escrow_, token_);
         domain = _domainOf(address(escrow_));
         token.mint(vm.addr(RENTER), PURSE);
-        vm.prank(vm.addr(RENTER));
-        token.approve(address(escrow), type(uint256).max);
+        _allowAll();
         token.mint(address(this), PURSE);
         token.approve(address(escrow), type(uint256).max);
         // The owner's bonds and the renter's own balance.
@@ -25,11 +32,19 @@ contract Handler is Bookkeeper {
     }
 
     function open(uint256 seed) external counted("open") {
-        _open(seed, false);
+        _open(seed, Way.ALLOWANCE);
     }
 
     function openFromBalance(uint256 seed) external counted("openFromBalance") {
-        _open(seed, true);
+        _open(seed, Way.BALANCE);
+    }
+
+    function openWithPermit(uint256 seed) external counted("openWithPermit") {
+        _open(seed, Way.PERMIT);
+    }
+
+    function openWithAuthorization(uint256 seed) external counted("openWithAuthorization") {
+        _open(seed, Way.AUTHORIZATION);
     }
 
     function topUp(uint256 seed) external {
@@ -37,8 +52,17 @@ contract Handler is Bookkeeper {
         if (!found) return;
         uint16 bps = uint16(slot.fundedBps + 1 + (seed >> 64) % (10_000 - slot.fundedBps));
         bytes memory signature = _sign(RENTER, _fund(entry.id, bps));
-        if ((seed >> 96) % 2 == 0) escrow.topUp(entry.terms, bps, signature);
-        else escrow.topUpFromBalance(entry.terms, bps, signature);
+        uint256 value = _prepaid(entry.terms, bps) - _prepaid(entry.terms, slot.fundedBps);
+        Way way = Way((seed >> 96) % 4);
+        if (way == Way.ALLOWANCE) escrow.topUp(entry.terms, bps, signature);
+        if (way == Way.BALANCE) escrow.topUpFromBalance(entry.terms, bps, signature);
+        if (way == Way.PERMIT) {
+            escrow.topUpWithPermit(entry.terms, bps, signature, _permit(value));
+            _allowAll();
+        }
+        if (way == Way.AUTHORIZATION) {
+            escrow.topUpWithAuthorization(entry.terms, bps, signature, _authorization(value, _fund(entry.id, bps)));
+        }
         entry.fundedBps = bps;
         ++reached["topUp"];
     }
@@ -52,11 +76,16 @@ contract Handler is Bookkeeper {
         _claim(entry, row, payee);
     }
 
+    function claimPacked(uint256 seed) external {
+        if (_dice(seed) % 3 == 0 && book.length != 0) _claimAll(seed);
+    }
+
     function exit(uint256 seed) external {
         (bool found, Entry storage entry, ) = _find(seed, _canExit);
         if (!found) return;
         uint256 key = [RENTER, RENTER_AGENT, OWNER, OWNER_AGENT][(seed >> 64) % 4];
-        escrow.exit(entry.terms, _sign(key, _exit(entry.id)));
+        bytes32 account = key == RENTER_AGENT ? entry.terms.pay.renter_agent : _account(key);
+        escrow.exit(entry.terms, _signAs(account, key, _exit(entry.id)));
         ++reached["exit"];
     }
 
@@ -123,7 +152,7 @@ contract Handler is Bookkeeper {
         vm.warp(at);
     }
 
-    function _open(uint256 seed, bool fromBalance) private {
+    function _open(uint256 seed, Way way) private {
         uint256 living = 0;
         for (uint256 i = 0; i < book.length; ++i) if (!book[i].ended) ++living;
         if (living == MOST_RENTALS) return;
@@ -133,8 +162,27 @@ contract Handler is Bookkeeper {
         Entry storage entry = book.push();
         (entry.terms, entry.id, entry.fundedBps) = (terms, _idOf(terms), bps);
         bytes memory signature = bps == 10_000 ? _signDigest(RENTER, entry.id) : _sign(RENTER, _fund(entry.id, bps));
-        bytes32 id = fromBalance ? escrow.openFromBalance(terms, bps, signature) : escrow.open(terms, bps, signature);
+        bytes32 id = _fundBy(way, entry, bps, signature);
         require(id == entry.id, "another id than the agreement's digest");
+    }
+
+    function _fundBy(Way way, Entry storage entry, uint16 bps, bytes memory signature) private returns (bytes32 id) {
+        uint256 value = _prepaid(entry.terms, bps) + entry.terms.rules.deposit;
+        if (way == Way.ALLOWANCE) return escrow.open(entry.terms, bps, signature);
+        if (way == Way.BALANCE) return escrow.openFromBalance(entry.terms, bps, signature);
+        if (way == Way.PERMIT) {
+            id = escrow.openWithPermit(entry.terms, bps, signature, _permit(value));
+            _allowAll();
+            return id;
+        }
+        Authorization memory authorization = _authorization(value, _fund(entry.id, bps));
+        return escrow.openWithAuthorization(entry.terms, bps, signature, authorization);
+    }
+
+    /// @dev Also after each permit, which replaced it.
+    function _allowAll() private {
+        vm.prank(vm.addr(RENTER));
+        token.approve(address(escrow), type(uint256).max);
     }
 
     function _claim(Entry storage entry, Claim memory row, address payee) private watched(entry) counted("claim") {
@@ -149,8 +197,8 @@ contract Handler is Bookkeeper {
     }
 
     function _voidWatched(Entry storage entry) private watched(entry) counted("voidTail") {
-        (Reading memory first, bytes memory one) = _reading(entry.id, 4, 5, false);
-        (Reading memory second, bytes memory other) = _reading(entry.id, 4, 6, false);
+        (Reading memory first, bytes memory one) = _reading(entry.terms.pay.meter, entry.id, 4, 5, false);
+        (Reading memory second, bytes memory other) = _reading(entry.terms.pay.meter, entry.id, 4, 6, false);
         escrow.voidTail(entry.terms.pay, _rulesHash(entry.terms.rules), first, one, second, other);
     }
 
@@ -173,109 +221,5 @@ contract Handler is Bookkeeper {
         uint96 part = uint96([0, most, (seed >> 96) % (most + 1)][(seed >> 88) % 3]);
         vm.prank(vm.addr(ARBITER));
         escrow.rule(entry.terms, tail, part, _somePayees(seed));
-    }
-
-    function _someRow(Entry storage entry, Slot memory slot, uint256 seed) private view returns (Claim memory) {
-        uint256 ahead = [uint256(0), 1, 3 * USD, 10 * USD][(seed >> 64) % 4];
-        uint256 ack = uint256(slot.paid) + [uint256(0), 1, 2_345_678, 30 * USD][(seed >> 72) % 4];
-        uint256 due = ack + [uint256(0), 7, 3 * USD, type(uint64).max][(seed >> 80) % 4];
-        return _row(entry.terms, entry.id, uint96(due), uint96(ack + ahead), uint96(ack));
-    }
-
-    /// @dev Whether a claim moves the slot at all: one that does not is refused as nothing new.
-    function _changes(Entry storage entry, Slot memory slot, Claim memory row) private view returns (bool) {
-        uint256 owed = _min(row.reading.amount_due, row.ceiling.max_claimable);
-        owed = _min(owed, uint256(row.ceiling.ack_amount) + row.pay.block_max);
-        owed = _min(owed, _min(_cap(entry.terms, slot), _prepaid(entry.terms, slot.fundedBps)));
-        if (_min(owed, row.ceiling.ack_amount) > slot.paid) return true;
-        return slot.status & VOID == 0 && owed > uint256(slot.paid) + slot.tail;
-    }
-
-    function _someClosing(Entry storage entry, Slot memory slot, uint256 seed) private view returns (Closing memory) {
-        uint256 deposit = entry.terms.rules.deposit;
-        uint256 damaged = (seed >> 80) % (deposit + 1);
-        uint256 more = _prepaid(entry.terms, slot.fundedBps) - slot.paid;
-        if (slot.status & SPLIT != 0) {
-            // Only what was kept back is left to share.
-            uint256 kept = slot.status & DAMAGE != 0 ? deposit : _bond(entry.terms);
-            (damaged, more) = (damaged % (kept + 1), _min(more, slot.tail));
-        }
-        uint256 use = slot.paid + ((seed >> 112) % (more + 1));
-        return Closing(uint96(use), uint96(damaged), uint40(block.timestamp));
-    }
-
-    function _somePayees(uint256 seed) private pure returns (Payees memory payees) {
-        if ((seed >> 210) % 2 == 0) payees.owner = vm.addr(OWNER);
-        if ((seed >> 211) % 2 == 0) payees.renter = vm.addr(RENTER);
-    }
-
-    /// @dev The fuzzer likes small numbers, whose upper bits are all zero.
-    function _dice(uint256 seed) private pure returns (uint256) {
-        return uint256(keccak256(abi.encode(seed)));
-    }
-
-    // ---- where an action fits
-
-    function _find(uint256 seed, function(Entry storage, Slot memory) view returns (bool) fits)
-        private
-        view
-        returns (bool, Entry storage entry, Slot memory slot)
-    {
-        // Never read where nothing is found.
-        entry = book.length == 0 ? _nowhere() : book[0];
-        for (uint256 i = 0; i < book.length; ++i) {
-            entry = book[(seed % book.length + i) % book.length];
-            if (entry.ended) continue;
-            slot = _slot(entry.id);
-            if (fits(entry, slot)) return (true, entry, slot);
-        }
-        return (false, entry, slot);
-    }
-
-    function _nowhere() private pure returns (Entry storage entry) {
-        assembly ("memory-safe") {
-            entry.slot := not(0)
-        }
-    }
-
-    function _isOpen(Entry storage, Slot memory) private pure returns (bool) {
-        return true;
-    }
-
-    function _canTopUp(Entry storage entry, Slot memory slot) private view returns (bool) {
-        bool early = block.timestamp <= slot.claimBy - entry.terms.pay.claim_window;
-        return slot.status & SPLIT == 0 && slot.fundedBps < 10_000 && early;
-    }
-
-    function _canClaim(Entry storage, Slot memory slot) private view returns (bool) {
-        return slot.status & SPLIT == 0 && block.timestamp <= slot.claimBy;
-    }
-
-    function _canExit(Entry storage entry, Slot memory slot) private view returns (bool) {
-        return block.timestamp + entry.terms.rules.notice + entry.terms.pay.claim_window < slot.claimBy;
-    }
-
-    function _canDamage(Entry storage entry, Slot memory slot) private view returns (bool) {
-        return slot.status & DAMAGE == 0 && block.timestamp <= slot.claimBy && entry.terms.rules.deposit != 0;
-    }
-
-    function _canDispute(Entry storage entry, Slot memory slot) private view returns (bool) {
-        if (slot.tail == 0 || slot.status & (DISPUTE | VOID) != 0) return false;
-        return block.timestamp > slot.claimBy && block.timestamp <= _disputeBy(entry, slot);
-    }
-
-    function _canVoid(Entry storage, Slot memory slot) private pure returns (bool) {
-        return slot.status & VOID == 0;
-    }
-
-    function _canSettle(Entry storage entry, Slot memory slot) private view returns (bool) {
-        if (block.timestamp <= slot.claimBy) return false;
-        return slot.status & SPLIT == 0 || block.timestamp > _finalAfter(entry, slot);
-    }
-
-    function _canRule(Entry storage entry, Slot memory slot) private view returns (bool) {
-        uint256 from = _disputeBy(entry, slot) + 48 hours;
-        bool contested = slot.status & DAMAGE != 0 || _disputed(slot);
-        return contested && block.timestamp > from && block.timestamp <= from + 7 days;
     }
 }

@@ -6,10 +6,12 @@ import {RentalEscrow} from "../src/RentalEscrow.sol";
 import {TestStablecoin} from "../src/TestStablecoin.sol";
 import {Base} from "./Base.sol";
 import {Handler} from "./Handler.sol";
+import {P256Precompile} from "./P256Precompile.sol";
 
 /// @notice Random lives of several rentals; every call is one that must succeed (`fail_on_revert`).
 contract RentalEscrowInvariants is Base {
     uint256 private constant STEPS = 2000;
+    uint256 private constant ACTIONS = 16;
 
     event Reached(string action, uint256 times);
 
@@ -19,6 +21,7 @@ contract RentalEscrowInvariants is Base {
 
     function setUp() public {
         vm.warp(1_800_000_000);
+        vm.etch(address(0x100), type(P256Precompile).runtimeCode);
         escrow = new RentalEscrow();
         token = new TestStablecoin();
         handler = new Handler(IRentalEscrow(address(escrow)), token);
@@ -31,8 +34,8 @@ contract RentalEscrowInvariants is Base {
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
-        bytes4[] memory selectors = new bytes4[](13);
-        for (uint256 i = 0; i < 13; ++i) selectors[i] = _selector(i);
+        bytes4[] memory selectors = new bytes4[](ACTIONS);
+        for (uint256 i = 0; i < ACTIONS; ++i) selectors[i] = _selector(i);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
@@ -63,11 +66,12 @@ contract RentalEscrowInvariants is Base {
     function test_HandlersReachEveryAction() public {
         for (uint256 i = 0; i < STEPS; ++i) {
             uint256 seed = uint256(keccak256(abi.encode("dice", i)));
-            (bool done, ) = address(handler).call(abi.encodeWithSelector(_selector(seed % 13), seed >> 8));
+            (bool done, ) = address(handler).call(abi.encodeWithSelector(_selector(seed % ACTIONS), seed >> 8));
             require(done, "a step that must succeed was refused");
         }
-        string[14] memory actions = [
-            "open", "openFromBalance", "topUp", "claim", "exit", "damage", "dispute", "voidTail", "close", "settle",
+        string[18] memory actions = [
+            "open", "openFromBalance", "openWithPermit", "openWithAuthorization", "topUp", "claim", "claimPacked",
+            "claimPacked by P-256", "exit", "damage", "dispute", "voidTail", "close", "settle",
             "split", "rule", "withdraw", "time"
         ];
         for (uint256 i = 0; i < actions.length; ++i) emit Reached(actions[i], handler.reached(actions[i]));
@@ -86,7 +90,8 @@ contract RentalEscrowInvariants is Base {
             handler.open.selector, handler.openFromBalance.selector, handler.topUp.selector, handler.claim.selector,
             handler.exit.selector, handler.damage.selector, handler.dispute.selector, handler.voidTail.selector,
             handler.close.selector, handler.settle.selector, handler.rule.selector, handler.withdraw.selector,
-            handler.time.selector
+            handler.time.selector, handler.claimPacked.selector, handler.openWithPermit.selector,
+            handler.openWithAuthorization.selector
         ][index];
     }
 }

@@ -21,6 +21,7 @@ ABI_FOLDER = CONTRACTS.parent / "services" / "settlement" / "abi"
 ANVIL = CONTRACTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 EXPORTED = [
     "ArbiterPanel",
+    "ArbitrationDesk",
     "BatchAnchor",
     "DeviceRegistry",
     "PasskeyVerifier",

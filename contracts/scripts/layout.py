@@ -13,7 +13,7 @@ from typing import Any
 
 CONTRACTS = Path(__file__).resolve().parent.parent
 SOLC = CONTRACTS / "bin/solc"
-CANDIDATES = ("RentalEscrow", "DeviceRegistry", "BatchAnchor", "ArbiterPanel")
+CANDIDATES = ("RentalEscrow", "DeviceRegistry", "BatchAnchor", "ArbiterPanel", "ArbitrationDesk")
 MARKDOWN = CONTRACTS / "docs/storage-layout.md"
 DATA = CONTRACTS / "docs/storage-layout.json"
 COMPILE_SECONDS = 240

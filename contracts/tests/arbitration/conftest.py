@@ -1,18 +1,21 @@
 """A panel of every kind of member, what it may rule over, and arbitrators of ill will."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from brownie import ArbiterPanel
+from brownie import ArbiterPanel, ArbitrationDesk
 from brownie.project import compile_source
 from eth_abi import encode
 from eth_utils import keccak
-from signing import P256Key, Secp256k1Key, digest, domain
+from rental import NOBODY, USD
+from signing import P256Key, Secp256k1Key, account_of, digest, domain
 
 FIRST, SECOND, BROWSER = Secp256k1Key("first member"), Secp256k1Key("second member"), P256Key("third member")
+PAYEES = (NOBODY, NOBODY)
 OTHER_SCHEME = b"a key of another scheme"
 THRESHOLD = 3
 
@@ -67,6 +70,50 @@ def wilful(furnished):
         arbitrator=furnished.relayer.deploy(compiled.WilfulArbitrator),
         arbitrable=furnished.relayer.deploy(compiled.WilfulArbitrable),
     )
+
+
+@pytest.fixture(scope="session")
+def desk(furnished, board):
+    """The desk of rentals that the panel rules over."""
+    return furnished.relayer.deploy(ArbitrationDesk, furnished.escrow, board.panel)
+
+
+@pytest.fixture(scope="session")
+def wilful_desk(furnished, wilful):
+    """The desk of rentals that an arbitrator of ill will rules over."""
+    return furnished.relayer.deploy(ArbitrationDesk, furnished.escrow, wilful.arbitrator)
+
+
+@pytest.fixture
+def contested(world, sender) -> Callable[..., Any]:
+    """Return what opens a rental with 10 paid and a tail of 2, contests it, and lets the challenge window pass."""
+
+    def _contested(*, arbiter, damage=False, dispute=False, void=False, tail=2 * USD, **changes):
+        rental = world.opened(arbiter=arbiter.address, **changes)
+        if damage:
+            claim_damage(world, rental, sender(rental.owner))
+        world.claimed(rental, 10 * USD + tail, 15 * USD, 10 * USD)
+        world.next_at(rental.claim_by + 1)
+        if dispute:
+            world.escrow.dispute(rental.terms, rental.dispute(), {"from": world.relayer})
+        if void:
+            void_tail(world, rental)
+        world.mine_at(rental.dispute_by + 1)
+        return rental
+
+    return _contested
+
+
+def claim_damage(world, rental, owner):
+    world.token.mint(owner, rental.bond, {"from": world.relayer})
+    world.token.approve(world.escrow, rental.bond, {"from": owner})
+    world.escrow.deposit(world.token, account_of(rental.owner), rental.bond, {"from": owner})
+    world.escrow.damage(rental.terms, rental.deposit, b"\x07" * 32, b"", {"from": owner})
+
+
+def void_tail(world, rental):
+    lies = (*rental.reading(5, seq=4), *rental.reading(6, seq=4))
+    world.escrow.voidTail(rental.pay, rental.rules_hash, *lies, {"from": world.relayer})
 
 
 @pytest.fixture

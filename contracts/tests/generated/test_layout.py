@@ -16,9 +16,8 @@ def layout():
     return json.loads((CONTRACTS / "docs/storage-layout.json").read_text())["RentalEscrow"]
 
 
-@pytest.fixture(scope="module")
-def entries():
-    abi = json.loads((CONTRACTS / "build/contracts/RentalEscrow.json").read_text())["abi"]
+def entries_of(contract):
+    abi = json.loads((CONTRACTS / f"build/contracts/{contract}.json").read_text())["abi"]
     return [entry["name"] for entry in abi if entry["type"] == "function"]
 
 
@@ -44,13 +43,16 @@ def test_a_rental_is_one_slot(layout):
     assert rental["bytes"] == 32
 
 
-def test_the_escrow_has_no_entry_for_an_administrator(entries):
+@pytest.mark.parametrize("contract", ["RentalEscrow", "ArbitrationDesk", "ArbiterPanel"])
+def test_no_contract_has_an_entry_for_an_administrator(contract):
+    entries = entries_of(contract)
+
     assert [name for name in entries if any(word in name.lower() for word in ADMINISTRATION)] == []
 
 
-def test_the_escrow_knows_no_registry(layout, entries):
+def test_the_escrow_knows_no_registry(layout):
     """Neither a variable nor an entry of the escrow leads to a registry."""
-    assert [name for name in entries if "registry" in name.lower() or "device" in name.lower()] == []
+    assert [name for name in entries_of("RentalEscrow") if "registry" in name.lower() or "device" in name.lower()] == []
     own = {
         variable["label"] for variable in layout["variables"] if not variable["label"].endswith("Fallback")
     }

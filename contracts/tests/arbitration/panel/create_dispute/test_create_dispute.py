@@ -14,7 +14,7 @@ class TestCreateDispute:
         arbitrable, is_ruled, choices, _ = board.panel.disputes(dispute)
         assert (arbitrable, is_ruled, int(choices)) == (wilful.arbitrable.address, False, 7)
 
-    def test_tells_so(self, world, board, wilful, by):
+    def test_tells_so(self, board, wilful, by):
         told = wilful.arbitrable.raiseWith(board.panel, MOST, b"", by).events["DisputeCreation"]
 
         assert told["arbitrable"] == wilful.arbitrable.address

@@ -105,7 +105,7 @@ class TestRefuses:
 
         assert by_transaction == by_signature == ("ArbiterPanel_NotMember", account_of(STRANGER))
 
-    def test_a_vote_after_the_ruling(self, world, board, wilful, sender, dispute, by):
+    def test_a_vote_after_the_ruling(self, world, board, wilful, dispute, by):
         votes = [board.vote(key, dispute, 1) for key in (FIRST, SECOND, BROWSER)]
         board.panel.countVotes(dispute, 1, votes, by)
 
@@ -174,7 +174,7 @@ class TestWhoRaised:
         )
 
     def test_that_takes_no_ruling_stops_its_own_dispute_alone(
-        self, world, board, wilful, raised, dispute, by
+        self, world, board, wilful, dispute, by
     ):
         other = board.panel.createDispute(2, b"", by).events["DisputeCreation"]["disputeId"]
         wilful.arbitrable.refuse(by)

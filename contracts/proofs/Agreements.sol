@@ -107,15 +107,15 @@ abstract contract Agreements is Base {
         return keccak256(abi.encode(typeHash, id, closing));
     }
 
-    function _withdraw(address to, uint128 amount, uint128 tip, uint64 nonce, uint40 until)
+    function _withdraw(bytes32 account, address to, uint128 amount, uint128 tip, uint64 nonce, uint40 until)
         internal
         view
         returns (bytes32)
     {
         bytes32 typeHash = keccak256(
-            "Withdraw(address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until)"
+            "Withdraw(bytes32 account,address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until)"
         );
-        return keccak256(abi.encode(typeHash, address(token), to, amount, tip, nonce, until));
+        return keccak256(abi.encode(typeHash, account, address(token), to, amount, tip, nonce, until));
     }
 
     function _reading(bytes32 meter, bytes32 id, uint64 seq, uint96 amountDue, bool last)

@@ -134,8 +134,8 @@ contract Handler is Batches, Payments {
         if (amount == 0) return;
         (, uint64 nonce) = escrow.balances(address(token), _account(key));
         uint40 until = uint40(block.timestamp);
-        bytes memory signature = _sign(key, _withdraw(vm.addr(key), amount, 0, nonce, until));
-        escrow.withdraw(address(token), vm.addr(key), amount, 0, nonce, until, signature);
+        bytes memory signature = _sign(key, _withdraw(_account(key), vm.addr(key), amount, 0, nonce, until));
+        escrow.withdraw(_account(key), address(token), vm.addr(key), amount, 0, nonce, until, signature);
         ++reached["withdraw"];
     }
 

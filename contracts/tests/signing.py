@@ -34,7 +34,7 @@ MEMBERS = {
     "Damage": "bytes32 rental_id,uint96 amount,bytes32 evidence",
     "Unlock": "bytes32 rental_id,bytes32 device,bytes32 nonce,uint8 action",
     "Deposit": "bytes32 account,bytes32 salt",
-    "Withdraw": "address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until",
+    "Withdraw": "bytes32 account,address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until",
     "Possession": "address owner,address registry,uint40 valid_until",
     # The arbiter panel's, in its own domain.
     "Vote": "uint256 dispute,uint256 ruling",

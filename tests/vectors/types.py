@@ -74,6 +74,7 @@ def examples() -> tuple[TypedData, ...]:
         ),
         Deposit(account=account_of(OWNER_KEY.identity), salt=word("salt")),
         Withdraw(
+            account=account_of(OWNER_KEY.identity),
             token=TOKEN,
             to=OWNER_KEY.identity,
             amount=(1 << 128) - 1,

@@ -46,6 +46,7 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
 
     /// @inheritdoc IRentalBalances
     function withdraw(
+        bytes32 account,
         address token,
         address to,
         uint128 amount,
@@ -55,8 +56,9 @@ abstract contract Balances is IRentalBalances, EIP712, ReentrancyGuardTransient 
         bytes calldata signature
     ) external override nonReentrant {
         if (block.timestamp > validUntil) revert RentalEscrow_Expired(block.timestamp, validUntil);
-        bytes32 structHash = SignedTypes.hashWithdraw(token, to, amount, tip, nonce, validUntil);
-        (bytes32 account, , ) = _signer(structHash, signature);
+        bytes32 structHash = SignedTypes.hashWithdraw(account, token, to, amount, tip, nonce, validUntil);
+        (bytes32 signer, , ) = _signer(structHash, signature);
+        if (signer != account) revert RentalEscrow_Unauthorized(signer);
 
         Balance storage balance = balances[token][account];
         if (nonce != balance.nonce) revert RentalEscrow_WrongNonce(nonce, balance.nonce);

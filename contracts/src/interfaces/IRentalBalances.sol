@@ -39,9 +39,10 @@ interface IRentalBalances {
         Authorization calldata authorization
     ) external;
 
-    /// @notice Pays `amount` to `to` and `tip` to the sender out of the balance of whoever signed
-    /// Withdraw(token, to, amount, tip, nonce, valid_until).
+    /// @notice Pays `amount` to `to` and `tip` to the sender out of an account, by the word of whose it is.
+    /// @param signature Of Withdraw(account, token, to, amount, tip, nonce, valid_until); empty if the account is msg.sender's.
     function withdraw(
+        bytes32 account,
         address token,
         address to,
         uint128 amount,

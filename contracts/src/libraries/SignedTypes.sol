@@ -26,7 +26,7 @@ library SignedTypes {
     string internal constant UNLOCK = "Unlock(bytes32 rental_id,bytes32 device,bytes32 nonce,uint8 action)";
     string internal constant DEPOSIT = "Deposit(bytes32 account,bytes32 salt)";
     string internal constant WITHDRAW =
-        "Withdraw(address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until)";
+        "Withdraw(bytes32 account,address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until)";
     string internal constant POSSESSION = "Possession(address owner,address registry,uint40 valid_until)";
     // EIP-712 appends the types a type refers to, sorted by name.
     string internal constant AGREEMENT =
@@ -50,7 +50,7 @@ library SignedTypes {
     bytes32 internal constant DAMAGE_TYPEHASH = 0x1e4b36601c047d4a56537678ffe334bc6ee8db357ef6fe9572c4563322ff1ead;
     bytes32 internal constant UNLOCK_TYPEHASH = 0xa5949f3d7277ed688e4b071cb1eb172ddd3d6f44cf8bef99906a4e96ee6001ce;
     bytes32 internal constant DEPOSIT_TYPEHASH = 0x333dbd9e5379504a28edeadfe5f37a260aafa5d719a85261cc3611a0017f01fe;
-    bytes32 internal constant WITHDRAW_TYPEHASH = 0x32645fd94a7904a0e24e1cb00d228db878286ffbad9cecdfe1d8e0a1cd81fc15;
+    bytes32 internal constant WITHDRAW_TYPEHASH = 0xabaf6d3f7d55240c8ca996989a964bf40de5200f74c0d8f750a4ab5784d77c13;
     bytes32 internal constant POSSESSION_TYPEHASH = 0x8f59dccdeb193ba1fb481a318ce91f5ffa1630de1fa2184efc2391ba3991a5ab;
 
     uint256 private constant PAY_BYTES = 11 * 32;
@@ -119,6 +119,7 @@ library SignedTypes {
     }
 
     function hashWithdraw(
+        bytes32 account,
         address token,
         address to,
         uint128 amount,
@@ -126,7 +127,7 @@ library SignedTypes {
         uint64 nonce,
         uint40 validUntil
     ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(WITHDRAW_TYPEHASH, token, to, amount, tip, nonce, validUntil));
+        return keccak256(abi.encode(WITHDRAW_TYPEHASH, account, token, to, amount, tip, nonce, validUntil));
     }
 
     function hashPossession(address owner, address registry, uint40 validUntil) internal pure returns (bytes32) {

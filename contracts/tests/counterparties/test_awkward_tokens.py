@@ -91,7 +91,7 @@ class TestPayout:
         awkward.deny(rental.owner.address, {"from": world.relayer})
         close(world, rental, 10 * USD)
 
-        withdrawal = (awkward, world.relayer, 9_750_000, 0, 0, world.now + HOUR, b"")
+        withdrawal = (account_of(rental.owner), awkward, world.relayer, 9_750_000, 0, 0, world.now + HOUR, b"")
         world.escrow.withdraw(*withdrawal, {"from": sender(rental.owner)})
 
         assert awkward.balanceOf(world.relayer) == 9_750_000

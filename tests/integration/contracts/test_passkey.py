@@ -88,9 +88,15 @@ def test_a_passkey_rents_exits_closes_and_withdraws_to_the_unit(
     left = all_in + 1_000 - close.use
     assert held_by(chain, passkey.identity) == left
     order = Withdraw(
-        token=chain.deployment.token, to=TILL, amount=left - TIP, tip=TIP, nonce=0, valid_until=FOREVER
+        account=account_of(passkey.identity),
+        token=chain.deployment.token,
+        to=TILL,
+        amount=left - TIP,
+        tip=TIP,
+        nonce=0,
+        valid_until=FOREVER,
     )
-    arguments = (checksummed(order.token), checksummed(order.to), order.amount, order.tip, 0, FOREVER)
+    arguments = (order.account, checksummed(order.token), checksummed(order.to), order.amount, order.tip, 0, FOREVER)
     withdrawal = escrow_call(chain, "withdraw", *arguments, sign(passkey, signed.domain, order))
     send(relayer, withdrawal)
 

@@ -67,6 +67,7 @@ class TestCounts:
     def test_for_who_withdraws(self, world, delegated, sender):
         world.escrow.deposit(world.token, account_of(delegated), 5 * USD, {"from": sender(delegated)})
         values = {
+            "account": account_of(delegated),
             "token": world.token.address,
             "to": delegated.address,
             "amount": 4 * USD,

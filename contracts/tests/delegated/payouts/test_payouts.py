@@ -92,7 +92,7 @@ class TestTokenThatTellsItsReceivers:
         close(world, rental, 10 * USD)
         till = Secp256k1Key("till").address
 
-        withdrawn = (hooked, till, 9_750_000, 0, 0, world.now + HOUR, b"")
+        withdrawn = (account_of(rental.owner), hooked, till, 9_750_000, 0, 0, world.now + HOUR, b"")
         world.escrow.withdraw(*withdrawn, {"from": sender(rental.owner)})
 
         assert hooked.balanceOf(till) == 9_750_000

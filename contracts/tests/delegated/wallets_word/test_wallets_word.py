@@ -19,6 +19,7 @@ def wallet(codes, account, keyholder):
 
 def withdrawal(world, key, to, amount):
     values = {
+        "account": account_of(key),
         "token": world.token.address,
         "to": to,
         "amount": amount,

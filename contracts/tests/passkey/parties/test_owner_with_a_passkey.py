@@ -51,6 +51,7 @@ class TestOwnersSide:
         rental = world.opened(owner=passkey)
         world.claimed(rental, 40 * USD, 40 * USD, 40 * USD)
         values = {
+            "account": account_of(passkey),
             "token": world.token.address,
             "to": Secp256k1Key("till").address,
             "amount": 38 * USD,
@@ -69,6 +70,7 @@ class TestOwnersSide:
         rental = world.opened(owner_agent=passkey)
         world.claimed(rental, 40 * USD, 40 * USD, 40 * USD)
         values = {
+            "account": account_of(rental.owner),
             "token": world.token.address,
             "to": world.relayer.address,
             "amount": USD,
@@ -80,7 +82,7 @@ class TestOwnersSide:
 
         refusal = world.refusal(world.escrow.withdraw, *values.values(), signed)
 
-        assert refusal == ("RentalEscrow_BalanceTooLow", account_of(passkey), 0, USD)
+        assert refusal == ("RentalEscrow_Unauthorized", account_of(passkey))
 
     def test_both_sides_may_be_passkeys_of_one_verifier(self, world, funded, verifier):
         owner = Passkey("owner's phone", verifier)

@@ -11,6 +11,7 @@ DESTINATION = Secp256k1Key("destination").address
 
 def withdrawal(world, key, amount, tip, nonce, *, to=DESTINATION):
     values = {
+        "account": account_of(key),
         "token": world.token.address,
         "to": to,
         "amount": amount,
@@ -124,10 +125,10 @@ class TestWithdraws:
             1,
         )
 
-    @pytest.mark.parametrize("place", [1, 2, 3], ids=["to", "amount", "tip"])
+    @pytest.mark.parametrize("place", [2, 3, 4], ids=["to", "amount", "tip"])
     def test_nothing_that_it_did_not_sign(self, world, funded, place):
         changed = list(withdrawal(world, funded, USD, 0, 0))
-        changed[place] = world.relayer.address if place == 1 else changed[place] + 1
+        changed[place] = world.relayer.address if place == 2 else changed[place] + 1
 
         assert world.refusal(world.escrow.withdraw, *changed) == ("RentalEscrow_InvalidSignature",)
 

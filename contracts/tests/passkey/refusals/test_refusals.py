@@ -120,27 +120,26 @@ class TestIsAnotherSigners:
 
         assert refusal(plain.sign(rental.id)) == ("RentalEscrow_Unauthorized", account_of(plain))
 
-    def test_but_a_withdrawal_counts_once_for_each_verifiers_account(
-        self, world, funded, sender, other_verifier
-    ):
-        """Its message names no account. Whoever has one point under two verifiers signs for both at once."""
+    def test_whose_account_a_withdrawal_does_not_name(self, world, funded, sender, other_verifier):
+        """Whoever has one point under two verifiers signs for the named account alone."""
         other = Passkey("somebody's phone", other_verifier)
         payer = sender(Secp256k1Key("renter"))
         world.escrow.deposit(world.token, account_of(other), 3 * USD, {"from": payer})
         to, until = Secp256k1Key("destination").address, world.now + HOUR
-        names = ("token", "to", "amount", "tip", "nonce", "valid_until")
-        order = (world.token.address, to, 2 * USD, 0, 0, until)
+        names = ("account", "token", "to", "amount", "tip", "nonce", "valid_until")
+        order = (account_of(funded), world.token.address, to, 2 * USD, 0, 0, until)
         made = funded.assertion(
             digest(domain(world.escrow.address), "Withdraw", dict(zip(names, order, strict=True)))
         )
 
-        for key in (funded, other):
-            world.escrow.withdraw(*order, key.present(made), {"from": world.relayer})
+        world.escrow.withdraw(*order, funded.present(made), {"from": world.relayer})
 
-        assert world.purse(to) == 4 * USD
-        assert (
-            world.refusal(world.escrow.withdraw, *order, other.present(made))[0] == "RentalEscrow_WrongNonce"
+        assert world.purse(to) == 2 * USD
+        elsewhere = (account_of(other), *order[1:])
+        assert world.refusal(world.escrow.withdraw, *elsewhere, other.present(made)) == (
+            "RentalEscrow_InvalidSignature",
         )
+        assert world.credit(other) == 3 * USD
 
     def test_and_another_account(self, world, funded, other_verifier):
         others = (Passkey("somebody's phone", other_verifier), P256Key("somebody's phone"))

@@ -15,9 +15,10 @@ def holder(request, world, sender):
     return request.param
 
 
-def order(world, key, *, to=DESTINATION, amount=7 * USD, tip=USD, nonce=0, valid_until=None):
+def order(world, key, *, account=None, to=DESTINATION, amount=7 * USD, tip=USD, nonce=0, valid_until=None):
     valid_until = world.now + HOUR if valid_until is None else valid_until
     values = {
+        "account": account or account_of(key),
         "token": world.token.address,
         "to": to,
         "amount": amount,
@@ -42,7 +43,7 @@ class TestWithdraw:
         world.escrow.deposit(world.token, account_of(key), 3 * USD, {"from": sender(key)})
         before = world.purse(key)
 
-        withdrawal = (world.token, key.address, 3 * USD, 0, 0, world.now + HOUR, b"")
+        withdrawal = (account_of(key), world.token, key.address, 3 * USD, 0, 0, world.now + HOUR, b"")
         world.escrow.withdraw(*withdrawal, {"from": sender(key)})
 
         assert world.purse(key) - before == 3 * USD
@@ -67,13 +68,21 @@ class TestWithdraw:
 
         assert refusal == ("RentalEscrow_Expired", world.now, world.now - 1)
 
-    def test_of_a_changed_order_finds_an_empty_account(self, world, holder):
+    def test_refuses_a_changed_order(self, world, holder):
         changed = list(order(world, holder))
-        changed[1] = world.relayer.address
+        changed[2] = world.relayer.address
 
         refusal = world.refusal(world.escrow.withdraw, *changed)
 
-        assert refusal[0] in {"RentalEscrow_BalanceTooLow", "RentalEscrow_InvalidSignature"}
+        assert refusal[0] in {"RentalEscrow_Unauthorized", "RentalEscrow_InvalidSignature"}
+
+    def test_takes_nothing_from_an_account_by_another_ones_word(self, world, holder):
+        stranger = Secp256k1Key("stranger")
+        stolen = order(world, stranger, account=account_of(holder))
+
+        refusal = world.refusal(world.escrow.withdraw, *stolen)
+
+        assert refusal == ("RentalEscrow_Unauthorized", account_of(stranger))
 
     def test_refuses_what_is_no_signature(self, world, holder):
         garbled = (*order(world, holder)[:-1], b"\x00" * 65)

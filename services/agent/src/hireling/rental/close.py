@@ -105,6 +105,7 @@ class Deposit(TypedData):
 class Withdraw(TypedData):
     """Tokens out of an account inside the escrow; ``tip`` goes to whoever submits it."""
 
+    account: Bytes32
     token: Address
     to: Address
     amount: Uint128

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlmodel import Session
 
+from services.chassis.rows import json_text
 from services.messages.errors import OutcomeUnknown, Unavailable
 
 # A second process (ingest) writes metering's file too, in transactions of a few milliseconds.
@@ -81,9 +82,6 @@ class Database:
         """
         with self._transaction(self._serial) as session:
             yield session
-        if session.info.get(EVENT_ADDED):
-            for listener in self._listeners:
-                listener()
 
     def work(self, task: Callable[[Session], Result]) -> Result:
         """Return what `task(session)` returns, run in a unit of work.
@@ -103,7 +101,11 @@ class Database:
 
     @contextmanager
     def queue_work(self) -> Iterator[Session]:
-        """Open a write transaction for taking rows off a queue: it sees what others committed meanwhile."""
+        """Open a write transaction that sees what others committed meanwhile.
+
+        For taking rows off a queue, and for changing only what it has locked first: where the lock is the
+        whole story, it needs no protection from what others do to other rows, and never has to run again.
+        """
         with self._transaction(self._queue) as session:
             yield session
 
@@ -138,6 +140,9 @@ class Database:
             finally:
                 _inside_unit_of_work.reset(entered)
         note_effect()
+        if session.info.get(EVENT_ADDED):
+            for listener in self._listeners:
+                listener()
 
 
 @contextmanager
@@ -187,10 +192,10 @@ def open_database(url: str, *, write_lock: AbstractContextManager[Any] | None = 
 def _sqlite_engine(url: URL) -> Engine:
     arguments = {"timeout": SQLITE_BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}
     if url.database in (None, "", ":memory:"):
-        engine = create_engine(url, connect_args=arguments, poolclass=StaticPool)
+        engine = create_engine(url, connect_args=arguments, poolclass=StaticPool, json_serializer=json_text)
     else:
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args=arguments, pool_size=POOL_SIZE)
+        engine = create_engine(url, connect_args=arguments, pool_size=POOL_SIZE, json_serializer=json_text)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -224,4 +229,5 @@ def _postgresql_engine(url: URL) -> Engine:
         connect_args={"options": options, "connect_timeout": 5},
         pool_size=POOL_SIZE,
         pool_pre_ping=True,
+        json_serializer=json_text,
     )

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from structlog.contextvars import get_contextvars
 
 from services.chassis.database import EVENT_ADDED
+from services.chassis.rows import WrittenJson, insert_rows
 from services.chassis.tables import OUTBOX
 from services.messages.errors import Conflict
 from services.messages.event import Event
@@ -54,6 +55,31 @@ def add_event(session: Session, event: Event, *, now: datetime) -> None:
         detail = f"event {event.type} with key {event.key()} was published before"
         raise Conflict("event_exists", detail, type=event.type, key=event.key()) from error
     session.info[EVENT_ADDED] = True
+
+
+def add_events(
+    session: Session, kind: type[Event], keyed_payloads: Sequence[tuple[str, str]], *, now: datetime
+) -> None:
+    """Publish many events of one type, as `add_event` does, from their keys and their JSON as text.
+
+    For events that are too many to be built and written one by one; keys that were published before are the
+    caller's mistake, and raise IntegrityError at the latest when the transaction commits.
+    """
+    trace = get_contextvars().get("trace")
+    rows = [
+        {
+            "key": f"{kind.type}:{key}",
+            "source": kind.source,
+            "type": kind.type,
+            "payload": WrittenJson(payload),
+            "trace": trace,
+            "created_at": now,
+        }
+        for key, payload in keyed_payloads
+    ]
+    if rows:
+        insert_rows(session, OUTBOX, rows)
+        session.info[EVENT_ADDED] = True
 
 
 def unsent_events(

@@ -2,10 +2,11 @@
 
 Run as ``python -m services.metering.ingest``.
 
-    broker → inbox (bounded) → one thread records, a batch a transaction → answers (bounded) → broker
+    broker → inbox → threads open and verify → one thread records, a batch a transaction → answers → broker
 
-The next batch gathers while one is recorded, so that transactions grow with the load. What a batch leads to,
-acknowledgements above all, is published after its commit. Whatever is lost on the way was not acknowledged,
+All are bounded. The next batch is opened while one is recorded, and another gathers meanwhile, so that
+transactions grow with the load. What a batch leads to, acknowledgements above all, is published after its
+commit. Whatever is lost on the way was not acknowledged,
 and the device sends it again: nothing in here needs to survive the process.
 """
 
@@ -15,44 +16,41 @@ import random
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from functools import partial
-from typing import TypeVar
 
 from aiomqtt import Client, MqttError
 
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.database import DATABASE_BUSY, Database, open_database
+from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
-from services.messages.errors import OperatorError, Unavailable
+from services.messages.errors import OperatorError
+from services.metering.database_thread import DatabaseThread
 from services.metering.downlink import Message
 from services.metering.early import RETRY_SECONDS, Early
 from services.metering.models import Downlink
+from services.metering.opening import Opener
 from services.metering.recording import Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
-from services.metering.store import DATABASE_DOWN, Store
-from services.metering.wire import KINDS, Incoming
+from services.metering.store import Store
+from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
 QOS_AT_LEAST_ONCE = 1
 KEEPALIVE_SECONDS = 20
 CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
-DATABASE_RETRY_SECONDS = 1.0
-BUSY_RETRY_SECONDS = 0.05
 # aiomqtt warns above ten publications that wait for the broker.
 IN_FLIGHT = 8
 ANSWERED_BATCHES = 8
+OPENED_BATCHES = 1
 DOWNLINK_PAGE = 100
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 
 _log = get_logger(__name__)
-
-Result = TypeVar("Result")
 
 
 class Ingest:
@@ -71,10 +69,14 @@ class Ingest:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._recorder = Recorder(database, settings=settings)
-        self._early = Early(size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds)
+        self._opener = Opener(threads=settings.verify_threads, largest_payload=settings.largest_payload)
+        self._early: Early[Letter] = Early(
+            size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds
+        )
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(settings.queue_size)
+        self._opened: asyncio.Queue[Sequence[Opened]] = asyncio.Queue(OPENED_BATCHES)
         self._answers: asyncio.Queue[Sequence[Message]] = asyncio.Queue(ANSWERED_BATCHES)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+        self._database_thread = DatabaseThread()
         self._client: Client | None = None
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
@@ -86,9 +88,10 @@ class Ingest:
 
     async def run(self) -> None:
         """Serve until `stop`."""
-        with self._thread:
+        with closing(self._database_thread), closing(self._opener):
             async with asyncio.TaskGroup() as tasks:
                 workers = [
+                    tasks.create_task(self._open_for_ever()),
                     tasks.create_task(self._record_for_ever()),
                     tasks.create_task(self._answer_for_ever()),
                 ]
@@ -162,7 +165,7 @@ class Ingest:
 
     async def _record_for_ever(self) -> None:
         while True:
-            batch = await self._next_batch()
+            batch = await self._next_opened()
             hopeful, expired = self._early.due(self._clock.now(), monotonic=asyncio.get_running_loop().time())
             early = await self._record([*hopeful, *batch], patient=True)
             surplus = self._early.keep(early)
@@ -170,26 +173,31 @@ class Ingest:
             for _ in batch:
                 self._inbox.task_done()
 
-    async def _next_batch(self) -> list[Incoming]:
-        batch = []
+    async def _open_for_ever(self) -> None:
+        while True:
+            batch = [await self._inbox.get()]
+            while len(batch) < self._settings.batch_size and not self._inbox.empty():
+                batch.append(self._inbox.get_nowait())
+            await self._opened.put(await self._opener.open(batch))
+
+    async def _next_opened(self) -> Sequence[Opened]:
+        """Return the next batch, or none where early messages are to be tried again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None if self._early.is_empty else RETRY_SECONDS):
-                batch.append(await self._inbox.get())
-        while batch and len(batch) < self._settings.batch_size and not self._inbox.empty():
-            batch.append(self._inbox.get_nowait())
-        return batch
+                return await self._opened.get()
+        return []
 
-    async def _record(self, batch: Sequence[Incoming], *, patient: bool) -> list[Incoming]:
+    async def _record(self, batch: Sequence[Opened], *, patient: bool) -> list[Letter]:
         """Record messages, have the answers published, and return those whose rental is not known yet."""
         if not batch:
             return []
         try:
-            answers = await self._until_database_answers(
+            answers = await self._database_thread.run(
                 lambda: self._recorder.record(batch, now=self._clock.now(), patient=patient)
             )
         except Exception as error:  # noqa: BLE001 - one message that cannot be recorded must not stop the others
             if len(batch) == 1:
-                _log.error("message_unrecordable", topic=batch[0].topic, exc_info=error)
+                _log.error("message_unrecordable", of=_origin(batch[0]), exc_info=error)
                 return []
             return [late for message in batch for late in await self._record([message], patient=patient)]
         if answers.refused:
@@ -227,12 +235,12 @@ class Ingest:
         A message is marked only when the broker has it.
         """
         while True:
-            rows = await self._until_database_answers(self._unpublished_rows)
+            rows = await self._database_thread.run(self._unpublished_rows)
             for row in rows:
                 await _publish(client, (row.topic, row.payload))
             if rows:
                 ids = [row.id for row in rows if row.id is not None]
-                await self._until_database_answers(partial(self._mark_published, ids))
+                await self._database_thread.run(partial(self._mark_published, ids))
             else:
                 await asyncio.sleep(self._settings.downlink_seconds)
 
@@ -244,24 +252,14 @@ class Ingest:
         with self._database.unit_of_work() as session:
             Store(session).mark_published(ids, now=self._clock.now())
 
-    async def _until_database_answers(self, query: Callable[[], Result]) -> Result:
-        """Run a query in the database thread, again and again while the database is down or busy."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                return await loop.run_in_executor(self._thread, query)
-            except DATABASE_DOWN as error:
-                if isinstance(error, Unavailable) and error.code == DATABASE_BUSY:
-                    # Another copy took readings of the same rental; jittered, so that they do not meet again.
-                    await asyncio.sleep(BUSY_RETRY_SECONDS * random.random())
-                    continue
-                _log.warning("database_lost", reason=str(error)[:300], retry_seconds=DATABASE_RETRY_SECONDS)
-                await asyncio.sleep(DATABASE_RETRY_SECONDS)
-
     async def _wait_for_stop(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+def _origin(opened: Opened) -> str | None:
+    return opened.device if isinstance(opened, Refused) else opened.incoming.topic
 
 
 async def _publish(client: Client, message: Message) -> None:

@@ -7,14 +7,14 @@ commit.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hireling.rental.errors import CeilingRefused, ReadingRefused
 from hireling.rental.reading import ReadingChain, SignedReading
 from services.chassis.database import Database
-from services.chassis.outbox import add_event
+from services.chassis.outbox import add_events
 from services.messages.events.metering import UsageAccepted
 from services.metering.ceilings import check_ceiling
 from services.metering.downlink import Message, ack, topic_of
@@ -22,15 +22,21 @@ from services.metering.remembered import Remembered
 from services.metering.series import Series
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
-from services.metering.taking import keep_refusals, reading_row, take_ceiling, terms_of
+from services.metering.taking import (
+    TakenReading,
+    keep_refusals,
+    reading_row,
+    take_ceiling,
+    terms_of,
+    waiting_row,
+)
 from services.metering.usage import Terms
 from services.metering.wire import (
     CeilingLetter,
-    Incoming,
     Letter,
+    Opened,
     ReadingLetter,
     Refused,
-    open_message,
     refused,
 )
 
@@ -49,7 +55,7 @@ class Answers:
 
     messages: list[Message] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
-    early: list[Incoming] = field(default_factory=list)
+    early: list[Letter] = field(default_factory=list)
 
 
 @dataclass
@@ -77,36 +83,27 @@ class Recorder:
         self._terms: Remembered[Terms] = Remembered(RENTALS_REMEMBERED)
         self._chains: Remembered[ReadingChain] = Remembered(RENTALS_REMEMBERED)
 
-    def record(self, batch: Sequence[Incoming], *, now: datetime, patient: bool = True) -> Answers:
-        """Record a batch in one transaction and return what follows from it.
+    def record(self, opened: Sequence[Opened], *, now: datetime, patient: bool = True) -> Answers:
+        """Record a batch of opened messages in one transaction and return what follows from it.
 
         Where `patient`, a message of an unknown rental is returned as early; else it is refused. Raises only
         what the database raises, and then nothing is recorded and the same batch may be given again.
         """
         answers = Answers()
-        letters, sorted_batch = self._open(batch)
+        sorted_batch = _Batch(refused=[each for each in opened if isinstance(each, Refused)])
+        letters = [each for each in opened if not isinstance(each, Refused)]
         terms = self._find_terms({letter.rental_id for letter in letters})
         for letter in letters:
             if letter.rental_id in terms:
                 self._sort(letter, terms[letter.rental_id], sorted_batch)
             elif patient:
-                answers.early.append(letter.incoming)
+                answers.early.append(letter)
             else:
                 detail = f"no agreement of rental {letter.rental_id} is known here"
                 sorted_batch.refused.append(refused(letter, code="unknown_rental", detail=detail))
         if sorted_batch.rental_ids or sorted_batch.refused:
             self._write(sorted_batch, terms, answers, now=now)
         return answers
-
-    def _open(self, batch: Sequence[Incoming]) -> tuple[list[Letter], _Batch]:
-        letters, sorted_batch = [], _Batch()
-        for incoming in batch:
-            opened = open_message(incoming, largest=self._settings.largest_payload)
-            if isinstance(opened, Refused):
-                sorted_batch.refused.append(opened)
-            else:
-                letters.append(opened)
-        return letters, sorted_batch
 
     def _find_terms(self, rental_ids: set[str]) -> dict[str, Terms]:
         found, missing = self._terms.look_up(rental_ids)
@@ -119,10 +116,10 @@ class Recorder:
         return found
 
     def _sort(self, letter: Letter, terms: Terms, sorted_batch: _Batch) -> None:
-        """Check who signed, before the transaction: signatures are the expensive part."""
+        """Check that whoever signed is who must sign."""
         try:
             if isinstance(letter, ReadingLetter):
-                terms.beginning.check_authentic(letter.signed)
+                terms.beginning.check_authentic(letter.run)
                 sorted_batch.readings[letter.rental_id].append(letter)
             else:
                 check_ceiling(terms, letter.signed)
@@ -131,7 +128,8 @@ class Recorder:
             sorted_batch.refused.append(refused(letter, code=error.code, detail=error.detail))
 
     def _write(self, batch: _Batch, terms: Mapping[str, Terms], answers: Answers, *, now: datetime) -> None:
-        with self._database.unit_of_work() as session:
+        # Every rental that is written to is locked first.
+        with self._database.queue_work() as session:
             store = Store(session)
             series = self._take_readings(store, batch, terms, now=now)
             for rental_id, letters in batch.ceilings.items():
@@ -147,49 +145,55 @@ class Recorder:
     def _take_readings(
         self, store: Store, batch: _Batch, terms: Mapping[str, Terms], *, now: datetime
     ) -> dict[str, Series]:
-        rows = store.lock_rentals(batch.rental_ids)
+        next_seqs = store.lock_numbers(batch.rental_ids)
         rental_ids = list(batch.readings)
-        numbers = {
-            (letter.rental_id, letter.seq) for letters in batch.readings.values() for letter in letters
-        }
-        known = store.reading_hashes({number for number in numbers if number[1] < rows[number[0]].next_seq})
-        waiting = store.waiting_hashes(
-            {number for number in numbers if number not in known and _is_storable(number[1])}
+        letters = [letter for each in batch.readings.values() for letter in each]
+        known = store.reading_hashes(
+            {(each.rental_id, each.seq) for each in letters if each.seq < next_seqs[each.rental_id]}
         )
         first_waiting = store.first_waiting(rental_ids)
+        waiting = store.waiting_hashes(
+            {
+                (each.rental_id, each.first)
+                for each in letters
+                if each.rental_id in first_waiting and _is_storable(each.first)
+            }
+        )
         taken: dict[str, Series] = {}
         for rental_id, letters in batch.readings.items():
             series = Series(
                 store,
                 terms[rental_id],
-                chain=self._chain(store, terms[rental_id], rental_id, next_seq=rows[rental_id].next_seq),
+                chain=self._chain(store, terms[rental_id], rental_id, next_seq=next_seqs[rental_id]),
                 slack_seconds=self._settings.slack_seconds,
                 hole_limit=self._settings.hole_limit,
             )
             series.take(
-                sorted(letters, key=lambda letter: letter.seq),
-                known={seq: found for (of, seq), found in known.items() if of == rental_id},
-                waiting={seq: found for (of, seq), found in waiting.items() if of == rental_id},
+                sorted(letters, key=lambda letter: letter.first),
+                known=known.get(rental_id, {}),
+                waiting=waiting.get(rental_id, {}),
                 first_waiting=first_waiting.get(rental_id),
             )
-            rows[rental_id].next_seq = series.chain.next_seq
             taken[rental_id] = series
         self._store_readings(store, taken, now=now)
         return taken
 
     def _store_readings(self, store: Store, taken: Mapping[str, Series], *, now: datetime) -> None:
-        accepted = [letter for series in taken.values() for letter in series.accepted]
+        rows, events, hashes = [], [], []
         for rental_id, series in taken.items():
             if series.reached is not None:
                 store.drop_waiting(rental_id, up_to=series.reached)
-            for run in _runs(series.accepted):
-                event = UsageAccepted(
-                    rental_id=series.terms.rental_id, readings=tuple(letter.signed for letter in run)
-                )
-                add_event(store.session, event, now=now)
-        store.add_readings([reading_row(letter) for letter in accepted])
-        store.add_waiting([reading_row(letter) for series in taken.values() for letter in series.held])
-        store.resolve_refusals(list(taken), [letter.hash for letter in accepted], now=now)
+            for readings in _events_of(series.accepted):
+                rows += [reading_row(rental_id, one) for one in readings]
+                hashes += [one.hash for one in readings]
+                events.append(_usage_accepted(rental_id, readings))
+        store.set_numbers(
+            {rental_id: each.chain.next_seq for rental_id, each in taken.items() if each.accepted}
+        )
+        store.add_readings(rows)
+        add_events(store.session, UsageAccepted, events, now=now)
+        store.add_waiting([waiting_row(letter) for series in taken.values() for letter in series.held])
+        store.resolve_refusals(list(taken), hashes, now=now)
         judged = [hash_ for series in taken.values() for hash_ in series.judged_waiting]
         store.resolve_refusals(list(taken), judged, now=now, code="gap")
 
@@ -238,5 +242,19 @@ def _acks(series: Mapping[str, Series]) -> list[Message]:
     ]
 
 
-def _runs(letters: Sequence[ReadingLetter]) -> list[Sequence[ReadingLetter]]:
-    return [letters[start : start + READINGS_IN_EVENT] for start in range(0, len(letters), READINGS_IN_EVENT)]
+def _events_of(accepted: Sequence[Sequence[TakenReading]]) -> Iterator[Sequence[TakenReading]]:
+    """Return readings by the event that tells of them: what one signature proves stays together."""
+    told: list[TakenReading] = []
+    for taken in accepted:
+        if told and len(told) + len(taken) > READINGS_IN_EVENT:
+            yield told
+            told = []
+        told.extend(taken)
+    if told:
+        yield told
+
+
+def _usage_accepted(rental_id: str, readings: Sequence[TakenReading]) -> tuple[str, str]:
+    """Return the key and the JSON of the event that tells of these readings."""
+    told = ",".join(one.wire for one in readings)
+    return f"{rental_id}:{readings[-1].seq}", f'{{"rental_id":"{rental_id}","readings":[{told}]}}'

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, tuple_
+from sqlalchemy import ColumnElement, Table, func, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session, col, delete, insert, select, update
+from sqlmodel import Session, col, delete, select, update
 
+from services.chassis.rows import insert_rows
 from services.messages.errors import OutcomeUnknown, Unavailable
 from services.metering.models import (
     AcceptedCeiling,
@@ -24,6 +25,9 @@ from services.metering.models import (
 DATABASE_DOWN = (OperationalError, Unavailable, OutcomeUnknown)
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+_READING: Table = AcceptedReading.metadata.tables["reading"]
+_WAITING: Table = AcceptedReading.metadata.tables["waiting_reading"]
 
 Number = tuple[str, int]
 Row = dict[str, Any]
@@ -43,6 +47,26 @@ class Store:
         """Return those of these rentals that are known."""
         found = self.session.exec(select(Rental).where(col(Rental.rental_id).in_(rental_ids)))
         return {rental.rental_id: rental for rental in found}
+
+    def lock_numbers(self, rental_ids: Collection[str]) -> dict[str, int]:
+        """Return the next number of each of these rentals that is known.
+
+        They are kept from other writers until this transaction ends.
+        """
+        query = (
+            select(Rental.rental_id, Rental.next_seq)
+            .where(col(Rental.rental_id).in_(rental_ids))
+            # One order for all, so that two writers never wait for each other.
+            .order_by(col(Rental.rental_id))
+            .with_for_update()
+        )
+        return dict(self.session.exec(query).all())
+
+    def set_numbers(self, next_seqs: Mapping[str, int]) -> None:
+        """Note the next number of rentals that are locked."""
+        if next_seqs:
+            rows = [{"rental_id": rental_id, "next_seq": seq} for rental_id, seq in next_seqs.items()]
+            self.session.execute(update(Rental), rows)
 
     def lock_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
         """Return the known ones of these rentals, kept from other writers until this transaction ends."""
@@ -72,22 +96,26 @@ class Store:
             raise LookupError(f"reading {seq} of rental {rental_id} is not stored")
         return found.signed
 
-    def reading_hashes(self, numbers: Collection[Number]) -> dict[Number, str]:
+    def reading_hashes(self, numbers: Collection[Number]) -> dict[str, dict[int, str]]:
         """Return the hashes of those of these readings that are accepted."""
         return self._hashes(AcceptedReading, numbers)
 
-    def waiting_hashes(self, numbers: Collection[Number]) -> dict[Number, str]:
+    def waiting_hashes(self, numbers: Collection[Number]) -> dict[str, dict[int, str]]:
         """Return the hashes of those of these readings that wait beyond a hole."""
         return self._hashes(WaitingReading, numbers)
 
     def _hashes(
         self, table: type[AcceptedReading | WaitingReading], numbers: Collection[Number]
-    ) -> dict[Number, str]:
+    ) -> dict[str, dict[int, str]]:
+        """Return hashes by number, by rental."""
         if not numbers:
             return {}
         number = tuple_(col(table.rental_id), col(table.seq))
         query = select(table.rental_id, table.seq, table.hash).where(number.in_(numbers))
-        return {(rental_id, seq): found for rental_id, seq, found in self.session.exec(query)}
+        hashes: dict[str, dict[int, str]] = {}
+        for rental_id, seq, found in self.session.exec(query):
+            hashes.setdefault(rental_id, {})[seq] = found
+        return hashes
 
     def readings(self, rental_id: str, *, after: int, limit: int) -> list[dict[str, Any]]:
         """Return up to `limit` accepted readings with a number above `after`, ascending."""
@@ -101,13 +129,11 @@ class Store:
 
     def add_readings(self, rows: Sequence[Row]) -> None:
         """Insert accepted readings, all at once."""
-        if rows:
-            self.session.execute(insert(AcceptedReading), rows)
+        insert_rows(self.session, _READING, rows)
 
     def add_waiting(self, rows: Sequence[Row]) -> None:
         """Insert readings that wait beyond a hole, all at once."""
-        if rows:
-            self.session.execute(insert(WaitingReading), rows)
+        insert_rows(self.session, _WAITING, rows)
 
     def first_waiting(self, rental_ids: Collection[str]) -> dict[str, int]:
         """Return the lowest waiting number of each of these rentals that has one."""
@@ -175,6 +201,9 @@ class Store:
         """Note that what was refused under these hashes is settled since; with a code, only that code."""
         if not hashes:
             return
+        rental_ids = self._with_refusals(rental_ids)
+        if not rental_ids:
+            return
         unresolved: list[ColumnElement[bool]] = [
             col(RefusalRow.rental_id).in_(rental_ids),
             col(RefusalRow.resolved_at).is_(None),
@@ -183,6 +212,13 @@ class Store:
         if code is not None:
             unresolved.append(col(RefusalRow.code) == code)
         self.session.execute(update(RefusalRow).where(*unresolved).values(resolved_at=now))
+
+    def _with_refusals(self, rental_ids: Collection[str]) -> Sequence[str]:
+        """Return those of these rentals of which something stands refused: mostly none."""
+        query = select(RefusalRow.rental_id).distinct()
+        return self.session.exec(
+            query.where(col(RefusalRow.rental_id).in_(rental_ids), col(RefusalRow.resolved_at).is_(None))
+        ).all()
 
     def refusals(self, rental_id: str) -> list[RefusalRow]:
         """Return a rental's refusals, newest last."""

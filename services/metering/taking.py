@@ -4,6 +4,7 @@ Terms of an agreement, readings, ceilings, refusals.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.typed_data import Domain, from_hex, to_hex
 from services.chassis.outbox import add_event
+from services.chassis.rows import WrittenJson
 from services.messages.events.metering import CeilingAccepted
 from services.metering.ceilings import is_higher
 from services.metering.models import AcceptedCeiling, Rental
@@ -51,14 +53,51 @@ def terms_of(row: Rental) -> Terms:
     )
 
 
-def reading_row(letter: ReadingLetter) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakenReading:
+    """A reading that counts: its number and hash, and the SignedReading as JSON."""
+
+    seq: int
+    hash: str
+    wire: str
+    received_at: datetime
+
+
+def taken_readings(letter: ReadingLetter, *, skipped: int) -> list[TakenReading]:
+    """Return a letter's readings but the first `skipped` as they are stored.
+
+    The last one carries the signature; those before it are proven by the chain and carry none.
+    """
+    run = letter.run
+    domain = run.domain.model_dump_json()
+    taken = []
+    for reading, hashed in zip(run.readings[skipped:], run.hashes[skipped:], strict=True):
+        signature = to_hex(run.signature if reading is run.head else b"")
+        wire = f'{{"domain":{domain},"reading":{reading.model_dump_json()},"signature":"{signature}"}}'
+        one = TakenReading(seq=reading.seq, hash=to_hex(hashed), wire=wire, received_at=letter.received_at)
+        taken.append(one)
+    return taken
+
+
+def reading_row(rental_id: str, taken: TakenReading) -> dict[str, Any]:
     """Return a reading as it is stored."""
     return {
+        "rental_id": rental_id,
+        "seq": taken.seq,
+        "hash": taken.hash,
+        "signed": WrittenJson(taken.wire),
+        "received_at": taken.received_at,
+    }
+
+
+def waiting_row(letter: ReadingLetter) -> dict[str, Any]:
+    """Return a letter as it is stored while it waits: under its first number."""
+    return {
         "rental_id": letter.rental_id,
-        "seq": letter.seq,
+        "seq": letter.first,
         "hash": letter.hash,
-        "signed": letter.signed.model_dump(mode="json"),
-        "received_at": letter.incoming.received_at,
+        "signed": WrittenJson(letter.document),
+        "received_at": letter.received_at,
     }
 
 

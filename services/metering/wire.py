@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.hashing import keccak256
-from hireling.rental.reading import SignedReading
+from hireling.rental.reading import ReadingRun, SignedReading, run_of_one
 from hireling.rental.typed_data import hash_struct, to_hex
 
 Kind = Literal["readings", "ceilings"]
@@ -23,7 +23,7 @@ _RENTAL_ID = re.compile(r"0x[0-9a-f]{64}")
 _SEQ = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
     """A message as the broker delivered it."""
 
@@ -44,48 +44,65 @@ class Incoming:
         return match[2] if match else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReadingLetter:
-    """A reading that parses; nothing about it is checked yet."""
+    """Readings that parse, and who signed them; whether they may count is not decided yet."""
 
     incoming: Incoming
-    signed: SignedReading
+    run: ReadingRun
+    rental_id: str
+    """The rental they name, 0x-hex."""
     hash: str
+    """Of the last one, 0x-hex."""
 
     @property
-    def rental_id(self) -> str:
-        """Return the rental it names, 0x-hex."""
-        return to_hex(self.signed.reading.rental_id)
+    def first(self) -> int:
+        """Return the number of the first one."""
+        return self.run.first.seq
+
+    @property
+    def document(self) -> str:
+        """Return what travelled, written our way."""
+        run = self.run
+        signed = SignedReading(domain=run.domain, reading=run.head, signature=run.signature)
+        return signed.model_dump_json()
 
     @property
     def seq(self) -> int:
-        """Return its number."""
-        return self.signed.reading.seq
+        """Return the number of the last one, by which the letter is known."""
+        return self.run.head.seq
+
+    @property
+    def received_at(self) -> datetime:
+        """Return when it came."""
+        return self.incoming.received_at
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CeilingLetter:
     """A ceiling that parses; nothing about it is checked yet."""
 
     incoming: Incoming
     signed: SignedCeiling
+    rental_id: str
+    """The rental it names, 0x-hex."""
     hash: str
-
-    @property
-    def rental_id(self) -> str:
-        """Return the rental it names, 0x-hex."""
-        return to_hex(self.signed.ceiling.rental_id)
 
     @property
     def seq(self) -> None:
         """Return None: ceilings have no number."""
         return
 
+    @property
+    def received_at(self) -> datetime:
+        """Return when it came."""
+        return self.incoming.received_at
+
 
 Letter = ReadingLetter | CeilingLetter
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
     """What does not count and why, with the evidence."""
 
@@ -111,28 +128,57 @@ class Refused:
         return {"rental_id": self.rental_id, "seq": seq, "code": self.code, "detail": self.detail}
 
 
-def open_message(incoming: Incoming, *, largest: int) -> Letter | Refused:
-    """Parse a message; `largest` is the number of bytes beyond which nobody looks."""
+Opened = Letter | Refused
+
+
+def open_message(incoming: Incoming, *, largest: int) -> Opened:
+    """Parse a message and find out who signed it; beyond `largest` bytes nobody looks."""
     if len(incoming.payload) > largest:
         return malformed(incoming, detail=f"{len(incoming.payload)} bytes, at most {largest}")
+    kind = incoming.kind
     try:
-        if incoming.kind == "readings":
-            reading = SignedReading.model_validate_json(incoming.payload)
-            return ReadingLetter(incoming=incoming, signed=reading, hash=to_hex(hash_struct(reading.reading)))
-        if incoming.kind == "ceilings":
-            ceiling = SignedCeiling.model_validate_json(incoming.payload)
-            return CeilingLetter(incoming=incoming, signed=ceiling, hash=to_hex(hash_struct(ceiling.ceiling)))
+        if kind == "readings":
+            return _reading_letter(incoming, SignedReading.model_validate_json(incoming.payload))
+        if kind == "ceilings":
+            return _ceiling_letter(incoming, SignedCeiling.model_validate_json(incoming.payload))
     except ValidationError as error:
         return malformed(incoming, detail=_first_problem(error))
     return malformed(incoming, detail="not a device's topic")
 
 
-def refused(letter: Letter, *, code: str, detail: str, against: dict[str, Any] | None = None) -> Refused:
-    """Refuse a message that parses."""
+def _reading_letter(incoming: Incoming, signed: SignedReading) -> ReadingLetter:
+    return letter_of_run(incoming, run_of_one(signed))
+
+
+def letter_of_run(incoming: Incoming, run: ReadingRun) -> ReadingLetter:
+    """Return the letter that brought these readings."""
+    return ReadingLetter(
+        incoming=incoming, run=run, rental_id=to_hex(run.head.rental_id), hash=to_hex(run.hashes[-1])
+    )
+
+
+def _ceiling_letter(incoming: Incoming, signed: SignedCeiling) -> CeilingLetter:
+    return CeilingLetter(
+        incoming=incoming,
+        signed=signed,
+        rental_id=to_hex(signed.ceiling.rental_id),
+        hash=to_hex(hash_struct(signed.ceiling)),
+    )
+
+
+def refused(
+    letter: Letter,
+    *,
+    code: str,
+    detail: str,
+    against: dict[str, Any] | None = None,
+    seq: int | None = None,
+) -> Refused:
+    """Refuse a message that parses; `seq` is the number at fault, where it is not the letter's own."""
     return Refused(
         rental_id=letter.rental_id,
         device=letter.incoming.device,
-        seq=letter.seq,
+        seq=letter.seq if seq is None else seq,
         code=code,
         detail=_printable(detail, LONGEST_DETAIL),
         hash=letter.hash,

@@ -18,7 +18,7 @@ from services.metering.recording import Answers, Recorder
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import rental_row
-from services.metering.wire import Incoming
+from services.metering.wire import Incoming, Opened, open_message
 from tests.builders import METER_KEY, NOW, signed_agreement
 
 LATER = NOW + timedelta(days=1)
@@ -105,7 +105,15 @@ class Clerk:
 
     def record(self, batch: Sequence[Incoming], *, patient: bool = True) -> Answers:
         """Record messages as one batch."""
-        return self.recorder.record(batch, now=LATER, patient=patient)
+        return self.put_down(self.opened(batch), patient=patient)
+
+    def opened(self, batch: Sequence[Incoming]) -> list[Opened]:
+        """Open messages as ingest's threads do."""
+        return [open_message(incoming, largest=self.settings.largest_payload) for incoming in batch]
+
+    def put_down(self, opened: Sequence[Opened], *, patient: bool = True) -> Answers:
+        """Record opened messages as one batch."""
+        return self.recorder.record(opened, now=LATER, patient=patient)
 
 
 def acked(answers: Answers) -> list[int]:

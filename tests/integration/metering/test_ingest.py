@@ -19,7 +19,7 @@ from services.metering.ingest import Ingest
 from services.metering.recording import Answers, Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
 from services.metering.store import Store
-from services.metering.wire import Incoming
+from services.metering.wire import Opened, Refused
 from tests import stack
 from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
 from tests.chain import free_port
@@ -190,13 +190,13 @@ class Stumbling(Recorder):
 
     absences = 2
 
-    def record(self, batch: Sequence[Incoming], *, now: datetime, patient: bool = True) -> Answers:
+    def record(self, opened: Sequence[Opened], *, now: datetime, patient: bool = True) -> Answers:
         if self.absences:
             self.absences -= 1
             raise Unavailable("database_away", "the database does not answer")
-        if any(message.payload == b"poison" for message in batch):
+        if any(isinstance(each, Refused) and each.evidence == "poison" for each in opened):
             raise ArithmeticError("this cannot be recorded")
-        return super().record(batch, now=now, patient=patient)
+        return super().record(opened, now=now, patient=patient)
 
 
 class TestTrouble:

@@ -4,10 +4,13 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from hireling.rental.ceiling import SignedCeiling, first_ceiling, next_ceiling, sign_ceiling
 from hireling.rental.reading import ReadingEvent, SignedReading
 from hireling.rental.typed_data import Domain
+from services.chassis.outbox import add_events
+from services.messages.events.metering import UsageAccepted
 from services.metering.settings import MeteringSettings
 from services.metering.wire import Incoming
 from tests.builders import (
@@ -55,6 +58,16 @@ class TestAcceptReadings:
         assert acked(clerk.take(HONEST[4:])) == [5]
         assert books.told() == books.accepted()
         assert books.numbers() == [0, 1, 2, 3, 4, 5]
+
+
+class TestAtomicity:
+    def test_stores_all_or_nothing_of_what_cannot_be_told(self, clerk: Clerk, books: Books) -> None:
+        with books.database.unit_of_work() as session:
+            add_events(session, UsageAccepted, [(f"{books.rental_id}:5", '{"readings":[]}')], now=NOW)
+        with pytest.raises(IntegrityError):
+            clerk.take(HONEST)
+        assert books.accepted() == []
+        assert acked(clerk.take(HONEST[:5])) == [4]
 
 
 class TestHoldReadings:
@@ -217,8 +230,8 @@ class TestUnknownRentals:
     def test_returns_early_messages_first_and_refuses_them_later(self, clerk: Clerk) -> None:
         foreign = resigned(HONEST[0], rental_id=b"\x09" * 32, previous=b"\x09" * 32)
         early = clerk.take([foreign]).early
-        assert early == clerk.books.messages([foreign])
-        assert codes(clerk.record(early, patient=False)) == ["unknown_rental"]
+        assert [letter.incoming for letter in early] == clerk.books.messages([foreign])
+        assert codes(clerk.put_down(early, patient=False)) == ["unknown_rental"]
 
     def test_settles_the_refusal_when_the_rental_turns_up(self, clerk: Clerk) -> None:
         late = Books(clerk.books.database, OTHER)

@@ -15,27 +15,27 @@ def a_message(number: int, *, seconds: int = 0) -> Incoming:
 
 class TestEarly:
     def test_hands_everything_out_once(self) -> None:
-        early = Early(size=10, patience_seconds=5)
+        early: Early[Incoming] = Early(size=10, patience_seconds=5)
         assert early.keep([a_message(1)]) == []
         assert early.due(NOW, monotonic=10.0) == ([a_message(1)], [])
         assert early.due(NOW, monotonic=20.0) == ([], [])
 
     def test_gives_up_after_its_patience(self) -> None:
-        early = Early(size=10, patience_seconds=5)
+        early: Early[Incoming] = Early(size=10, patience_seconds=5)
         early.keep([a_message(1), a_message(2, seconds=1)])
         hopeful, expired = early.due(NOW + timedelta(seconds=5), monotonic=10.0)
         assert hopeful == [a_message(2, seconds=1)]
         assert expired == [a_message(1)]
 
     def test_tries_again_only_after_a_while(self) -> None:
-        early = Early(size=10, patience_seconds=5)
+        early: Early[Incoming] = Early(size=10, patience_seconds=5)
         early.due(NOW, monotonic=10.0)
         early.keep([a_message(1)])
         assert early.due(NOW, monotonic=10.2) == ([], [])
         assert early.due(NOW, monotonic=10.25) == ([a_message(1)], [])
 
     def test_returns_what_it_has_no_room_for(self) -> None:
-        early = Early(size=2, patience_seconds=5)
+        early: Early[Incoming] = Early(size=2, patience_seconds=5)
         messages = [a_message(number) for number in range(3)]
         assert early.keep(messages) == messages[2:]
         assert not early.is_empty

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hireling.rental.reading import reading_hash
+from hireling.rental.reading import reading_hash, run_of_one
 from services.metering.settings import MqttSettings
 from services.metering.wire import CeilingLetter, Incoming, ReadingLetter, Refused, open_message
 from tests.builders import NOW, a_reading_chain
@@ -24,7 +24,7 @@ class TestOpenMessage:
     def test_opens_a_reading(self) -> None:
         letter = open_message(incoming(READING.model_dump_json().encode()), largest=10_000)
         assert isinstance(letter, ReadingLetter)
-        assert letter.signed == READING
+        assert letter.run == run_of_one(READING)
         assert letter.hash == f"0x{reading_hash(READING.reading).hex()}"
 
     def test_looks_at_nothing_that_is_too_long(self) -> None:

@@ -1,7 +1,10 @@
 """Keys and signatures."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hireling.rental import hashing
 from hireling.rental.close import Exit
 from hireling.rental.errors import Malformed, SignatureMismatch
 from hireling.rental.signing import (
@@ -26,6 +29,10 @@ class TestKeccak:
     def test_is_the_one_from_before_sha_3(self) -> None:
         # Of no bytes, as the Ethereum yellow paper gives it.
         assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+
+    @given(data=st.binary(max_size=600))
+    def test_is_the_same_with_and_without_the_c_extension(self, data: bytes) -> None:
+        assert hashing._fast(data) == hashing._portable(data)
 
 
 class TestKeys:

@@ -98,6 +98,53 @@ def sign_reading(key: Signer, domain: Domain, reading: Reading) -> SignedReading
     return SignedReading(domain=domain, reading=reading, signature=signature)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingRun:
+    """Readings that follow each other, with their hashes, and who signed the last one: he vouches for all.
+
+    Each names the hash of the one before, so that the last hash is of the whole run. Making one is the costly
+    part of believing readings, and needs to know nothing of the rental. ``signer`` is None where nobody made
+    this signature, and ``fault`` then says why.
+    """
+
+    domain: Domain
+    readings: tuple[Reading, ...]
+    hashes: tuple[bytes, ...]
+    signature: bytes
+    signer: bytes | None
+    fault: str = ""
+
+    @property
+    def first(self) -> Reading:
+        """Return the reading with the lowest number."""
+        return self.readings[0]
+
+    @property
+    def head(self) -> Reading:
+        """Return the reading with the highest number, which carries the signature."""
+        return self.readings[-1]
+
+
+def run_of(
+    domain: Domain, readings: tuple[Reading, ...], *, hashes: tuple[bytes, ...], signature: bytes
+) -> ReadingRun:
+    """Find out who signed readings that are known to follow each other, in the domain that they name."""
+    signer, fault = None, ""
+    try:
+        signer = signer_of(digest_of_hash(domain, hashes[-1]), signature)
+    except SignatureMismatch as error:
+        fault = str(error)
+    return ReadingRun(
+        domain=domain, readings=readings, hashes=hashes, signature=signature, signer=signer, fault=fault
+    )
+
+
+def run_of_one(signed: SignedReading) -> ReadingRun:
+    """Return a single signed reading as the run that it is."""
+    hashes = (hash_struct(signed.reading),)
+    return run_of(signed.domain, (signed.reading,), hashes=hashes, signature=signed.signature)
+
+
 @dataclass(frozen=True)
 class ReadingChain:
     """The accepted readings of one rental, remembered by their head.
@@ -137,11 +184,12 @@ class ReadingChain:
         chain itself remembers its head only, and without it takes such a number for a conflicting one. The
         signature is checked before the number, so a conflict is always the meter's own.
         """
-        hashed = self.check_authentic(signed)
-        return self.extended(signed.reading, hashed=hashed, known_hash=known_hash)
+        run = run_of_one(signed)
+        self.check_authentic(run)
+        return self.extended(signed.reading, hashed=run.hashes[0], known_hash=known_hash)
 
     def extended(self, reading: Reading, *, hashed: bytes, known_hash: bytes | None = None) -> "ReadingChain":
-        """Do as `accept` for a reading of which `check_authentic` returned the hash."""
+        """Do as `accept` for a reading with this hash that is authentic."""
         if self.last is not None and reading.seq <= self.last.seq:
             known = self.head_hash if reading.seq == self.last.seq else known_hash
             if hashed != known:
@@ -155,33 +203,27 @@ class ReadingChain:
         self._check_growth(reading)
         return replace(self, head_hash=hashed, last=reading)
 
-    def check_authentic(self, signed: SignedReading) -> bytes:
-        """Return the reading's hash.
-
-        Raises ReadingRefused unless this rental's meter signed it in this domain.
-        """
-        if signed.domain != self.domain:
+    def check_authentic(self, run: ReadingRun) -> None:
+        """Raise ReadingRefused unless this rental's meter signed the run, in this domain."""
+        if run.domain != self.domain:
             raise ReadingRefused(
                 "wrong_domain",
-                f"signed for chain {signed.domain.chain_id} and escrow {to_hex(signed.domain.escrow)}, "
+                f"signed for chain {run.domain.chain_id} and escrow {to_hex(run.domain.escrow)}, "
                 f"not {self.domain.chain_id} and {to_hex(self.domain.escrow)}",
             )
-        reading = signed.reading
+        reading = run.head
         if reading.rental_id != self.rental_id:
             raise ReadingRefused(
                 "unknown_rental", f"of rental {to_hex(reading.rental_id)}, not {to_hex(self.rental_id)}"
             )
-        hashed = hash_struct(reading)
-        try:
-            signer = signer_of(digest_of_hash(self.domain, hashed), signed.signature)
-        except SignatureMismatch as error:
-            raise ReadingRefused("wrong_key", f"number {reading.seq}: {error}") from error
-        if signer != self.meter:
+        if run.signer is None:
+            raise ReadingRefused("wrong_key", f"number {reading.seq}: {run.fault}")
+        if run.signer != self.meter:
             raise ReadingRefused(
                 "wrong_key",
-                f"number {reading.seq} is signed by {to_hex(signer)}, not by the meter {to_hex(self.meter)}",
+                f"number {reading.seq} is signed by {to_hex(run.signer)}, "
+                f"not by the meter {to_hex(self.meter)}",
             )
-        return hashed
 
     def _check_place(self, reading: Reading) -> None:
         if self.last is not None and self.last.last:

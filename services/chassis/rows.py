@@ -1,0 +1,67 @@
+"""Many rows at once: by COPY where the database is PostgreSQL, by one prepared statement on SQLite."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, insert
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenJson:
+    """JSON that is written already: the content of a JSON column that need not be built and dumped again."""
+
+    text: str
+
+
+def json_text(value: object) -> str:
+    """Return the text of a JSON column's value."""
+    return value.text if isinstance(value, WrittenJson) else json.dumps(value)
+
+
+def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns; in JSON columns, WrittenJson.
+
+    What the rows do not name gets its default.
+    """
+    if not rows:
+        return
+    if session.get_bind().dialect.name != "postgresql":
+        session.execute(insert(table), list(rows))
+        return
+    names = tuple(rows[0])
+    columns = ", ".join(f'"{name}"' for name in names)
+    session.flush()
+    statement = f'COPY "{table.name}" ({columns}) FROM STDIN'
+    with (
+        _named_by_sqlalchemy(session, statement) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+    ):
+        for row in rows:
+            copy.write_row([_plain(row[name]) for name in names])
+
+
+@contextmanager
+def _named_by_sqlalchemy(session: Session, statement: str) -> Iterator[Any]:
+    """Open the driver's connection; its errors are raised as SQLAlchemy's, which everybody here knows."""
+    connection = session.connection()
+    dialect = connection.dialect
+    driver = connection.connection.driver_connection
+    try:
+        yield driver
+    except dialect.loaded_dbapi.Error as error:
+        broken = dialect.is_disconnect(error, connection.connection, None)
+        if broken:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, dialect.loaded_dbapi.Error, connection_invalidated=broken, dialect=dialect
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    return value.text if isinstance(value, WrittenJson) else value

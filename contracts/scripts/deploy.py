@@ -114,6 +114,7 @@ def send(options: argparse.Namespace, node: Node, plan: Plan) -> tuple[int | Non
     if record.is_complete(node, plan):
         say("all contracts are there, nothing to send")
         return None, None
+    guard.require_arguments(node, plan.steps)
     if not options.install_proxy:
         guard.require_proxy(node)
     if not options.unlocked and options.keystore is None:

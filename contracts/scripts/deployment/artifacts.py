@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eth_abi import encode
+from eth_abi import decode, encode
 from eth_abi.exceptions import EncodingError
 from eth_utils import keccak
 
@@ -46,6 +46,14 @@ class Artifact:
             return self.creation + encode(types, [_from_json(*pair) for pair in zip(types, arguments, strict=True)])
         except (EncodingError, ValueError, TypeError) as error:
             raise Refused(f"{self.name}({', '.join(types)}): {error}") from error
+
+    def error(self, data: bytes) -> str:
+        """Return a custom error of the contract with its numbers, as a call reverted with it; nothing where it is another's."""
+        for entry in self.abi:
+            types = [_abi_type(parameter) for parameter in entry.get("inputs", [])]
+            if entry["type"] == "error" and keccak(text=f"{entry['name']}({','.join(types)})")[:4] == data[:4]:
+                return f"{entry['name']}({', '.join(map(str, decode(types, data[4:])))})"
+        return ""
 
     def masked(self, code: bytes) -> bytes:
         """Return runtime code of this contract with zeros where the constructor writes."""

@@ -1,8 +1,10 @@
 """Whether a chain can carry the contracts: asked of the chain itself, by calls that send nothing."""
 
+from collections.abc import Sequence
+
 from deployment.errors import Refused
 from deployment.node import Node, NodeError
-from deployment.plan import PROXY
+from deployment.plan import LINKS, PROXY, Step
 
 P256_PRECOMPILE = "0x" + "00" * 18 + "0100"
 # A signature of RIP-7212's test vectors, which EIP-7951 took over: hash, r, s, x, y.
@@ -59,6 +61,19 @@ def require_abilities(node: Node) -> None:
         )
 
 
+def require_arguments(node: Node, steps: Sequence[Step]) -> None:
+    """Refuse arguments with which a contract could not be created, or would call nobody, before any other is sent."""
+    sisters = {step.address.lower() for step in steps}
+    for step in steps:
+        linked = [str(step.arguments[name]) for name in LINKS if name in step.arguments]
+        for address in linked:
+            if address.lower() not in sisters and not node.code(address):
+                raise Refused(f"{step.artifact.name}: {address} is no contract on this chain")
+        # One that is given a sister's address may call it, and must wait until it is there.
+        if step.arguments and not linked:
+            _require_constructor(node, step)
+
+
 def has_proxy(node: Node) -> bool:
     """Tell whether the deployment proxy is there. Raises Refused where its address holds something else."""
     code = node.code(PROXY)
@@ -75,6 +90,14 @@ def require_proxy(node: Node) -> None:
             f" {PROXY_COST / 10**18} ether to {PROXY_SENDER}, whose published transaction then creates it. A node that refuses"
             " transactions without a chain id must allow them for it (geth: --rpc.allow-unprotected-txs)"
         )
+
+
+def _require_constructor(node: Node, step: Step) -> None:
+    try:
+        node.execute(step.init_code)
+    except NodeError as error:
+        reason = step.artifact.error(error.data) or str(error)
+        raise Refused(f"{step.artifact.name} refuses its arguments: {reason}") from error
 
 
 def _executed(node: Node, code: str) -> bytes:

@@ -12,7 +12,14 @@ CALL_SECONDS = 15
 
 
 class NodeError(Exception):
-    """The node answered with an error; the message is its own."""
+    """The node answered with an error; the message is its own.
+
+    ``data`` is what a call reverted with, where the node tells.
+    """
+
+    def __init__(self, message: str, data: bytes = b"") -> None:
+        super().__init__(message)
+        self.data = data
 
 
 class Node:
@@ -40,7 +47,7 @@ class Node:
         if answer.get("error"):
             problem = answer["error"]
             text = problem.get("message", problem) if isinstance(problem, dict) else problem
-            raise NodeError(f"{method}: {text}")
+            raise NodeError(f"{method}: {text}", _revert_data(problem))
         return answer["result"]
 
     def number(self, method: str, *params: Any) -> int:
@@ -72,3 +79,8 @@ class Node:
         """Return what a piece of code returns when it is run as that of an address with empty storage; nothing is sent."""
         stand_in = {address: {"code": "0x" + code.hex(), "state": {}}}
         return bytes.fromhex(self.ask("eth_call", {"to": address}, "latest", stand_in)[2:])
+
+
+def _revert_data(problem: Any) -> bytes:
+    data = problem.get("data") if isinstance(problem, dict) else None
+    return bytes.fromhex(data[2:]) if isinstance(data, str) and data.startswith("0x") else b""

@@ -29,8 +29,9 @@ contract DeviceRegistry is IDeviceRegistry, DeviceUsers, EIP712 {
         bytes calldata signature
     ) external override returns (uint256 device) {
         if (owner == address(0)) revert DeviceRegistry_ZeroOwner();
-        bytes32 meterHash = _provePossession(owner, meter, validUntil, signature);
+        bytes32 meterHash = keccak256(meter);
         device = uint256(meterHash);
+        _provePossession(owner, device, meterHash, metadata, validUntil, signature);
         _install(device, meterHash, meter);
         metadataOf[device] = metadata;
         emit DeviceRegistered(device, owner, meter, metadata);
@@ -46,7 +47,8 @@ contract DeviceRegistry is IDeviceRegistry, DeviceUsers, EIP712 {
         bytes calldata signature
     ) external override {
         _requireSenderOwns(device);
-        bytes32 meterHash = _provePossession(msg.sender, meter, validUntil, signature);
+        bytes32 meterHash = keccak256(meter);
+        _provePossession(msg.sender, device, meterHash, 0, validUntil, signature);
         MeterKey storage current = _latest(device);
         if (current.until == 0) current.until = uint40(block.timestamp);
         _install(device, meterHash, meter);
@@ -92,16 +94,19 @@ contract DeviceRegistry is IDeviceRegistry, DeviceUsers, EIP712 {
         return super.supportsInterface(interfaceId);
     }
 
-    /// @dev The key signs who will own its device, on which registry and until when, so a proof is worth nothing elsewhere.
+    /// @dev The key signs who owns which device on which registry, what that device is and until when, so that a proof is worth
+    /// nothing elsewhere: above all, nobody makes a device of its own of a key that is to be another's next.
     function _provePossession(
         address owner,
-        bytes calldata meter,
+        uint256 device,
+        bytes32 meterHash,
+        bytes32 metadata,
         uint40 validUntil,
         bytes calldata signature
-    ) private view returns (bytes32 meterHash) {
+    ) private view {
         if (block.timestamp > validUntil) revert DeviceRegistry_Expired(block.timestamp, validUntil);
-        meterHash = keccak256(meter);
-        bytes32 digest = _hashTypedDataV4(SignedTypes.hashPossession(owner, address(this), validUntil));
+        bytes32 structHash = SignedTypes.hashPossession(owner, address(this), device, metadata, validUntil);
+        bytes32 digest = _hashTypedDataV4(structHash);
         if (Signatures.statelessAccount(digest, signature) != meterHash) revert DeviceRegistry_PossessionNotProven();
     }
 

@@ -35,7 +35,7 @@ MEMBERS = {
     "Unlock": "bytes32 rental_id,bytes32 device,bytes32 nonce,uint8 action",
     "Deposit": "bytes32 account,bytes32 salt",
     "Withdraw": "bytes32 account,address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until",
-    "Possession": "address owner,address registry,uint40 valid_until",
+    "Possession": "address owner,address registry,bytes32 device,bytes32 metadata,uint40 valid_until",
     # The arbiter panel's, in its own domain.
     "Vote": "uint256 dispute,uint256 ruling",
     # Permit2's, from its documentation.

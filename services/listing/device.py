@@ -33,8 +33,13 @@ def admit(registration: Registration, *, escrow: Domain, registry: Domain, now: 
             length=len(registration.owner),
         )
     _check_deadline(registration.valid_until, now=now)
+    device = device_id(registration.meter)
     possession = Possession(
-        owner=registration.owner, registry=registry.escrow, valid_until=registration.valid_until
+        owner=registration.owner,
+        registry=registry.escrow,
+        device=device,
+        metadata=registration.metadata_hash,
+        valid_until=registration.valid_until,
     )
     try:
         verify(registration.meter, digest(registry, possession), registration.possession)
@@ -47,7 +52,7 @@ def admit(registration: Registration, *, escrow: Domain, registry: Domain, now: 
         domain=escrow,
         now=now,
     )
-    return device_id(registration.meter)
+    return device
 
 
 def check_mandate(

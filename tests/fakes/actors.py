@@ -63,14 +63,21 @@ class DeviceActor:
     ) -> Registration:
         """Return a registration as it should be, but for the changes."""
         valid_until = changes.pop("valid_until", self.now(PROOF_SECONDS))
-        possession = Possession(owner=owner_key.identity, registry=self.registry, valid_until=valid_until)
+        metadata = changes.pop("metadata_hash", keccak256(b"metadata"))
+        possession = Possession(
+            owner=owner_key.identity,
+            registry=self.registry,
+            device=device_id(self.meter.identity),
+            metadata=metadata,
+            valid_until=valid_until,
+        )
         registry = Domain(chain_id=self.terms.chain_id, escrow=self.registry)
         terms: dict[str, Any] = {
             "meter": self.meter.identity,
             "owner": owner_key.identity,
             "owner_agent": OWNER_AGENT_KEY.identity,
             "mandate": mandate or a_mandate(domain=self.terms.domain),
-            "metadata_hash": keccak256(b"metadata"),
+            "metadata_hash": metadata,
             "valid_until": valid_until,
             "possession": sign(self.meter, registry, possession),
         }

@@ -82,7 +82,13 @@ def examples() -> tuple[TypedData, ...]:
             nonce=4,
             valid_until=1_893_499_200,
         ),
-        Possession(owner=OWNER_KEY.identity, registry=TOKEN, valid_until=1_893_499_200),
+        Possession(
+            owner=OWNER_KEY.identity,
+            registry=TOKEN,
+            device=device_id(b"\x01" * 64),
+            metadata=word("metadata"),
+            valid_until=1_893_499_200,
+        ),
         Listing(device=word("device"), document=word("document"), valid_until=1_893_499_200),
         Heartbeat(device=word("device"), at=1_893_499_200),
         Mandate(

@@ -33,7 +33,8 @@ interface IDeviceRegistry is IDeviceUsers, IERC721 {
     /// @param meter The meter key, 20 or 64 bytes.
     /// @param metadata keccak256 of the device's Thing Description (RFC 8785 bytes). The owner can change it.
     /// @param validUntil Unix seconds.
-    /// @param signature Of Possession(owner, registry, valid_until) by the meter key, in this registry's domain.
+    /// @param signature Of Possession(owner, registry, device, metadata, valid_until) by the meter key, in this registry's domain;
+    /// the device is keccak256(meter).
     /// @return device The token id, keccak256(meter).
     function register(
         address owner,
@@ -44,7 +45,8 @@ interface IDeviceRegistry is IDeviceUsers, IERC721 {
     ) external returns (uint256 device);
 
     /// @notice Replaces the meter key, or gives a device a key again whose key was revoked. The owner's.
-    /// @param signature Of Possession(owner, registry, valid_until) by the new key. A key serves one device, once.
+    /// @param signature Of Possession(owner, registry, device, metadata, valid_until) by the new key, with this device and metadata
+    /// zero. A key serves one device, once.
     function rotateMeter(uint256 device, bytes calldata meter, uint40 validUntil, bytes calldata signature) external;
 
     /// @notice Ends the meter key in force. The owner's.

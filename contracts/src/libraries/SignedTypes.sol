@@ -27,7 +27,7 @@ library SignedTypes {
     string internal constant DEPOSIT = "Deposit(bytes32 account,bytes32 salt)";
     string internal constant WITHDRAW =
         "Withdraw(bytes32 account,address token,address to,uint128 amount,uint128 tip,uint64 nonce,uint40 valid_until)";
-    string internal constant POSSESSION = "Possession(address owner,address registry,uint40 valid_until)";
+    string internal constant POSSESSION = "Possession(address owner,address registry,bytes32 device,bytes32 metadata,uint40 valid_until)";
     // EIP-712 appends the types a type refers to, sorted by name.
     string internal constant AGREEMENT =
         string.concat("Agreement(Pay pay,Rules rules)", DETAIL, PAY, RULES_ALONE);
@@ -51,7 +51,7 @@ library SignedTypes {
     bytes32 internal constant UNLOCK_TYPEHASH = 0xa5949f3d7277ed688e4b071cb1eb172ddd3d6f44cf8bef99906a4e96ee6001ce;
     bytes32 internal constant DEPOSIT_TYPEHASH = 0x333dbd9e5379504a28edeadfe5f37a260aafa5d719a85261cc3611a0017f01fe;
     bytes32 internal constant WITHDRAW_TYPEHASH = 0xabaf6d3f7d55240c8ca996989a964bf40de5200f74c0d8f750a4ab5784d77c13;
-    bytes32 internal constant POSSESSION_TYPEHASH = 0x8f59dccdeb193ba1fb481a318ce91f5ffa1630de1fa2184efc2391ba3991a5ab;
+    bytes32 internal constant POSSESSION_TYPEHASH = 0xd2551b60d9257701c71792e2656e36c92208fc9398bbbdae17f67c4e70d9d0bb;
 
     uint256 private constant PAY_BYTES = 11 * 32;
     uint256 private constant RULES_BYTES = 9 * 32;
@@ -130,8 +130,14 @@ library SignedTypes {
         return keccak256(abi.encode(WITHDRAW_TYPEHASH, account, token, to, amount, tip, nonce, validUntil));
     }
 
-    function hashPossession(address owner, address registry, uint40 validUntil) internal pure returns (bytes32) {
-        return keccak256(abi.encode(POSSESSION_TYPEHASH, owner, registry, validUntil));
+    function hashPossession(
+        address owner,
+        address registry,
+        uint256 device,
+        bytes32 metadata,
+        uint40 validUntil
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(POSSESSION_TYPEHASH, owner, registry, device, metadata, validUntil));
     }
 
     /// @dev Static structs are their words in a row, just what hashStruct needs. They are hashed as they came, bits beyond a

@@ -32,7 +32,13 @@ def admitted(market: Market, *, valid_until: int, meter: Any = METER_KEY) -> Dev
     """Return what listing says of a device whose meter signed its possession until then."""
     registry = market.chain.deployment.registry
     domain = Domain(chain_id=market.chain.deployment.chain_id, escrow=registry)
-    possession = Possession(owner=OWNER_KEY.identity, registry=registry, valid_until=valid_until)
+    possession = Possession(
+        owner=OWNER_KEY.identity,
+        registry=registry,
+        device=device_id(meter.identity),
+        metadata=bytes(32),
+        valid_until=valid_until,
+    )
     return DeviceAdmitted(
         device=device_id(meter.identity),
         owner=OWNER_KEY.identity,

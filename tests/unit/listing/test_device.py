@@ -28,6 +28,12 @@ class TestAdmit:
             admit(DEVICE.registration(), escrow=DOMAIN, registry=DOMAIN, now=NOW)
         assert caught.value.code == "possession_not_proven"
 
+    def test_refuses_a_proof_of_a_device_described_otherwise(self) -> None:
+        wish = DEVICE.registration().model_copy(update={"metadata_hash": bytes(32)})
+        with pytest.raises(Refused) as caught:
+            admit(wish, escrow=DOMAIN, registry=REGISTRY_DOMAIN, now=NOW)
+        assert caught.value.code == "possession_not_proven"
+
     @pytest.mark.parametrize(
         ("seconds", "code"), [(0, "possession_expired"), (7 * DAY + 1, "possession_too_long")]
     )

@@ -2,19 +2,15 @@
 
 import pytest
 from delegation import WalletOf, delegate
-from rental import HOUR
-from signing import Secp256k1Key, account_of, digest, domain
+from possession import register
+from signing import Secp256k1Key, account_of
 
 METER = Secp256k1Key("meter")
 DEVICE = int.from_bytes(account_of(METER), "big")
 
 
 def registered(world, owner):
-    until = world.now + HOUR
-    values = {"owner": owner.address, "registry": world.registry.address, "valid_until": until}
-    proof = METER.sign(digest(domain(world.registry.address), "Possession", values))
-    world.registry.register(owner.address, METER.signer, b"\x09" * 32, until, proof, {"from": world.relayer})
-    return world.registry
+    return register(world, METER, owner.address)
 
 
 def word(rental, key):

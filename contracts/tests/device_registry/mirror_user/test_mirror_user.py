@@ -1,8 +1,9 @@
 """See mirror_user.tree."""
 
 import pytest
+from possession import register
 from rental import HOUR, NOBODY, USD
-from signing import P256Key, Secp256k1Key, account_of, digest, domain, hash_struct
+from signing import P256Key, Secp256k1Key, account_of, hash_struct
 
 OWNER, RENTER = Secp256k1Key("owner"), Secp256k1Key("renter")
 METER = Secp256k1Key("meter")
@@ -13,12 +14,7 @@ ZERO = "0x" + "00" * 32
 @pytest.fixture
 def registry(world):
     """The registry, with the device that the rentals of these tests are of."""
-    until = world.now + HOUR
-    values = {"owner": OWNER.address, "registry": world.registry.address, "valid_until": until}
-    proof = METER.sign(digest(domain(world.registry.address), "Possession", values))
-    registering = (OWNER.address, METER.signer, b"\x09" * 32, until, proof)
-    world.registry.register(*registering, {"from": world.relayer})
-    return world.registry
+    return register(world, METER, OWNER.address)
 
 
 def detail(rental):

@@ -2,18 +2,11 @@
 
 import pytest
 from eth_utils import keccak
-from rental import HOUR, NOBODY
-from signing import P256Key, Secp256k1Key, digest, domain, flip_secp256k1
+from possession import METADATA, possession
+from rental import NOBODY
+from signing import P256Key, Secp256k1Key, flip_secp256k1
 
-METADATA = b"\x09" * 32
 OWNER = Secp256k1Key("owner").address
-
-
-def possession(world, key, *, owner=OWNER, registry=None, valid_until=None, chain_id=31337):
-    registry = registry or world.registry.address
-    valid_until = valid_until or world.now + HOUR
-    values = {"owner": owner, "registry": registry, "valid_until": valid_until}
-    return valid_until, key.sign(digest(domain(registry, chain_id=chain_id), "Possession", values))
 
 
 def token_id(key):
@@ -23,7 +16,7 @@ def token_id(key):
 class TestRegister:
     @pytest.mark.parametrize("key", [Secp256k1Key("meter"), P256Key("meter")], ids=["secp256k1", "p256"])
     def test_mints_the_device_to_the_owner_whoever_sends(self, world, key):
-        proof = possession(world, key)
+        proof = possession(world, key, OWNER)
 
         transaction = world.registry.register(OWNER, key.signer, METADATA, *proof, {"from": world.relayer})
 
@@ -37,7 +30,9 @@ class TestRegister:
 
     def test_survives_a_sale(self, world, sender):
         key = Secp256k1Key("meter")
-        world.registry.register(OWNER, key.signer, METADATA, *possession(world, key), {"from": world.relayer})
+        world.registry.register(
+            OWNER, key.signer, METADATA, *possession(world, key, OWNER), {"from": world.relayer}
+        )
         owner, buyer = sender(Secp256k1Key("owner")), Secp256k1Key("buyer").address
 
         world.registry.transferFrom(owner, buyer, token_id(key), {"from": owner})
@@ -49,19 +44,25 @@ class TestRegister:
 class TestRefuses:
     @pytest.mark.parametrize(
         "other",
-        [{"owner": Secp256k1Key("thief").address}, {"registry": "0x" + "11" * 20}, {"chain_id": 1}],
-        ids=["owner", "registry", "chain"],
+        [
+            {"owner": Secp256k1Key("thief").address},
+            {"registry": "0x" + "11" * 20},
+            {"chain_id": 1},
+            {"device": b"\x01" * 32},
+            {"metadata": b"\x08" * 32},
+        ],
+        ids=["owner", "registry", "chain", "device", "metadata"],
     )
     def test_a_proof_for_something_else(self, world, other):
         key = Secp256k1Key("meter")
-        proof = possession(world, key, **other)
+        proof = possession(world, key, **{"owner": OWNER, **other})
 
         refusal = world.refusal(world.registry.register, OWNER, key.signer, METADATA, *proof)
 
         assert refusal == ("DeviceRegistry_PossessionNotProven",)
 
     def test_a_proof_of_another_key(self, world):
-        proof = possession(world, Secp256k1Key("thief"))
+        proof = possession(world, Secp256k1Key("thief"), OWNER)
 
         refusal = world.refusal(
             world.registry.register, OWNER, Secp256k1Key("meter").signer, METADATA, *proof
@@ -71,7 +72,7 @@ class TestRefuses:
 
     def test_the_mirrored_signature(self, world):
         key = Secp256k1Key("meter")
-        valid_until, signature = possession(world, key)
+        valid_until, signature = possession(world, key, OWNER)
 
         refusal = world.refusal(
             world.registry.register, OWNER, key.signer, METADATA, valid_until, flip_secp256k1(signature)
@@ -81,7 +82,7 @@ class TestRefuses:
 
     def test_a_proof_that_expired(self, world):
         key = Secp256k1Key("meter")
-        valid_until, signature = possession(world, key)
+        valid_until, signature = possession(world, key, OWNER)
         world.mine_at(valid_until + 1)
 
         refusal = world.refusal(world.registry.register, OWNER, key.signer, METADATA, valid_until, signature)
@@ -90,7 +91,7 @@ class TestRefuses:
 
     def test_a_key_that_serves_already(self, world):
         key = Secp256k1Key("meter")
-        proof = possession(world, key)
+        proof = possession(world, key, OWNER)
         world.registry.register(OWNER, key.signer, METADATA, *proof, {"from": world.relayer})
 
         refusal = world.refusal(world.registry.register, OWNER, key.signer, METADATA, *proof)
@@ -99,7 +100,7 @@ class TestRefuses:
 
     def test_the_zero_address_as_owner(self, world):
         key = Secp256k1Key("meter")
-        proof = possession(world, key, owner=NOBODY)
+        proof = possession(world, key, NOBODY)
 
         refusal = world.refusal(world.registry.register, NOBODY, key.signer, METADATA, *proof)
 

@@ -2,8 +2,8 @@
 
 import pytest
 from eth_utils import keccak
-from rental import HOUR
-from signing import P256Key, Secp256k1Key, digest, domain
+from possession import possession, register
+from signing import P256Key, Secp256k1Key
 
 OLD, NEW = Secp256k1Key("meter"), P256Key("new meter")
 DEVICE = int.from_bytes(keccak(OLD.signer), "big")
@@ -14,17 +14,14 @@ def owner(sender):
     return sender(Secp256k1Key("owner"))
 
 
-def possession(world, key, owner):
-    until = world.now + HOUR
-    values = {"owner": owner.address, "registry": world.registry.address, "valid_until": until}
-    return until, key.sign(digest(domain(world.registry.address), "Possession", values))
+def next_key(world, key, owner):
+    """The key's word that it is to be the device's next."""
+    return possession(world, key, owner.address, device=keccak(OLD.signer), metadata=bytes(32))
 
 
 @pytest.fixture
 def registered(world, owner):
-    world.registry.register(
-        owner, OLD.signer, b"\x09" * 32, *possession(world, OLD, owner), {"from": world.relayer}
-    )
+    register(world, OLD, owner.address)
     return world.now
 
 
@@ -37,7 +34,7 @@ class TestRotate:
     def test_ends_the_old_key_and_begins_the_new_one(self, world, owner, registered):
         world.next_at(registered + 100)
 
-        world.registry.rotateMeter(DEVICE, NEW.signer, *possession(world, NEW, owner), {"from": owner})
+        world.registry.rotateMeter(DEVICE, NEW.signer, *next_key(world, NEW, owner), {"from": owner})
 
         assert world.registry.meterOf(DEVICE) == "0x" + NEW.signer.hex()
         assert key_at(world, 0) == ("0x" + OLD.signer.hex(), registered, registered + 100)
@@ -45,15 +42,29 @@ class TestRotate:
         assert world.registry.deviceOf(keccak(NEW.signer)) == DEVICE
 
     def test_needs_the_new_keys_own_proof(self, world, owner, registered):
-        proof = possession(world, OLD, owner)
+        proof = next_key(world, OLD, owner)
 
         refusal = world.refusal(world.registry.rotateMeter, DEVICE, NEW.signer, *proof, sender=owner)
 
         assert refusal == ("DeviceRegistry_PossessionNotProven",)
 
+    def test_needs_a_proof_for_this_device(self, world, owner, registered):
+        proof = possession(world, NEW, owner.address)
+
+        refusal = world.refusal(world.registry.rotateMeter, DEVICE, NEW.signer, *proof, sender=owner)
+
+        assert refusal == ("DeviceRegistry_PossessionNotProven",)
+
+    def test_nobody_registers_the_next_key_as_a_device_first(self, world, owner, registered):
+        proof = next_key(world, NEW, owner)
+
+        refusal = world.refusal(world.registry.register, owner.address, NEW.signer, bytes(32), *proof)
+
+        assert refusal == ("DeviceRegistry_PossessionNotProven",)
+
     def test_brings_no_old_key_back(self, world, owner, registered):
-        world.registry.rotateMeter(DEVICE, NEW.signer, *possession(world, NEW, owner), {"from": owner})
-        proof = possession(world, OLD, owner)
+        world.registry.rotateMeter(DEVICE, NEW.signer, *next_key(world, NEW, owner), {"from": owner})
+        proof = next_key(world, OLD, owner)
 
         refusal = world.refusal(world.registry.rotateMeter, DEVICE, OLD.signer, *proof, sender=owner)
 
@@ -78,7 +89,7 @@ class TestRevoke:
         world.registry.revokeMeter(DEVICE, {"from": owner})
         revoked_at = world.now
 
-        world.registry.rotateMeter(DEVICE, NEW.signer, *possession(world, NEW, owner), {"from": owner})
+        world.registry.rotateMeter(DEVICE, NEW.signer, *next_key(world, NEW, owner), {"from": owner})
 
         assert world.registry.meterOf(DEVICE) == "0x" + NEW.signer.hex()
         assert key_at(world, 0)[2] == revoked_at
@@ -87,7 +98,7 @@ class TestRevoke:
 class TestOnlyTheOwner:
     def test_rotates_revokes_and_describes(self, world, owner, registered):
         stranger = world.relayer.address.lower()
-        proof = possession(world, NEW, owner)
+        proof = next_key(world, NEW, owner)
         refusals = [
             world.refusal(world.registry.rotateMeter, DEVICE, NEW.signer, *proof),
             world.refusal(world.registry.revokeMeter, DEVICE),

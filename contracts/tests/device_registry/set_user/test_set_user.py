@@ -1,8 +1,9 @@
 """See set_user.tree."""
 
 import pytest
+from possession import register
 from rental import HOUR, NOBODY
-from signing import Secp256k1Key, account_of, digest, domain
+from signing import Secp256k1Key, account_of
 
 OWNER, RENTER = Secp256k1Key("owner"), Secp256k1Key("renter")
 METER = Secp256k1Key("meter")
@@ -12,12 +13,7 @@ GUEST = Secp256k1Key("guest").address
 
 @pytest.fixture
 def registry(world):
-    until = world.now + HOUR
-    values = {"owner": OWNER.address, "registry": world.registry.address, "valid_until": until}
-    proof = METER.sign(digest(domain(world.registry.address), "Possession", values))
-    registering = (OWNER.address, METER.signer, b"\x09" * 32, until, proof)
-    world.registry.register(*registering, {"from": world.relayer})
-    return world.registry
+    return register(world, METER, OWNER.address)
 
 
 class TestSetUser:

@@ -1,8 +1,8 @@
 """See devices.tree: the registry judges signers as the escrow does."""
 
 import pytest
-from rental import HOUR
-from signing import P256Key, Secp256k1Key, account_of, digest, domain
+from possession import register
+from signing import P256Key, Secp256k1Key, account_of
 from webauthn import Passkey
 
 OWNER, METER = Secp256k1Key("owner"), Secp256k1Key("meter")
@@ -12,11 +12,7 @@ DEVICE = int.from_bytes(account_of(METER), "big")
 @pytest.fixture
 def registry(world):
     """The registry, with the device that the rentals of these tests are of."""
-    until = world.now + HOUR
-    values = {"owner": OWNER.address, "registry": world.registry.address, "valid_until": until}
-    proof = METER.sign(digest(domain(world.registry.address), "Possession", values))
-    world.registry.register(OWNER.address, METER.signer, b"\x09" * 32, until, proof, {"from": world.relayer})
-    return world.registry
+    return register(world, METER, OWNER.address)
 
 
 def opened(world, renter, **changes):

@@ -13,6 +13,7 @@ from hireling.drivers.driver import Facts
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError
 from hireling.platform_views import DeviceView, PlatformView
+from hireling.rental.agreement import device_id
 from hireling.rental.close import Possession
 from hireling.rental.documents import document_hash
 from hireling.rental.listing import Heartbeat, ListingDocument, SignedListing, sign_listing
@@ -103,13 +104,20 @@ class Presence:
     async def _register(self) -> DeviceView:
         valid_until = int((self._clock.now() + PROOF_HOLDS).timestamp())
         registry = Domain(chain_id=self._facts.chain_id, escrow=self._facts.registry)
-        proof = Possession(owner=self._owner.identity, registry=self._facts.registry, valid_until=valid_until)
+        metadata = self._metadata_hash()
+        proof = Possession(
+            owner=self._owner.identity,
+            registry=self._facts.registry,
+            device=device_id(self._meter.identity),
+            metadata=metadata,
+            valid_until=valid_until,
+        )
         registration = {
             "meter": f"0x{self._meter.identity.hex()}",
             "owner": f"0x{self._owner.identity.hex()}",
             "owner_agent": f"0x{self._agent.identity.hex()}",
             "mandate": self.mandate.model_dump(mode="json"),
-            "metadata_hash": f"0x{self._metadata_hash().hex()}",
+            "metadata_hash": f"0x{metadata.hex()}",
             "valid_until": str(valid_until),
             "possession": f"0x{sign(self._meter, registry, proof).hex()}",
         }

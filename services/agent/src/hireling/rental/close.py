@@ -115,10 +115,15 @@ class Withdraw(TypedData):
 
 
 class Possession(TypedData):
-    """A meter's word that it belongs to ``owner``, signed in the registry's domain."""
+    """A meter's word that ``owner`` owns the device it measures for, signed in the registry's domain.
+
+    ``metadata`` is the hash that the device is registered with; zero where the key becomes a device's next.
+    """
 
     owner: Address
     registry: Address
+    device: Bytes32
+    metadata: Bytes32
     valid_until: Uint40
 
 

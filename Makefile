@@ -14,6 +14,7 @@ CODE := $(wildcard services tests infra loadtests)
 # A stamp's name carries the hash of what it was made from: a changed lock asks for a new stamp, a touched file does not.
 hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.lock)
+ARENA_READY := .venv-arena/.ready-$(call hash,requirements/arena.lock)
 PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
 
 .PHONY: help
@@ -76,9 +77,13 @@ contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, fu
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
 	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log
 
+.PHONY: arena
+arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on two cores some minutes (ARGS=--help)
+	@PYTHONPATH=services/agent/src:. .venv-arena/bin/python -m loadtests.arena $(ARGS)
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts node proofs; do \
+	@for name in bootstrap run dev contracts node proofs arena; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
@@ -91,9 +96,9 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* contracts/node_modules/.stamp
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* contracts/node_modules/.stamp
 	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither
-	@find services tests infra -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find services tests infra loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BOOTSTRAP_READY):
 	@python=$$(infra/find_python.sh); \
@@ -109,6 +114,13 @@ $(PLATFORM_READY): | $(BOOTSTRAP_READY)
 	 rm -f .venv/.ready-*; \
 	 $(UV) pip sync --quiet --python $(PY) --require-hashes requirements/dev.lock; \
 	 $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e services/agent; \
+	 touch $@
+
+$(ARENA_READY): | $(BOOTSTRAP_READY)
+	@echo "setup: the arena's environment (.venv-arena)"; \
+	 [ -x .venv-arena/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-arena; \
+	 rm -f .venv-arena/.ready-*; \
+	 $(UV) pip sync --quiet --python .venv-arena/bin/python --require-hashes requirements/arena.lock; \
 	 touch $@
 
 # The contracts keep stamps of their own (environment, node_modules, build), which their setup checks in no time.

@@ -14,7 +14,7 @@ from hireling.bargaining.session import Estimate, SessionView
 # How many offers our guess that its wishes oppose ours is worth, and how fast later offers count less.
 GUESS_WORTH = 1.0
 FADING = 0.97
-CURVE = 0.5  # a value asked for a quarter as often as the favourite is worth half of it
+CURVE = 0.3  # a value asked for a tenth as often as the favourite is worth half of it
 
 
 def estimate_of(view: SessionView) -> Estimate | None:

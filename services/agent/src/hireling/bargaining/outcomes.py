@@ -14,7 +14,8 @@ class OutcomeSpace:
     def __init__(self, utility: AdditiveUtility) -> None:
         """List the outcomes of ``utility``'s issues."""
         ranges = [range(len(table)) for table in utility.worths]
-        ranked = sorted((utility.of(outcome), outcome) for outcome in product(*ranges))
+        worths = map(sum, product(*utility.scaled))
+        ranked = sorted(zip(worths, product(*ranges), strict=True))
         self.utilities: Sequence[float] = [worth for worth, _ in ranked]
         self.outcomes: Sequence[Outcome] = [outcome for _, outcome in ranked]
 

@@ -7,6 +7,7 @@ Pure and exact in its inputs: worths and weights are floats in [0, 1], and the b
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite, prod
 
 # One value per issue, named by its position among the issue's values.
@@ -47,14 +48,19 @@ class AdditiveUtility:
 
     def of(self, outcome: Outcome) -> float:
         """Return the utility of an outcome, in [0, 1]."""
-        return sum(self.parts(outcome))
+        return sum([table[value] for table, value in zip(self.scaled, outcome, strict=True)])
+
+    @cached_property
+    def scaled(self) -> tuple[tuple[float, ...], ...]:
+        """Return what each value of each issue adds to the utility."""
+        return tuple(
+            tuple(weight * worth for worth in table)
+            for weight, table in zip(self.weights, self.worths, strict=True)
+        )
 
     def parts(self, outcome: Outcome) -> tuple[float, ...]:
         """Return what each issue adds to the utility of an outcome."""
-        return tuple(
-            weight * table[value]
-            for weight, table, value in zip(self.weights, self.worths, outcome, strict=True)
-        )
+        return tuple(table[value] for table, value in zip(self.scaled, outcome, strict=True))
 
 
 def additive(weights: Sequence[float], worths: Iterable[Sequence[float]]) -> AdditiveUtility:

@@ -38,7 +38,7 @@ class RoundAware:
 
     hold: float = 4.0
     margin: float = 0.5
-    width: float = 0.05
+    width: float = 0.1
     fewest: int = 8
 
     def step(self, view: SessionView) -> Decision:

@@ -7,38 +7,34 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from brownie import ArbiterPanel, ArbitrationDesk
+from brownie import ArbiterPanel, ArbitrationDesk, PasskeyVerifier
 from brownie.project import compile_source
 from eth_abi import encode
 from eth_utils import keccak
 from rental import NOBODY, USD
 from signing import P256Key, Secp256k1Key, account_of, digest, domain
+from webauthn import Passkey
 
 FIRST, SECOND, BROWSER = Secp256k1Key("first member"), Secp256k1Key("second member"), P256Key("third member")
 PAYEES = (NOBODY, NOBODY)
-OTHER_SCHEME = b"a key of another scheme"
 THRESHOLD = 3
 
 
 @dataclass(frozen=True)
 class Board:
-    """A panel and its members: two addresses, a P-256 key, a wallet that is code, and a key that a verifier knows."""
+    """A panel and its members: two addresses, a P-256 key, a wallet that is code, and a passkey."""
 
     panel: Any
     wallet: Any
-    verifier: Any
+    passkey: Passkey
 
     @property
     def signers(self) -> list[bytes]:
-        return [FIRST.signer, SECOND.signer, BROWSER.signer, self.wallets_signer, self.verifiers_signer]
+        return [FIRST.signer, SECOND.signer, BROWSER.signer, self.wallets_signer, self.passkey.signer]
 
     @property
     def wallets_signer(self) -> bytes:
         return bytes.fromhex(self.wallet.address[2:])
-
-    @property
-    def verifiers_signer(self) -> bytes:
-        return bytes.fromhex(self.verifier.address[2:]) + OTHER_SCHEME
 
     def digest(self, dispute: int, ruling: int, **changes: Any) -> bytes:
         values = {"dispute": dispute, "ruling": ruling}
@@ -51,15 +47,13 @@ class Board:
         self.wallet.accept(self.digest(dispute, ruling), {"from": sender})
         return encode(["bytes", "bytes"], [self.wallets_signer, b""])
 
-    def verifiers_vote(self) -> bytes:
-        return encode(["bytes", "bytes"], [self.verifiers_signer, OTHER_SCHEME])
-
 
 @pytest.fixture(scope="session")
 def board(furnished, counterparties):
-    unseated = Board(panel=None, wallet=counterparties.wallet, verifier=counterparties.verifier)
+    passkey = Passkey("fifth member", furnished.relayer.deploy(PasskeyVerifier))
+    unseated = Board(panel=None, wallet=counterparties.wallet, passkey=passkey)
     panel = furnished.relayer.deploy(ArbiterPanel, unseated.signers, THRESHOLD)
-    return Board(panel=panel, wallet=unseated.wallet, verifier=unseated.verifier)
+    return Board(panel=panel, wallet=unseated.wallet, passkey=passkey)
 
 
 @pytest.fixture(scope="session")

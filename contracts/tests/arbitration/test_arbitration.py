@@ -22,15 +22,18 @@ def dispute_of(desk, rental):
 
 
 class TestRuling:
-    @pytest.mark.parametrize("kind", ["addresses and a browser", "two that are code"])
+    @pytest.mark.parametrize("kind", ["addresses and a browser", "a wallet and a passkey"])
     def test_pays_both_sides_to_the_unit(self, world, board, desk, rental, sender, by, kind):
         dispute = dispute_of(desk, rental)
         # A third of the tail and a quarter of the deposit at stake, which is 18, to the owner.
         ruling = int(desk.rulingOf(3_333, 2_500))
         board.panel.vote(dispute, ruling, {"from": sender(FIRST)})
         signed = [board.vote(SECOND, dispute, ruling), board.vote(BROWSER, dispute, ruling)]
-        if kind == "two that are code":
-            signed = [board.wallets_vote(dispute, ruling, sender=world.relayer), board.verifiers_vote()]
+        if kind == "a wallet and a passkey":
+            signed = [
+                board.wallets_vote(dispute, ruling, sender=world.relayer),
+                board.vote(board.passkey, dispute, ruling),
+            ]
         board.panel.countVotes(dispute, ruling, signed, by)
         purses = [world.purse(key) for key in (rental.owner, rental.renter)]
         world.mine_at(rental.rule_from + 1)

@@ -1,4 +1,4 @@
-"""Deploying who rules: a panel of named members and its desk, or a desk that asks somebody else's arbitrator."""
+"""Deploying who rules: a panel of named members and its desk, or a desk of somebody else's arbitrator."""
 
 import json
 from pathlib import Path
@@ -72,6 +72,18 @@ class TestDeploy:
             assert plans[0][contract] != plans[1][contract]
         assert plans[0]["RentalEscrow"] == plans[1]["RentalEscrow"]
 
+    def test_keeps_the_record_of_the_panel_before(self, serve: Serve, tmp_path: Path) -> None:
+        operator = serve()
+        operator.run("--unlocked", *told(tmp_path, PANEL))
+        before = operator.record()
+        unanimous = {"ArbiterPanel": PANEL["ArbiterPanel"] | {"agreeing": 3}}
+        done = operator.run("--unlocked", *told(tmp_path, unanimous))
+        assert done.code == DONE, done.said
+        kept = operator.record_path.with_name(f"record.{before['build'][:12]}.json")
+        assert json.loads(kept.read_text()) == before
+        assert operator.record()["panel"] != before["panel"]
+        assert answer(operator, "panel", "threshold", "uint256") == 3
+
     def test_puts_a_desk_before_somebody_elses_arbitrator(self, serve: Serve, tmp_path: Path) -> None:
         operator = serve()
         operator.run("--unlocked")
@@ -85,21 +97,21 @@ class TestDeploy:
 
 class TestRefuse:
     @pytest.mark.parametrize(
-        ("signers", "agreeing", "reason"),
+        ("panel", "reason"),
         [
-            ([PERSON, OTHER_PERSON, BROWSER], 1, "ArbiterPanel_ThresholdOutOfRange(1, 2, 3)"),
-            ([PERSON, PERSON], 2, "ArbiterPanel_MemberTwice("),
-            (["0x1234"], 1, "ArbiterPanel_ShortSigner(2, 20)"),
-            (["somebody"], 1, "ArbiterPanel(bytes[], uint256)"),
+            (([PERSON, OTHER_PERSON, BROWSER], 1), "ArbiterPanel_ThresholdOutOfRange(1, 2, 3)"),
+            (([PERSON, PERSON], 2), "ArbiterPanel_MemberTwice("),
+            ((["0x1234"], 1), "ArbiterPanel_ShortSigner(2, 20)"),
+            ((["somebody"], 1), "ArbiterPanel(bytes[], uint256)"),
         ],
         ids=["no majority", "a member twice", "no signer", "no bytes"],
     )
     def test_a_panel_that_cannot_be_before_anything_is_sent(
-        self, serve: Serve, tmp_path: Path, signers: list[str], agreeing: int, reason: str
+        self, serve: Serve, tmp_path: Path, panel: tuple[list[str], int], reason: str
     ) -> None:
         operator = serve()
-        panel = {"ArbiterPanel": {"signers": signers, "agreeing": agreeing}}
-        refused = operator.run("--unlocked", *told(tmp_path, panel))
+        arguments = {"ArbiterPanel": dict(zip(("signers", "agreeing"), panel, strict=True))}
+        refused = operator.run("--unlocked", *told(tmp_path, arguments))
         assert (refused.code, operator.sent()) == (REFUSED, 0)
         assert reason in refused.said
 

@@ -47,7 +47,11 @@ class TestCreateDispute:
     def test_happens_once(self, world, board, wilful, raised, by, is_ruled):
         dispute = raised()
         if is_ruled:
-            votes = [board.vote(FIRST, dispute, 1), board.vote(SECOND, dispute, 1), board.verifiers_vote()]
+            votes = [
+                board.vote(FIRST, dispute, 1),
+                board.vote(SECOND, dispute, 1),
+                board.vote(board.passkey, dispute, 1),
+            ]
             board.panel.countVotes(dispute, 1, votes, by)
 
         again = (wilful.arbitrable.raiseWith, board.panel, 2, b"the matter")

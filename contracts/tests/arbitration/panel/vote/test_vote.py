@@ -38,7 +38,7 @@ class TestCounts:
         votes = [
             board.vote(BROWSER, dispute, 1),
             board.wallets_vote(dispute, 1, sender=world.relayer),
-            board.verifiers_vote(),
+            board.vote(board.passkey, dispute, 1),
         ]
 
         board.panel.countVotes(dispute, 1, votes, by)
@@ -146,8 +146,8 @@ class TestSignaturesBind:
             NO_ACCOUNT,
         )
 
-    def test_no_code_that_is_no_member(self, world, board, dispute):
-        signer = bytes.fromhex(board.verifier.address[2:]) + b"somebody's key"
+    def test_no_code_that_is_no_member(self, world, board, counterparties, dispute):
+        signer = bytes.fromhex(counterparties.verifier.address[2:]) + b"somebody's key"
         vote = encode(["bytes", "bytes"], [signer, b"somebody's key"])
 
         refusal = world.refusal(board.panel.countVotes, dispute, 1, [vote])
@@ -173,9 +173,7 @@ class TestWhoRaised:
             == "0x" + keccak(text="ArbiterPanel_AlreadyRuled(uint256,uint256)")[:4].hex()
         )
 
-    def test_that_takes_no_ruling_stops_its_own_dispute_alone(
-        self, world, board, wilful, dispute, by
-    ):
+    def test_that_takes_no_ruling_stops_its_own_dispute_alone(self, world, board, wilful, dispute, by):
         other = board.panel.createDispute(2, b"", by).events["DisputeCreation"]["disputeId"]
         wilful.arbitrable.refuse(by)
         votes = [board.vote(key, dispute, 1) for key in (FIRST, SECOND, BROWSER)]

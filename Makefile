@@ -19,7 +19,7 @@ PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/
 
 .PHONY: help
 help: ## Show these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(PLATFORM_READY) contracts-ready ## Set up the platform and the contracts, nothing else
@@ -72,6 +72,10 @@ deploy: contracts-ready ## Deploy or verify the contracts (CHAIN=8453 ARGS="--ve
 .PHONY: contracts
 contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, fuzzed and symbolic proofs, slither
 	@UV="$(CURDIR)/$(UV)" contracts/scripts/prove.sh
+
+.PHONY: contracts-mutate
+contracts-mutate: contracts-ready ## Nightly: change the escrow in one place after the other; tests must notice 90 % (SAMPLE=60 or all, SEED=1)
+	@contracts/scripts/mutate.sh --sample "$(or $(SAMPLE),60)" --seed "$(or $(SEED),1)" $(ARGS)
 
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)

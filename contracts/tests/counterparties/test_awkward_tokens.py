@@ -100,9 +100,13 @@ class TestPayout:
         rental = opened(world, awkward)
         awkward.returnFalse({"from": world.relayer})
 
-        close(world, rental, 10 * USD)
+        transaction = close(world, rental, 10 * USD)
 
         assert held_for(world, awkward, rental.renter) == 110 * USD
+        assert [(event["account"], event["amount"]) for event in transaction.events["Credited"]] == [
+            ("0x" + account_of(rental.owner).hex(), 9_750_000),
+            ("0x" + account_of(rental.renter).hex(), 110 * USD),
+        ]
 
     def test_a_transfer_that_answers_nothing_counts(self, world, awkward):
         rental = opened(world, awkward)

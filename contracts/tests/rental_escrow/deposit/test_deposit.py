@@ -30,7 +30,7 @@ class TestDeposit:
         nonce = hash_struct("Deposit", {"account": account_of(passkey), "salt": SALT})
         authorization = world.authorization(payer, 4 * USD, nonce)
 
-        world.escrow.depositWithAuthorization(
+        transaction = world.escrow.depositWithAuthorization(
             world.token,
             payer.address,
             account_of(passkey),
@@ -41,6 +41,11 @@ class TestDeposit:
         )
 
         assert world.credit(passkey) == 4 * USD
+        assert transaction.events["Deposited"] == {
+            "account": "0x" + account_of(passkey).hex(),
+            "token": world.token.address,
+            "amount": 4 * USD,
+        }
 
     def test_lets_no_relayer_turn_an_authorisation_to_another_account(self, world, payer):
         nonce = hash_struct("Deposit", {"account": account_of(payer), "salt": SALT})

@@ -18,12 +18,13 @@ class TestOpenWithPermit:
         rental = world.rental(renter=gasless)
         permit = world.permit(gasless, 120 * USD, world.now + 600)
 
-        world.escrow.openWithPermit(
+        transaction = world.escrow.openWithPermit(
             rental.terms, 10_000, rental.agreement_signature, permit, {"from": world.relayer}
         )
 
         assert world.purse(gasless) == 80 * USD
         assert world.slot(rental)[4] == 1
+        assert transaction.return_value == "0x" + rental.id.hex()
 
     def test_opens_although_someone_else_used_the_permit_first(self, world, gasless):
         rental = world.rental(renter=gasless)
@@ -53,10 +54,11 @@ class TestOpenWithAuthorization:
         nonce = rental.fund_nonce(5_000)
         authorization = world.authorization(gasless, 70 * USD, nonce)
 
-        world.escrow.openWithAuthorization(
+        transaction = world.escrow.openWithAuthorization(
             rental.terms, 5_000, rental.fund(5_000), authorization, {"from": world.relayer}
         )
 
+        assert transaction.return_value == "0x" + rental.id.hex()
         assert world.purse(gasless) == 130 * USD
         assert world.token.authorizationState(gasless.address, nonce) is True
 
@@ -83,10 +85,11 @@ class TestOpenFromBalance:
         payer = sender(Secp256k1Key("renter"))
         world.escrow.deposit(world.token, account_of(key), 150 * USD, {"from": payer})
 
-        world.escrow.openFromBalance(
+        transaction = world.escrow.openFromBalance(
             rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer}
         )
 
+        assert transaction.return_value == "0x" + rental.id.hex()
         assert world.credit(key) == 30 * USD
         assert world.held == 150 * USD
 

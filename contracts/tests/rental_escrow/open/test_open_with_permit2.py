@@ -50,8 +50,11 @@ class TestOpen:
         rental = world.rental(renter=renter)
         signed = authorization(world, renter, 70 * USD, rental.fund_nonce(5_000))
 
-        world.escrow.openWithPermit2(rental.terms, 5_000, rental.fund(5_000), signed, {"from": world.relayer})
+        transaction = world.escrow.openWithPermit2(
+            rental.terms, 5_000, rental.fund(5_000), signed, {"from": world.relayer}
+        )
 
+        assert transaction.return_value == "0x" + rental.id.hex()
         assert world.purse(renter) == 130 * USD
         assert world.slot(rental)[3:] == (5_000, 1)
 

@@ -15,7 +15,12 @@ class TestTopUp:
         assert before - world.purse(rental.renter) == 75_010_000 - 25 * USD
         assert world.held == 75_010_000 + 20 * USD
         assert world.slot(rental)[3] == 7_501
-        assert transaction.events["ToppedUp"]["added"] == 75_010_000 - 25 * USD
+        assert transaction.events["ToppedUp"] == {
+            "rentalId": "0x" + rental.id.hex(),
+            "prepaid": 75_010_000,
+            "added": 75_010_000 - 25 * USD,
+            "fundedBps": 7_501,
+        }
 
     def test_takes_the_difference_from_a_sender_who_is_nobody_to_the_rental(self, world, sender):
         rental = world.opened(funded_bps=5_000)

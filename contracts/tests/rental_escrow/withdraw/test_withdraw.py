@@ -38,6 +38,26 @@ class TestWithdraw:
         assert world.purse(world.relayer.address) == USD
         assert world.credit(holder) == 2 * USD
 
+    def test_tells_who_took_what_and_where_it_went(self, world, holder):
+        transaction = world.escrow.withdraw(*order(world, holder), {"from": world.relayer})
+
+        assert transaction.events["Withdrawn"] == {
+            "account": "0x" + account_of(holder).hex(),
+            "token": world.token.address,
+            "to": DESTINATION,
+            "amount": 7 * USD,
+            "tip": USD,
+        }
+
+    def test_leaves_until_the_last_second_and_to_the_last_unit(self, world, holder):
+        until = world.now + 10
+        last = order(world, holder, amount=10 * USD, tip=0, valid_until=until)
+        world.next_at(until)
+
+        world.escrow.withdraw(*last, {"from": world.relayer})
+
+        assert world.credit(holder) == 0
+
     def test_needs_no_signature_of_the_holder_itself(self, world, sender):
         key = Secp256k1Key("renter")
         world.escrow.deposit(world.token, account_of(key), 3 * USD, {"from": sender(key)})

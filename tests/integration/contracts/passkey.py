@@ -1,4 +1,4 @@
-"""A passkey as browser and authenticator are one together: a Signer whose signature only the chain can judge."""
+"""A passkey, browser and authenticator in one: a Signer whose signature only the chain can judge."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -41,7 +41,7 @@ class Passkey:
 
 
 def client_data(challenge: bytes) -> str:
-    """Return clientDataJSON as https://www.w3.org/TR/webauthn-2/#clientdatajson-serialization prescribes it."""
+    """Return clientDataJSON as browsers do: https://www.w3.org/TR/webauthn-2/#clientdatajson-serialization."""
     members = {
         "type": "webauthn.get",
         "challenge": urlsafe_b64encode(challenge).rstrip(b"=").decode(),

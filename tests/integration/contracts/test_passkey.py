@@ -1,4 +1,4 @@
-"""Somebody with a passkey and no wallet rents on a deployed chain by the protocol's objects; a relayer sends."""
+"""Somebody with a passkey and no wallet rents on a deployed chain by the protocol's objects alone."""
 
 import json
 
@@ -96,7 +96,15 @@ def test_a_passkey_rents_exits_closes_and_withdraws_to_the_unit(
         nonce=0,
         valid_until=FOREVER,
     )
-    arguments = (order.account, checksummed(order.token), checksummed(order.to), order.amount, order.tip, 0, FOREVER)
+    arguments = (
+        order.account,
+        checksummed(order.token),
+        checksummed(order.to),
+        order.amount,
+        order.tip,
+        0,
+        FOREVER,
+    )
     withdrawal = escrow_call(chain, "withdraw", *arguments, sign(passkey, signed.domain, order))
     send(relayer, withdrawal)
 

@@ -85,6 +85,10 @@ test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra
 arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on two cores some minutes (ARGS=--help)
 	@PYTHONPATH=services/agent/src:. .venv-arena/bin/python -m loadtests.arena $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: setup ## How many readings one ingest makes durable, and how soon (infra/setup-debian.sh installs the servers)
+	@$(PY) infra/stack.py run -- $(PY) -m loadtests.bench.ingest
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
 	@for name in bootstrap run dev contracts node proofs arena; do \

@@ -19,8 +19,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
+from typing import cast
 
 from aiomqtt import Client, MqttError
+from aiomqtt import Message as MqttMessage
 
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import Database, open_database
@@ -77,6 +79,7 @@ class Ingest:
         self._opened: asyncio.Queue[Sequence[Opened]] = asyncio.Queue(OPENED_BATCHES)
         self._answers: asyncio.Queue[Sequence[Message]] = asyncio.Queue(ANSWERED_BATCHES)
         self._database_thread = DatabaseThread()
+        self._arrived: asyncio.Queue[MqttMessage] = asyncio.Queue()
         self._client: Client | None = None
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
@@ -148,8 +151,12 @@ class Ingest:
             tls_context=ssl.create_default_context() if self._mqtt.encrypted else None,
             timeout=CONNECT_SECONDS,
             keepalive=KEEPALIVE_SECONDS,
-            max_queued_incoming_messages=self._settings.queue_size,
+            queue_type=cast("type[asyncio.Queue[MqttMessage]]", self._new_arrived),
         )
+
+    def _new_arrived(self, maxsize: int) -> asyncio.Queue[MqttMessage]:
+        self._arrived = asyncio.Queue(self._settings.queue_size)
+        return self._arrived
 
     def _topics(self) -> list[str]:
         group = self._settings.share_group
@@ -158,10 +165,14 @@ class Ingest:
 
     async def _receive(self, client: Client) -> None:
         async for message in client.messages:
-            incoming = Incoming(
-                topic=message.topic.value, payload=message.payload, received_at=self._clock.now()
-            )
-            await self._inbox.put(incoming)
+            await self._take_in(message)
+            # aiomqtt makes a task for every message it is asked for; what came with this one is at hand.
+            while not self._arrived.empty():
+                await self._take_in(self._arrived.get_nowait())
+
+    async def _take_in(self, message: MqttMessage) -> None:
+        incoming = Incoming(topic=message.topic.value, payload=message.payload, received_at=self._clock.now())
+        await self._inbox.put(incoming)
 
     async def _record_for_ever(self) -> None:
         while True:

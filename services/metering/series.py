@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from hireling.rental.batch import ReadingBatch
 from hireling.rental.errors import ReadingRefused
-from hireling.rental.reading import Reading, ReadingChain, ReadingRun, SignedReading
-from hireling.rental.typed_data import from_hex, to_hex
+from hireling.rental.reading import Reading, ReadingChain, ReadingRun
+from hireling.rental.typed_data import hash_struct, to_hex
 from services.metering.downlink import topic_of
 from services.metering.models import WaitingReading
 from services.metering.store import Store
@@ -69,7 +70,7 @@ class Series:
             self._conflict(letter, known[letter.seq], letter.hash, seq=letter.seq)
 
     def _follow(self, letter: ReadingLetter, known: dict[int, str]) -> bool:
-        """Take all of a letter's readings that are new, or none: only its last one carries a signature."""
+        """Take all of a letter's readings that are new, or none: only its last signature is checked."""
         run = letter.run
         skipped = self.chain.next_seq - letter.first
         if skipped and run.hashes[skipped - 1] != self.chain.head_hash:
@@ -178,17 +179,18 @@ class Series:
 
     def _letter_of(self, row: WaitingReading) -> ReadingLetter:
         incoming = Incoming(
-            topic=topic_of(self.terms.device, "readings"),
+            topic=topic_of(self.terms.device, "readings" if _is_one(row.signed) else "batches"),
             payload=json.dumps(row.signed).encode(),
             received_at=row.received_at,
         )
         # Its signature was checked before it was left to wait.
-        signed = SignedReading.model_validate(row.signed)
+        whole = {"readings": [row.signed]} if _is_one(row.signed) else row.signed
+        batch = ReadingBatch.model_validate(whole)
         run = ReadingRun(
-            domain=signed.domain,
-            readings=(signed.reading,),
-            hashes=(from_hex(row.hash),),
-            signature=signed.signature,
+            domain=self.terms.domain,
+            readings=tuple(signed.reading for signed in batch.readings),
+            hashes=tuple(hash_struct(signed.reading) for signed in batch.readings),
+            signatures=tuple(signed.signature for signed in batch.readings),
             signer=self.terms.meter,
         )
         return letter_of_run(incoming, run)

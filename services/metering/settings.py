@@ -57,7 +57,7 @@ class MeteringSettings(ServiceSettings):
         default=None,
         description="of a shared subscription: several processes divide the messages; amqtt has none",
     )
-    batch_size: int = Field(default=500, ge=1, description="messages at most in one transaction")
+    batch_size: int = Field(default=1_000, ge=1, description="messages at most in one transaction")
     verify_threads: int = Field(default=2, ge=1, description="threads that open messages and find who signed")
     queue_size: int = Field(
         default=5_000, ge=1, description="messages that may wait for a transaction; beyond, devices resend"

@@ -6,6 +6,7 @@ Terms of an agreement, readings, ceilings, refusals.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
@@ -64,16 +65,14 @@ class TakenReading:
 
 
 def taken_readings(letter: ReadingLetter, *, skipped: int) -> list[TakenReading]:
-    """Return a letter's readings but the first `skipped` as they are stored.
-
-    The last one carries the signature; those before it are proven by the chain and carry none.
-    """
+    """Return a letter's readings but the first `skipped`, each as it is stored: with its own signature."""
     run = letter.run
     domain = run.domain.model_dump_json()
     taken = []
-    for reading, hashed in zip(run.readings[skipped:], run.hashes[skipped:], strict=True):
-        signature = to_hex(run.signature if reading is run.head else b"")
-        wire = f'{{"domain":{domain},"reading":{reading.model_dump_json()},"signature":"{signature}"}}'
+    parts = zip(run.readings, run.hashes, run.signatures, strict=True)
+    for reading, hashed, signature in islice(parts, skipped, None):
+        signed = f'"reading":{reading.model_dump_json()},"signature":"{to_hex(signature)}"'
+        wire = f'{{"domain":{domain},{signed}}}'
         one = TakenReading(seq=reading.seq, hash=to_hex(hashed), wire=wire, received_at=letter.received_at)
         taken.append(one)
     return taken

@@ -2,23 +2,27 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from hireling.rental.batch import ReadingBatch, batch_wire, run_of_batch
 from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.errors import ReadingRefused
 from hireling.rental.hashing import keccak256
 from hireling.rental.reading import ReadingRun, SignedReading, run_of_one
 from hireling.rental.typed_data import hash_struct, to_hex
 
-Kind = Literal["readings", "ceilings"]
-KINDS: tuple[Kind, ...] = ("readings", "ceilings")
+Kind = Literal["readings", "batches", "ceilings"]
+KINDS: tuple[Kind, ...] = ("readings", "batches", "ceilings")
+# A batch is larger than a reading, but a reading in it is not.
+READINGS_WORTH = 6
 LONGEST_EVIDENCE = 8_192
 LONGEST_DETAIL = 500
 
-_TOPIC = re.compile(r"hireling/(0x[0-9a-f]{64})/(readings|ceilings)")
+_TOPIC = re.compile(r"hireling/(0x[0-9a-f]{64})/(readings|batches|ceilings)")
 _RENTAL_ID = re.compile(r"0x[0-9a-f]{64}")
 _SEQ = re.compile(r"0|[1-9][0-9]{0,19}")
 
@@ -64,8 +68,11 @@ class ReadingLetter:
     def document(self) -> str:
         """Return what travelled, written our way."""
         run = self.run
-        signed = SignedReading(domain=run.domain, reading=run.head, signature=run.signature)
-        return signed.model_dump_json()
+        wires = [
+            SignedReading(domain=run.domain, reading=reading, signature=signature).model_dump_json()
+            for reading, signature in zip(run.readings, run.signatures, strict=True)
+        ]
+        return batch_wire(wires) if len(wires) > 1 else wires[0]
 
     @property
     def seq(self) -> int:
@@ -133,12 +140,15 @@ Opened = Letter | Refused
 
 def open_message(incoming: Incoming, *, largest: int) -> Opened:
     """Parse a message and find out who signed it; beyond `largest` bytes nobody looks."""
-    if len(incoming.payload) > largest:
-        return malformed(incoming, detail=f"{len(incoming.payload)} bytes, at most {largest}")
     kind = incoming.kind
+    most = largest * READINGS_WORTH if kind == "batches" else largest
+    if len(incoming.payload) > most:
+        return malformed(incoming, detail=f"{len(incoming.payload)} bytes, at most {most}")
     try:
         if kind == "readings":
             return _reading_letter(incoming, SignedReading.model_validate_json(incoming.payload))
+        if kind == "batches":
+            return _batch_letter(incoming, ReadingBatch.model_validate_json(incoming.payload))
         if kind == "ceilings":
             return _ceiling_letter(incoming, SignedCeiling.model_validate_json(incoming.payload))
     except ValidationError as error:
@@ -148,6 +158,16 @@ def open_message(incoming: Incoming, *, largest: int) -> Opened:
 
 def _reading_letter(incoming: Incoming, signed: SignedReading) -> ReadingLetter:
     return letter_of_run(incoming, run_of_one(signed))
+
+
+def _batch_letter(incoming: Incoming, batch: ReadingBatch) -> Opened:
+    try:
+        return letter_of_run(incoming, run_of_batch(batch))
+    except ReadingRefused as error:
+        # Nothing is proven of it: it is kept as it came, under what it claims to be.
+        head = batch.readings[-1].reading
+        one = malformed(incoming, detail=error.detail)
+        return replace(one, code=error.code, rental_id=to_hex(head.rental_id), seq=head.seq)
 
 
 def letter_of_run(incoming: Incoming, run: ReadingRun) -> ReadingLetter:
@@ -208,6 +228,8 @@ def _claimed(payload: bytes) -> tuple[str | None, int | None]:
         document = json.loads(payload)
     except (ValueError, RecursionError):
         return None, None
+    if isinstance(document, dict) and isinstance(document.get("readings"), list) and document["readings"]:
+        document = document["readings"][-1]
     inner = document.get("reading", document.get("ceiling")) if isinstance(document, dict) else None
     if not isinstance(inner, dict):
         return None, None

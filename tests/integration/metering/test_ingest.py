@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hireling.rental.batch import batch_wire
 from hireling.rental.ceiling import first_ceiling, sign_ceiling
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
@@ -104,6 +105,18 @@ class TestIngest:
 
         async def journey(device: Device) -> None:
             await device.send(HONEST)
+            await device.until_acked(39)
+            assert stage.books.told() == [reading.model_dump(mode="json") for reading in HONEST]
+
+        with_ingest(stage, journey)
+
+    def test_takes_a_backlog_in_batches(self, stage: Stage) -> None:
+        stage.books.agree()
+        wires = [reading.model_dump_json() for reading in HONEST]
+
+        async def journey(device: Device) -> None:
+            for start in range(0, 40, 10):
+                await device.publish(batch_wire(wires[start : start + 10]).encode(), word="batches")
             await device.until_acked(39)
             assert stage.books.told() == [reading.model_dump(mode="json") for reading in HONEST]
 

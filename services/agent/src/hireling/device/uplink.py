@@ -9,11 +9,16 @@ from itertools import islice
 from hireling.announce import Announce
 from hireling.device.log import LoggedReading, RentalLog
 from hireling.mqtt_line import LineDown, MqttLine
+from hireling.rental.batch import batch_wire
 
 # The broker confirms each message; more than a few at a time gains nothing, and aiomqtt warns above ten.
 IN_FLIGHT = 8
 FIRST_SILENCE_SECONDS = 5.0
 LONGEST_SILENCE_SECONDS = 60.0
+# What a machine logs while nobody misses it goes singly, for the renter listens too. More is a backlog, and
+# goes in batches, of a size that every broker takes.
+IN_BATCH = 50
+BACKLOG = 4 * IN_BATCH
 AFTER_LOSS_SECONDS = 0.1
 ANNOUNCED_EVERY = 25  # acknowledgements come many a second; people need not see each
 
@@ -28,6 +33,8 @@ class Uplink:
         self._log = log
         self._line = line
         self._topic = topic
+        self._batch_topic = f"{topic.rpartition('/')[0]}/batches"
+        self._one_by_one = False
         self._announce = announce
         self._sent = -1
         self._news = asyncio.Event()
@@ -66,24 +73,29 @@ class Uplink:
             if self._line.connections != self._connection:
                 self._connection = self._line.connections
                 self._sent = -1
-            batch = list(islice(self._log.unacknowledged(self._sent), IN_FLIGHT))
-            if batch:
-                await self._send(batch)
+            unsent = list(islice(self._log.unacknowledged(self._sent), BACKLOG))
+            if len(unsent) == BACKLOG and not self._one_by_one:
+                await self._send([unsent[start : start + IN_BATCH] for start in range(0, BACKLOG, IN_BATCH)])
+            elif unsent:
+                await self._send([[logged] for logged in unsent[:IN_FLIGHT]])
             else:
                 await self._wait_for_news()
 
-    async def _send(self, batch: list[LoggedReading]) -> None:
-        results = await asyncio.gather(*(self._publish(logged) for logged in batch))
+    async def _send(self, batches: list[list[LoggedReading]]) -> None:
+        results = await asyncio.gather(*(self._publish(batch) for batch in batches))
         if all(results):
-            self._sent = batch[-1].seq
+            self._sent = batches[-1][-1].seq
             return
         # Any of them may be lost; the receiver ignores what it has.
         self._sent = -1
         await asyncio.sleep(AFTER_LOSS_SECONDS)
 
-    async def _publish(self, logged: LoggedReading) -> bool:
+    async def _publish(self, batch: list[LoggedReading]) -> bool:
         try:
-            await self._line.publish(self._topic, logged.wire)
+            if len(batch) == 1:
+                await self._line.publish(self._topic, batch[0].wire)
+            else:
+                await self._line.publish(self._batch_topic, batch_wire([logged.wire for logged in batch]))
         except LineDown:
             return False
         return True
@@ -97,4 +109,6 @@ class Uplink:
         except TimeoutError:
             self._announce("resending", rental_id=f"0x{self._log.rental_id.hex()}", after=self._log.acked)
             self._silence = min(self._silence * 2, LONGEST_SILENCE_SECONDS)
+            # A batch counts whole or not at all; one by one, all counts up to the reading that is refused.
+            self._one_by_one = not self._one_by_one
             self._sent = -1

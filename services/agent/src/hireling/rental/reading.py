@@ -100,17 +100,17 @@ def sign_reading(key: Signer, domain: Domain, reading: Reading) -> SignedReading
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadingRun:
-    """Readings that follow each other, with their hashes, and who signed the last one: he vouches for all.
+    """Readings that follow each other, their hashes and signatures, and who signed the last: for all of them.
 
     Each names the hash of the one before, so that the last hash is of the whole run. Making one is the costly
     part of believing readings, and needs to know nothing of the rental. ``signer`` is None where nobody made
-    this signature, and ``fault`` then says why.
+    the last signature, and ``fault`` then says why. The other signatures are not checked.
     """
 
     domain: Domain
     readings: tuple[Reading, ...]
     hashes: tuple[bytes, ...]
-    signature: bytes
+    signatures: tuple[bytes, ...]
     signer: bytes | None
     fault: str = ""
 
@@ -121,28 +121,28 @@ class ReadingRun:
 
     @property
     def head(self) -> Reading:
-        """Return the reading with the highest number, which carries the signature."""
+        """Return the reading with the highest number, whose signature proves all."""
         return self.readings[-1]
 
 
 def run_of(
-    domain: Domain, readings: tuple[Reading, ...], *, hashes: tuple[bytes, ...], signature: bytes
+    domain: Domain, readings: tuple[Reading, ...], *, hashes: tuple[bytes, ...], signatures: tuple[bytes, ...]
 ) -> ReadingRun:
     """Find out who signed readings that are known to follow each other, in the domain that they name."""
     signer, fault = None, ""
     try:
-        signer = signer_of(digest_of_hash(domain, hashes[-1]), signature)
+        signer = signer_of(digest_of_hash(domain, hashes[-1]), signatures[-1])
     except SignatureMismatch as error:
         fault = str(error)
     return ReadingRun(
-        domain=domain, readings=readings, hashes=hashes, signature=signature, signer=signer, fault=fault
+        domain=domain, readings=readings, hashes=hashes, signatures=signatures, signer=signer, fault=fault
     )
 
 
 def run_of_one(signed: SignedReading) -> ReadingRun:
     """Return a single signed reading as the run that it is."""
     hashes = (hash_struct(signed.reading),)
-    return run_of(signed.domain, (signed.reading,), hashes=hashes, signature=signed.signature)
+    return run_of(signed.domain, (signed.reading,), hashes=hashes, signatures=(signed.signature,))
 
 
 @dataclass(frozen=True)

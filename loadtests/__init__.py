@@ -1,0 +1,1 @@
+"""Load: what the platform is asked at once, and what it answers."""

@@ -7,6 +7,7 @@ scores about what others report of it at 20 rounds (advantage 0.32, agreement 0.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from random import Random
 
@@ -19,7 +20,7 @@ HOPELESS_RESERVATIONS = (0.85, 0.95)
 
 TUNING_SEEDS = range(1_000, 1_030)
 REPORT_SEEDS = range(50_000, 50_030)
-HOPELESS_SEEDS = range(90_000, 90_030)
+HOPELESS_SEEDS = range(90_000, 90_015)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Scenario:
         return any(all(self.advantage(side, outcome) > 0 for side in (0, 1)) for outcome in outcomes)
 
 
+@cache
 def with_zone(seed: int) -> Scenario:
     """Return the first scenario from this seed on in which both sides can gain."""
     chance = Random(seed)
@@ -51,6 +53,7 @@ def with_zone(seed: int) -> Scenario:
             return scenario
 
 
+@cache
 def without_zone(seed: int) -> Scenario:
     """Return the first scenario from this seed on in which no outcome is better than no deal for both."""
     chance = Random(seed)

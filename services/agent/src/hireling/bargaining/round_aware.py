@@ -23,23 +23,29 @@ from hireling.bargaining.session import (
     record,
 )
 
+# Below this many offers without a better one, it may be chance.
+FEWEST_STANDING = 4
+
 
 @dataclass(frozen=True)
 class RoundAware:
     """Hold, learn, and settle at the end.
 
-    ``hold`` is the exponent of the concession curve (1 is a straight line). The last offer asks for the other
-    side's best offer so far and ``margin`` times what that gained of late. ``width`` is how far above the
-    target an offer may lie, ``fewest`` how many outcomes are compared at least.
+    ``hold`` is the exponent of the concession curve (1 is a straight line), which ends at the other side's
+    best offer so far. ``width`` is how far above the target an offer may lie, ``fewest`` how many outcomes
+    are compared at least. A side that has not bettered its best offer for a ``standing``-th of the turns
+    stands still: it gets its own best offer back a turn early, and where it refuses that, in the last turn
+    only ``generosity`` of what that gives us above no deal is asked for.
     """
 
     STRATEGY: ClassVar[str] = "round-aware"
     VERSION: ClassVar[int] = 1
 
     hold: float = 4.0
-    margin: float = 0.5
     width: float = 0.1
     fewest: int = 8
+    standing: int = 10
+    generosity: float = 0.5
 
     def step(self, view: SessionView) -> Decision:
         """Return the next move."""
@@ -64,30 +70,30 @@ class RoundAware:
         """
         made = len(view.ours)
         ahead = len(theirs) - made  # 1 where the other side moved first
-        target = 1.0
+        last_turn = made + view.turns_left - 1
+        target, best, best_at = 1.0, 0.0, 0
         for turn in range(made + 1):
-            elapsed = turn / (made + view.turns_left - 1) if view.turns_left > 1 or made else 1.0
-            goal = self._goal(theirs[: turn + ahead], view.reservation)
-            target = min(target, 1 - (1 - goal) * elapsed**self.hold)
-        return max(target, view.reservation)
-
-    def _goal(self, theirs: Sequence[float], reservation: float) -> float:
-        """Return what the last offer will ask for, as far as these offers tell."""
-        if len(theirs) < 2:
-            return reservation
-        best = max(theirs)
-        lately = max(1, len(theirs) // 8)
-        gained = best - max(theirs[:-lately])
-        return min(1.0, max(reservation, best + self.margin * gained))
+            seen = turn + ahead
+            if seen and theirs[seen - 1] > best:
+                best, best_at = theirs[seen - 1], seen
+            goal = max(view.reservation, best)
+            # Who gives way makes us its best offer late; with anybody else there is nothing to wait for.
+            stands = seen - best_at >= max(FEWEST_STANDING, last_turn // self.standing)
+            settling = last_turn - 1 if stands else last_turn
+            if turn > settling:
+                goal = view.reservation + (goal - view.reservation) * self.generosity
+            elapsed = min(1.0, turn / settling) if settling > 0 else 1.0
+            target = min(target, goal + (1 - goal) * (1 - elapsed**self.hold))
+        return target
 
     def _offer(self, view: SessionView, target: float, believed: Estimate | None) -> tuple[Outcome, str]:
         space = space_of(view.utility)
         if believed is None:
             return space.best, "first offer: our best"
         favourite = max(view.theirs, key=view.utility.of)
-        if view.utility.of(favourite) >= target:
+        made = set(view.ours)
+        if view.utility.of(favourite) >= target and favourite not in made:
             return favourite, "their best offer meets the target"
         among = space.band(target, width=self.width, fewest=self.fewest)
-        made = set(view.ours)
         fresh = [outcome for outcome in among if outcome not in made] or among
         return space.best_for(believed.utility.of, fresh), "best for them at our target"

@@ -1,11 +1,11 @@
-// Keeps the compiler loaded. A line of standard input is {overrides, settings}, its answer a line of what the compiler says.
+// Keeps the compiler loaded. The folder with the sources is its argument. A line of standard input is {overrides, settings}, its answer a line of what the compiler says.
 "use strict";
 
 const fs = require("node:fs");
 const path = require("node:path");
 const readline = require("node:readline");
 
-const ROOT = path.resolve(__dirname, "..");
+const ROOT = path.resolve(process.argv[2]);
 const ENTRY = "src/RentalEscrow.sol";
 
 // The compiler writes notes to stdout, where only answers belong.

@@ -11,7 +11,7 @@ from syntax import Source
 
 CONTRACTS = Path(__file__).resolve().parent.parent
 ESCROW = "src/RentalEscrow.sol"
-INPUT = CONTRACTS / "build/compilation/input.json"
+INPUT = Path("build/compilation/input.json")
 # Code that only has to be right compiles in half the time; it is twice as long as the chain allows.
 QUICK_STEPS = "dhfoDgvulfnTUjmul:"
 QUICK = {
@@ -39,15 +39,16 @@ class DoesNotCompile(Exception):
 
 
 class Compiler:
-    """Owns a process; use it in a `with`."""
+    """Owns a process; use it in a `with`. It compiles what is in `folder`, which is the project or a copy."""
 
-    def __init__(self) -> None:
-        settings = json.loads(INPUT.read_text())["settings"]
+    def __init__(self, folder: Path = CONTRACTS) -> None:
+        self._folder = folder
+        settings = json.loads((folder / INPUT).read_text())["settings"]
         # Without the sources' hash, equal code is equal.
         self._settings = settings | {"metadata": {"bytecodeHash": "none", "appendCBOR": False}}
         script = str(CONTRACTS / "mutation/compiler.js")
         self._process = subprocess.Popen(
-            ["node", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["node", script, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> "Compiler":
@@ -60,7 +61,7 @@ class Compiler:
     def sources(self, *paths: str) -> list[Source]:
         answer = self._ask({}, self._settings | {"outputSelection": {"*": {"": ["ast"]}}}, ESCROW)
         return [
-            Source(path, (CONTRACTS / path).read_bytes(), answer["sources"][path]["ast"]) for path in paths
+            Source(path, (self._folder / path).read_bytes(), answer["sources"][path]["ast"]) for path in paths
         ]
 
     def source(self, text: str) -> Source:

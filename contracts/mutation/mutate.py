@@ -4,6 +4,7 @@ The last line printed is the share that was killed; below 90 % is an error. buil
 """
 
 import argparse
+import json
 import queue
 import random
 import sys
@@ -29,6 +30,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=2, help="how many are tried at the same time")
     parser.add_argument("--only", default="", help="only in sources of which the path has this in it")
     parser.add_argument("--no-walks", action="store_true", help="leave the long walks out: more may survive")
+    parser.add_argument(
+        "--again", action="store_true", help="try the last run's survivors instead of a sample"
+    )
     options = parser.parse_args(arguments)
 
     reviewed = equivalents.reviewed(equivalents.LIST.read_text())
@@ -42,9 +46,8 @@ def main(arguments: list[str]) -> int:
         stale = [each for each in reviewed if not any(each.is_of(*place) for place in every)]
         for each in stale:
             print(f"equivalents.toml: no mutant of {each.file} is {each.after!r}", file=sys.stderr)
-        places = drawn(
-            [place for place in every if options.only in place[1].path], options.sample, options.seed
-        )
+        within = [place for place in every if options.only in place[1].path]
+        places = left_alive(within) if options.again else drawn(within, options.sample, options.seed)
         print(f"{len(places)} of {len(every)} mutants", file=sys.stderr)
         tried = try_all(places, shops, reviewed, walks=not options.no_walks)
     except BaselineFailed as error:
@@ -53,10 +56,16 @@ def main(arguments: list[str]) -> int:
     finally:
         for shop in shops:
             shop.__exit__(None, None, None)
-    said = report.text(tried, options.sample, options.seed)
+    said = report.text(tried, "survivors" if options.again else options.sample, options.seed)
     report.write(tried, FOLDER, said)
     print(said)
     return 0 if report.is_enough(tried) and not stale else 1
+
+
+def left_alive(places: list[Place]) -> list[Place]:
+    """Return those that survived the last run, by their text: the sources may have changed since."""
+    alive = json.loads((FOLDER / report.SURVIVORS).read_text())
+    return [place for place in places if report.described(*place) in alive]
 
 
 def drawn(places: list[Place], sample: str, seed: int) -> list[Place]:
@@ -88,7 +97,7 @@ def try_all(
                 )
         except queue.Empty:
             return
-        except BaseException as problem:  # told by the thread that waits
+        except BaseException as problem:  # raised again by the thread that waits
             problems.append(problem)
 
     threads = [threading.Thread(target=work, args=(shop,)) for shop in shops]

@@ -9,6 +9,7 @@ from syntax import Mutant, Source
 from verdict import Outcome
 
 LEAST_SHARE = 0.9
+SURVIVORS = "survivors.json"
 # These say nothing of the tests: there was nothing to notice.
 APART = (Outcome.SAME_CODE, Outcome.REVIEWED, Outcome.NOT_COMPILED)
 
@@ -73,17 +74,13 @@ def _table(tried: list[Tried]) -> str:
 def write(tried: list[Tried], folder: Path, said: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.txt").write_text(said + "\n")
-    survivors = [
-        {
-            "file": each.mutant.path.removeprefix("src/"),
-            "line": each.source.line(each.mutant.start),
-            "within": each.mutant.within,
-            "operator": each.mutant.operator,
-            "outcome": each.outcome,
-            "before": each.mutant.lines(each.source.text)[0],
-            "after": each.mutant.lines(each.source.text)[1],
-        }
-        for each in tried
-        if each.outcome not in (*APART, Outcome.KILLED)
-    ]
-    (folder / "survivors.json").write_text(json.dumps(survivors, indent=1) + "\n")
+    alive = [each for each in tried if each.outcome not in (*APART, Outcome.KILLED)]
+    survivors = [described(each.source, each.mutant) for each in alive]
+    (folder / SURVIVORS).write_text(json.dumps(survivors, indent=1) + "\n")
+
+
+def described(source: Source, mutant: Mutant) -> dict[str, str]:
+    """Return a mutant as equivalents.toml names it: by its text."""
+    before, after = mutant.lines(source.text)
+    file = mutant.path.removeprefix("src/")
+    return {"file": file, "within": mutant.within, "before": before, "after": after}

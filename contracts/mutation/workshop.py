@@ -30,7 +30,8 @@ class Workshop:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._make()
-        self.compiler = Compiler()
+        # The project's own files may change meanwhile.
+        self.compiler = Compiler(folder)
         self._runner = self._start()
 
     def __enter__(self) -> "Workshop":

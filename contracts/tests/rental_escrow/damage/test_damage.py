@@ -28,7 +28,11 @@ class TestDamage:
 
         assert world.slot(bonded)[4] == 1 | 2
         assert world.credit(bonded.owner) == 0
-        assert transaction.events["DamageClaimed"]["amount"] == 3 * USD
+        assert transaction.events["DamageClaimed"] == {
+            "rentalId": "0x" + bonded.id.hex(),
+            "amount": 3 * USD,
+            "evidence": "0x" + EVIDENCE.hex(),
+        }
 
 
 class TestRefuses:

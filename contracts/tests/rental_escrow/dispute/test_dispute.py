@@ -33,15 +33,16 @@ class TestDispute:
 
 class TestRefuses:
     @pytest.mark.parametrize(
-        ("at", "error"),
-        [("claim_by", "RentalEscrow_TooEarly"), ("after_dispute_by", "RentalEscrow_Expired")],
+        ("limit", "after", "error"),
+        [("claim_by", 0, "TooEarly"), ("claim_by", -7, "TooEarly"), ("dispute_by", 1, "Expired")],
     )
-    def test_outside_the_challenge_window(self, world, with_tail, at, error):
-        world.mine_at(with_tail.claim_by if at == "claim_by" else with_tail.dispute_by + 1)
+    def test_outside_the_challenge_window(self, world, with_tail, limit, after, error):
+        at = getattr(with_tail, limit)
+        world.mine_at(at + after)
 
         refusal = world.refusal(world.escrow.dispute, with_tail.terms, with_tail.dispute())
 
-        assert refusal[0] == error
+        assert refusal == (f"RentalEscrow_{error}", at + after, at)
 
     def test_without_a_tail(self, world):
         rental = world.opened()

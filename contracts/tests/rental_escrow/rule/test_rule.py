@@ -66,6 +66,20 @@ class TestRule:
         )
         assert world.slot(rental) == (0, 0, 0, 0, 0)
 
+    def test_tells_what_was_ruled_and_what_each_side_gets_by_it(self, world, arbiter, contested):
+        rental = contested(damage=True, dispute=True)
+
+        transaction = world.escrow.rule(rental.terms, USD, 5 * USD, PAYEES, {"from": arbiter})
+
+        assert transaction.events["Ruled"] == {
+            "rentalId": "0x" + rental.id.hex(),
+            "tailToOwner": USD,
+            "depositToOwner": 5 * USD,
+            "toOwner": 975_000 + 5 * USD + rental.bond,
+            "fee": 275_000,
+            "toRenter": 104 * USD,
+        }
+
     def test_happens_once(self, world, arbiter, contested):
         rental = contested(damage=False, dispute=True)
         world.escrow.rule(rental.terms, 0, 0, PAYEES, {"from": arbiter})
@@ -124,13 +138,14 @@ class TestRefuses:
 
         assert refusal == ("RentalEscrow_Expired", rental.rule_by + 1, rental.rule_by)
 
-    def test_a_ruling_before_the_evidence_is_in(self, world, arbiter):
+    @pytest.mark.parametrize("early", [0, 7])
+    def test_a_ruling_before_the_evidence_is_in(self, world, arbiter, early):
         rental = world.opened()
         world.claimed(rental, 12 * USD, 15 * USD, 10 * USD)
         world.next_at(rental.claim_by + 1)
         world.escrow.dispute(rental.terms, rental.dispute(), {"from": world.relayer})
-        world.mine_at(rental.rule_from)
+        world.mine_at(rental.rule_from - early)
 
         refusal = world.refusal(world.escrow.rule, rental.terms, 0, 0, PAYEES, sender=arbiter)
 
-        assert refusal == ("RentalEscrow_TooEarly", rental.rule_from, rental.rule_from)
+        assert refusal == ("RentalEscrow_TooEarly", rental.rule_from - early, rental.rule_from)

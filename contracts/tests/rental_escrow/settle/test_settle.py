@@ -45,19 +45,27 @@ class TestUncontested:
         world.claimed(rental, 10 * USD, 10 * USD, 10 * USD)
         before = world.purse(rental.renter)
 
-        settle(rental, rental.claim_by + 1)
+        transaction = settle(rental, rental.claim_by + 1)
 
         assert world.purse(rental.renter) - before == 110 * USD
         assert world.credit(rental.owner) == 9_750_000
         assert world.held == 10 * USD
+        assert transaction.events["Settled"] == {
+            "rentalId": "0x" + rental.id.hex(),
+            "paid": 10 * USD,
+            "toOwner": 0,
+            "fee": 250_000,
+            "toRenter": 110 * USD,
+        }
 
-    def test_the_unclaimed_part_waits_for_the_claims_to_end(self, world, nobody):
+    @pytest.mark.parametrize("early", [0, 7])
+    def test_the_unclaimed_part_waits_for_the_claims_to_end(self, world, nobody, early):
         rental = world.opened()
-        world.mine_at(rental.claim_by)
+        world.mine_at(rental.claim_by - early)
 
         refusal = world.refusal(world.escrow.settle, rental.terms, nobody)
 
-        assert refusal == ("RentalEscrow_TooEarly", rental.claim_by, rental.claim_by)
+        assert refusal == ("RentalEscrow_TooEarly", rental.claim_by - early, rental.claim_by)
 
     def test_after_an_exit_the_money_comes_back_sooner(self, world, settle):
         rental = world.opened()
@@ -91,15 +99,16 @@ class TestTail:
         assert transaction.events["Split"]["refund"] == 106 * USD
         assert world.slot(rental)[4] == 1 | 16
 
-    def test_the_uncontested_part_is_returned_once(self, world, settle, nobody):
+    @pytest.mark.parametrize("early", [0, 7])
+    def test_the_uncontested_part_is_returned_once(self, world, settle, nobody, early):
         rental = world.opened()
         world.claimed(rental, 12 * USD, 15 * USD, 10 * USD)
         settle(rental, rental.claim_by + 1)
-        world.mine_at(rental.dispute_by)
+        world.mine_at(rental.dispute_by - early)
 
         refusal = world.refusal(world.escrow.settle, rental.terms, nobody)
 
-        assert refusal == ("RentalEscrow_TooEarly", rental.dispute_by, rental.dispute_by)
+        assert refusal == ("RentalEscrow_TooEarly", rental.dispute_by - early, rental.dispute_by)
 
     @pytest.mark.parametrize("split_first", [False, True])
     def test_after_the_challenge_window_the_owner_gets_it(self, world, settle, split_first):

@@ -35,6 +35,9 @@ class Original:
             return self._deployed
 
     def require(self, workshop: Workshop, tests: list[str]) -> None:
+        # Asked without the lock first: who knows the answer must not wait for a run of other tests.
+        if tuple(tests) in self._passed:
+            return
         with self._lock:
             if tuple(tests) in self._passed:
                 return

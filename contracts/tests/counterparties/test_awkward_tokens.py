@@ -3,6 +3,7 @@
 import pytest
 from rental import HOUR, NOBODY, USD
 from signing import account_of
+from world import call_object, rpc
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ class TestFunding:
         refusal = world.refusal(world.escrow.open, rental.terms, 10_000, rental.agreement_signature)
 
         assert refusal == ("RentalEscrow_InexactReceipt", 120 * USD - 12_000, 120 * USD)
+
+    def test_no_account_holds_more_than_its_word_has_room_for(self, world, awkward, sender):
+        """Else a token of endless supply would wind an account back to nothing."""
+        rental = world.rental()
+        payer, account, most = sender(rental.renter), account_of(rental.owner), 2**128 - 1
+        awkward.mint(payer, most + 1, {"from": world.relayer})
+        awkward.approve(world.escrow, 2**256 - 1, {"from": payer})
+        world.escrow.deposit(awkward, account, most, {"from": payer})
+
+        with pytest.raises(RuntimeError, match="overflow"):
+            rpc(
+                "eth_call",
+                {"from": str(payer), **call_object(world.escrow.deposit, awkward, account, 1)},
+                "latest",
+            )
+
+        assert held_for(world, awkward, rental.owner) == most
 
     def test_refuses_a_token_that_answers_false(self, world, awkward):
         awkward.returnFalse({"from": world.relayer})
@@ -91,7 +109,16 @@ class TestPayout:
         awkward.deny(rental.owner.address, {"from": world.relayer})
         close(world, rental, 10 * USD)
 
-        withdrawal = (account_of(rental.owner), awkward, world.relayer, 9_750_000, 0, 0, world.now + HOUR, b"")
+        withdrawal = (
+            account_of(rental.owner),
+            awkward,
+            world.relayer,
+            9_750_000,
+            0,
+            0,
+            world.now + HOUR,
+            b"",
+        )
         world.escrow.withdraw(*withdrawal, {"from": sender(rental.owner)})
 
         assert awkward.balanceOf(world.relayer) == 9_750_000

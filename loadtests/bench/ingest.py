@@ -34,6 +34,8 @@ WARM_UP = 20
 ROUNDS = 3
 PER_ROUND = 60
 AT_HALF_LOAD = 40
+IN_BATCH = 50
+BATCHES_PER_ROUND = 1
 VERIFY_SECONDS = 1.0
 START_SECONDS = 60.0
 NO_NODE_RED = "the same job is not written for Node-RED yet, and no figure is better than a guessed one"
@@ -71,6 +73,29 @@ class Bench:
 
 def measure() -> dict[str, Any]:
     """Run the whole benchmark and return its figures."""
+    return {**measure_singles(), **measure_batches(), "left_out": {"nodered_ratio": NO_NODE_RED}}
+
+
+def measure_batches() -> dict[str, Any]:
+    """Measure signed batches, on an ingest of their own."""
+    per_device = (1 + ROUNDS * BATCHES_PER_ROUND) * IN_BATCH
+    machines = [Machine.make(number) for number in range(DEVICES)]
+    say(f"signing {per_device} readings of each of {DEVICES} devices, for batches of {IN_BATCH}")
+    letters = interleaved([machine.batch_letters(per_device, size=IN_BATCH) for machine in machines])
+    with running(machines) as bench:
+        cut = iter_slices(letters)
+        bench.play(cut(DEVICES))
+        rounds = [bench.play(cut(BATCHES_PER_ROUND * DEVICES))["per_second"] for _ in range(ROUNDS)]
+        stored, told = counted(bench.database)
+        return {
+            "batch50_readings_per_second": round(statistics.median(rounds)),
+            "batch_lost": bench.published - stored,
+            "batch_duplicated": told - stored,
+        }
+
+
+def measure_singles() -> dict[str, Any]:
+    """Measure readings that are each signed by themselves."""
     per_device = WARM_UP + ROUNDS * PER_ROUND + AT_HALF_LOAD
     machines = [Machine.make(number) for number in range(DEVICES)]
     say(f"signing {per_device} readings of each of {DEVICES} devices")
@@ -91,7 +116,6 @@ def measure() -> dict[str, Any]:
             "duplicated": told - stored,
             "signature_limit_per_second": round(limit),
             "single_of_signature_limit": round(single / limit, 3),
-            "left_out": {"nodered_ratio": NO_NODE_RED},
         }
 
 

@@ -11,6 +11,7 @@ and the device sends it again: nothing in here needs to survive the process.
 """
 
 import asyncio
+import gc
 import json
 import random
 import signal
@@ -49,6 +50,7 @@ LONGEST_PAUSE_SECONDS = 10.0
 IN_FLIGHT = 8
 ANSWERED_BATCHES = 8
 OPENED_BATCHES = 1
+GARBAGE_THRESHOLDS = (100_000, 50, 100)
 DOWNLINK_PAGE = 100
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 
@@ -290,6 +292,10 @@ async def serve(database: Database) -> None:
 def main() -> int:
     """Run the process; return its exit code."""
     configure_logging()
+    # Thousands of readings live for one transaction and die without cycles: looking for these at every 700th
+    # object took a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     try:
         check_schema("metering")
         database = open_database(DatabaseSettings.of("metering").database_url)

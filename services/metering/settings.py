@@ -57,8 +57,12 @@ class MeteringSettings(ServiceSettings):
         default=None,
         description="of a shared subscription: several processes divide the messages; amqtt has none",
     )
-    batch_size: int = Field(default=1_000, ge=1, description="messages at most in one transaction")
-    verify_threads: int = Field(default=2, ge=1, description="threads that open messages and find who signed")
+    batch_size: int = Field(default=2_000, ge=1, description="messages at most in one transaction")
+    verify_threads: int = Field(
+        default=1,
+        ge=1,
+        description="threads that open messages; on two cores a second one costs more than it brings",
+    )
     queue_size: int = Field(
         default=5_000, ge=1, description="messages that may wait for a transaction; beyond, devices resend"
     )

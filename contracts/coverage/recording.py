@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from points import GROUP_HEX, MASK_HEX, PREFIX
 
 MARK = re.compile(rb'"to"\s*:\s*"0x%b([0-9a-f]{%d})([0-9a-f]{%d})"' % (PREFIX.encode(), GROUP_HEX, MASK_HEX))
+RESULT = re.compile(rb'"result"\s*:\s*{')
 TRACER = {"tracer": "callTracer"}
 CALLS = {"eth_call", "eth_estimateGas"}
 SENDS = {"eth_sendTransaction", "eth_sendRawTransaction"}
 ANSWER_SECONDS = 120
 MINED_SECONDS = 20
+HEAD_BYTES = 60
 
 Json = dict[str, Any]
 
@@ -70,14 +72,14 @@ class Recorder:
         block = params[1] if len(params) > 1 else "latest"
         trace = self._ask(_request("debug_traceCall", params[0], block, TRACER))
         # A call that never began, for want of money say, reached nothing.
-        if "error" in json.loads(trace) and not refused:
+        if not _is_trace(trace) and not refused:
             raise RuntimeError(f"a call was answered but not traced: {trace[:300].decode()}")
         self.reached.read(trace)
 
     def _trace_transaction(self, transaction: str) -> None:
         """Wait until it is in a block; the chain answers a moment before it is."""
         deadline = time.monotonic() + MINED_SECONDS
-        while "error" in json.loads(trace := self._ask(_request("debug_traceTransaction", transaction, TRACER))):
+        while not _is_trace(trace := self._ask(_request("debug_traceTransaction", transaction, TRACER))):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{transaction} was not traced within {MINED_SECONDS} s: {trace[:300].decode()}")
             time.sleep(0.002)
@@ -86,6 +88,12 @@ class Recorder:
     def _ask(self, request: Json) -> bytes:
         self._connection.request("POST", "/", json.dumps(request), {"Content-Type": "application/json"})
         return self._connection.getresponse().read()
+
+
+def _is_trace(answer: bytes) -> bool:
+    """Tell a trace from an error, and from the nothing that a transaction has before it is in a block."""
+    # Traces are long, and a failure among their frames is none of the answer's.
+    return RESULT.search(answer, 0, HEAD_BYTES) is not None
 
 
 def _request(method: str, *params: Any) -> Json:

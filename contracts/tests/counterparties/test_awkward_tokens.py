@@ -144,6 +144,7 @@ class TestPayout:
         assert awkward.balanceOf(rental.owner.address) == 9_750_000
         assert held_for(world, awkward, rental.owner) == 0
 
+    @pytest.mark.gas
     def test_a_megabyte_of_an_answer_is_not_read(self, world, awkward):
         rental = opened(world, awkward)
         awkward.returnMegabyte({"from": world.relayer})

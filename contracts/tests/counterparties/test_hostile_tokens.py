@@ -121,6 +121,7 @@ class TestBurnsGas:
         assert credit(world, token, rental.owner) == 9_750_000
         assert token.balanceOf(rental.renter.address) - before == 110 * USD
 
+    @pytest.mark.gas
     def test_whoever_names_no_address_is_credited_without_a_call(self, world, token):
         rental = opened(world, token)
         for party in (rental.owner, rental.renter):
@@ -176,6 +177,7 @@ class TestLyingWallet:
 
         assert refusal == ("RentalEscrow_InvalidSignature",)
 
+    @pytest.mark.gas
     def test_that_burns_gas_holds_nobody_up(self, world, counterparties):
         counterparties.liar.tell(4, {"from": world.relayer})
         rental = world.rental()

@@ -33,6 +33,7 @@ class TestAnnounce:
 
         assert int(str(anchor.rootOf(world.relayer, READINGS)), 16) == 0
 
+    @pytest.mark.gas
     def test_costs_at_most_24_000_gas(self, anchor, publisher):
         assert anchor.announce(FULL, ROOT, publisher).gas_used <= 24_000
 
@@ -54,6 +55,7 @@ class TestAnchor:
         assert told["publisher"] == world.relayer
         assert str(told["batch"]) == "0x" + READINGS.hex()
 
+    @pytest.mark.gas
     def test_costs_at_most_46_000_gas(self, anchor, publisher):
         assert anchor.anchor(FULL, ROOT, publisher).gas_used <= 46_000
 

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from points import GROUP_HEX, MASK_HEX, PREFIX
 
 MARK = re.compile(rb'"to"\s*:\s*"0x%b([0-9a-f]{%d})([0-9a-f]{%d})"' % (PREFIX.encode(), GROUP_HEX, MASK_HEX))
-RESULT = re.compile(rb'"result"\s*:\s*{')
+# The chain answers an empty trace of another kind until a transaction is in a block.
+CALL_TRACE = re.compile(rb'"result"\s*:\s*{\s*"from"')
 TRACER = {"tracer": "callTracer"}
 CALLS = {"eth_call", "eth_estimateGas"}
 SENDS = {"eth_sendTransaction", "eth_sendRawTransaction"}
@@ -91,9 +92,8 @@ class Recorder:
 
 
 def _is_trace(answer: bytes) -> bool:
-    """Tell a trace from an error, and from the nothing that a transaction has before it is in a block."""
     # Traces are long, and a failure among their frames is none of the answer's.
-    return RESULT.search(answer, 0, HEAD_BYTES) is not None
+    return CALL_TRACE.search(answer, 0, HEAD_BYTES) is not None
 
 
 def _request(method: str, *params: Any) -> Json:

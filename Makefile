@@ -19,7 +19,7 @@ PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/
 
 .PHONY: help
 help: ## Show these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(PLATFORM_READY) contracts-ready ## Set up the platform and the contracts, nothing else
@@ -70,12 +70,16 @@ deploy: contracts-ready ## Deploy or verify the contracts (CHAIN=8453 ARGS="--ve
 	@contracts/scripts/deploy.sh $(if $(CHAIN),--chain-id $(CHAIN)) $(ARGS)
 
 .PHONY: contracts
-contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, fuzzed and symbolic proofs, slither
+contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, coverage, proofs, slither
 	@UV="$(CURDIR)/$(UV)" contracts/scripts/prove.sh
 
 .PHONY: contracts-mutate
 contracts-mutate: contracts-ready ## Nightly: change the escrow in one place after the other; tests must notice 90 % (SAMPLE=60 or all, SEED=1)
 	@contracts/scripts/mutate.sh --sample "$(or $(SAMPLE),60)" --seed "$(or $(SEED),1)" $(ARGS)
+
+.PHONY: contracts-coverage
+contracts-coverage: contracts-ready ## Which lines, branches and reverts of the contracts the tests reach
+	@contracts/scripts/coverage.sh
 
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
@@ -105,7 +109,7 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* contracts/node_modules/.stamp
-	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither
+	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither contracts/cache/coverage
 	@find services tests infra loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BOOTSTRAP_READY):

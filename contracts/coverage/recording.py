@@ -52,6 +52,9 @@ class Recorder:
         self._connection = HTTPConnection(urlsplit(chain).netloc, timeout=ANSWER_SECONDS)
         self._turn = threading.Lock()
 
+    def close(self) -> None:
+        self._connection.close()
+
     def answer(self, body: bytes) -> bytes:
         request = json.loads(body)
         with self._turn:
@@ -82,7 +85,9 @@ class Recorder:
         deadline = time.monotonic() + MINED_SECONDS
         while not _is_trace(trace := self._ask(_request("debug_traceTransaction", transaction, TRACER))):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{transaction} was not traced within {MINED_SECONDS} s: {trace[:300].decode()}")
+                raise TimeoutError(
+                    f"{transaction} was not traced within {MINED_SECONDS} s: {trace[:300].decode()}"
+                )
             time.sleep(0.002)
         self.reached.read(trace)
 
@@ -121,10 +126,12 @@ def recording(chain: str, *, port: int = 0) -> Iterator[tuple[Recorder, str]]:
             """Say nothing of each request."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Door) as server:
-        server.daemon_threads = True
+        # Who asks has left by the end, so that no thread is left to wait for.
+        server.daemon_threads = False
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             yield recorder, f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
+            recorder.close()

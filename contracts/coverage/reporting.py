@@ -136,7 +136,9 @@ def _record(path: str, coverage: Coverage, folder: str) -> str:
     text += [f"DA:{line},{times}" for (_, line), times in lines.items()]
     text += [f"LF:{line_share.total}", f"LH:{line_share.hit}"]
     for point in branches:
-        text.append(f"BRDA:{point.line},{point.decision},{outcomes[point.decision]},{coverage.times(point) or '-'}")
+        text.append(
+            f"BRDA:{point.line},{point.decision},{outcomes[point.decision]},{coverage.times(point) or '-'}"
+        )
         outcomes[point.decision] += 1
     text += [f"BRF:{branch_share.total}", f"BRH:{branch_share.hit}", "end_of_record"]
     return "\n".join(text) + "\n"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the contracts by every tool, in two lanes beside each other, and says for each how long it took.
-# prove.sh forge | halmos | slither runs one tool; without a name all run, Brownie's tests too.
+# prove.sh coverage | forge | halmos | slither runs one tool; without a name all run, Brownie's tests too.
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
@@ -19,9 +19,9 @@ main() {
     rm -rf "$logs"
     mkdir -p "$logs"
     # Brownie's walks wait for their chain, forge compiles: on two cores neither hinders the other.
-    lane lint abi brownie slither &
+    lane lint abi brownie coverage &
     local first=$! status=0
-    lane forge halmos || status=1
+    lane forge slither halmos || status=1
     wait "$first" || status=1
     cat "$logs"/*.summary
     return "$status"
@@ -47,6 +47,7 @@ timed() {
 step_lint() { "$CONTRACTS/scripts/lint.sh" && echo "no warning"; }
 step_abi() { "$CONTRACTS/scripts/export_abi.sh" --check && echo "exported ABIs are the contracts'"; }
 step_brownie() { "$CONTRACTS/scripts/test.sh"; }
+step_coverage() { "$CONTRACTS/scripts/coverage.sh"; }
 step_forge() { forge test --no-match-contract Symbolic; }
 
 # z3 comes with halmos; its default solver would be downloaded.

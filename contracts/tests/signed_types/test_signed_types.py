@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from brownie import SignedTypeBook
+from eth_abi import decode
 from eth_utils import keccak
 from signing import MEMBERS, encode_type
+from world import rpc
 
 EXPORTED = Path(__file__).parents[3] / "services/settlement/abi/type_hashes.json"
 TOKENS_OWN = {
@@ -17,6 +20,7 @@ TOKENS_OWN = {
 }
 # Signed in the panel's own domain, and shown there.
 PANELS_OWN = {"Vote"}
+BOOK = "0x" + "b0" * 20
 PROTOCOL = sorted(set(MEMBERS) - TOKENS_OWN - PANELS_OWN)
 
 
@@ -35,3 +39,14 @@ def test_the_contracts_hash_the_type_as_it_is_written(exported, name):
         "encoding": encode_type(name),
         "type_hash": "0x" + keccak(text=encode_type(name)).hex(),
     }
+
+
+def test_the_book_tells_every_type_as_it_is_written(world):
+    runtime = rpc("eth_call", {"data": "0x" + SignedTypeBook.bytecode}, "latest")
+    rpc("anvil_setCode", BOOK, runtime)
+
+    raw = rpc("eth_call", {"to": BOOK, "data": "0x" + keccak(text="all()")[:4].hex()}, "latest")
+
+    (book,) = decode(["(string,bytes32)[]"], bytes.fromhex(raw[2:]))
+    written = [encode_type(name) for name in PROTOCOL]
+    assert sorted(book) == sorted((encoding, keccak(text=encoding)) for encoding in written)

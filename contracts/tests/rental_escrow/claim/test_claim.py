@@ -6,7 +6,7 @@ import pytest
 from model import Outcome, Slot
 from packed import header_of, outcomes_of, packed_batch, packed_group, packed_row
 from rental import HOUR, NOBODY, USD
-from signing import P256Key, Secp256k1Key, flip_p256, flip_secp256k1
+from signing import P256Key, Secp256k1Key, account_of, flip_p256, flip_secp256k1
 
 
 def claim(world, rental, *amounts, payee=NOBODY):
@@ -207,6 +207,36 @@ class TestRefuses:
 
         assert refusal == ("RentalEscrow_ClaimRefused", rental.id, Outcome.OTHER_RENTAL)
 
+    def test_a_ceiling_of_another_rental(self, world):
+        rental = world.opened()
+        other = replace(rental, salt=b"\x02" * 32)
+        row = (rental.pay, rental.rules_hash, *rental.reading(USD), *other.ceiling(USD, USD))
+
+        refusal = world.refusal(world.escrow.claim, row, NOBODY)
+
+        assert refusal == ("RentalEscrow_ClaimRefused", rental.id, Outcome.OTHER_RENTAL)
+
+    def test_a_claim_after_a_settlement_in_part(self, world, nobody):
+        rental = world.opened()
+        world.claimed(rental, 10 * USD, 10 * USD, 5 * USD)
+        world.next_at(rental.claim_by + 1)
+        world.escrow.settle(rental.terms, nobody, {"from": world.relayer})
+
+        refusal = world.refusal(world.escrow.claim, rental.claim(11 * USD, 11 * USD, 11 * USD, seq=2), NOBODY)
+
+        assert refusal == ("RentalEscrow_ClaimRefused", rental.id, Outcome.ALREADY_SPLIT)
+
+    def test_a_claim_that_would_take_a_balance_beyond_its_type(self, world, sender):
+        rental = world.opened()
+        most, hoarder = 2**128 - 1, sender(Secp256k1Key("hoarder"))
+        world.token.mint(hoarder, most, {"from": world.relayer})
+        world.token.approve(world.escrow, most, {"from": hoarder})
+        world.escrow.deposit(world.token, account_of(rental.owner), most, {"from": hoarder})
+
+        refusal = world.refusal(world.escrow.claim, rental.claim(USD, USD, USD), NOBODY)
+
+        assert refusal == ("SafeCastOverflowedUintDowncast", 128, most + 975_000)
+
     def test_a_claim_after_claim_by(self, world):
         rental = world.opened()
         world.mine_at(rental.claim_by + 1)
@@ -266,6 +296,16 @@ class TestManyRows:
 
         assert outcomes_of(transaction.return_value) == [Outcome.BAD_RENTER_AGENT_SIGNATURE]
 
+    def test_a_row_whose_signature_nobody_made_is_skipped(self, world):
+        rental = world.opened()
+        row = packed_row(rental, USD, USD, USD)
+
+        transaction = world.escrow.claimPacked(
+            batch_of(rental, [row[:-128] + b"\x00" * 128]), {"from": world.relayer}
+        )
+
+        assert outcomes_of(transaction.return_value) == [Outcome.BAD_METER_SIGNATURE]
+
     def test_rows_of_p256_keys_stand_beside_the_others(self, world):
         keys = [
             {},
@@ -292,7 +332,8 @@ class TestManyRows:
         )
 
         world.escrow.claimPacked(
-            packed_batch([(first, USD, USD, USD), (second, 2 * USD, 2 * USD, 2 * USD)]), {"from": world.relayer}
+            packed_batch([(first, USD, USD, USD), (second, 2 * USD, 2 * USD, 2 * USD)]),
+            {"from": world.relayer},
         )
 
         assert (world.credit(first.owner), world.credit(second.owner)) == (975_000, 1_950_000)

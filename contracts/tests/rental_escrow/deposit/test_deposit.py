@@ -63,3 +63,10 @@ class TestDeposit:
         )
 
         assert refusal == ("ERC3009InvalidSignature",)
+
+    def test_refuses_a_token_that_is_no_contract(self, world):
+        nothing = Secp256k1Key("no contract").address
+
+        refusal = world.refusal(world.escrow.deposit, nothing, account_of(Secp256k1Key("payer")), 1)
+
+        assert refusal == ("SafeERC20FailedOperation", nothing.lower())

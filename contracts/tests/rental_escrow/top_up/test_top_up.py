@@ -1,6 +1,7 @@
 """See top_up.tree."""
 
 import pytest
+from model import Status
 from rental import USD
 from signing import Secp256k1Key, account_of
 
@@ -89,6 +90,16 @@ class TestRefuses:
         refusal = world.refusal(world.escrow.topUp, rental.terms, 6_000, rental.fund(6_000))
 
         assert refusal == ("RentalEscrow_Expired", rental.end_by + 1, rental.end_by)
+
+    def test_a_rental_that_was_settled_in_part(self, world, nobody):
+        rental = world.opened(funded_bps=5_000)
+        world.claimed(rental, 10 * USD, 10 * USD, 5 * USD)
+        world.next_at(rental.claim_by + 1)
+        world.escrow.settle(rental.terms, nobody, {"from": world.relayer})
+
+        refusal = world.refusal(world.escrow.topUp, rental.terms, 6_000, rental.fund(6_000))
+
+        assert refusal == ("RentalEscrow_StatusForbids", rental.id, Status.OPEN | Status.SPLIT)
 
     def test_a_rental_that_never_opened(self, world):
         rental = world.rental()

@@ -23,7 +23,10 @@ class Unfollowed(Exception):
 
 
 class Assembly:
-    """Marks one block of assembly. `add_line(position, bit)`, `add_branches(position, [(label, bit), …])` learn of each point."""
+    """Marks one block of assembly.
+
+    `add_line(position, bit)` and `add_branches(position, [(label, bit), …])` learn of each point.
+    """
 
     def __init__(self, edits: Edits, variable: str, add_line: AddLine, add_branches: AddBranches) -> None:
         self._edits = edits

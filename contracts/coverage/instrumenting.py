@@ -1,8 +1,8 @@
 """Solidity with marks: before each statement, at the head of each function, around each condition.
 
-A decision is split at && and || into the conditions that it is made of; each must be seen true and false. Counted are `if`, `?:`, loops,
-`require`, `assert`, `&&` and `||` wherever they stand, the clauses of `try`, and the branches of inline assembly. Not counted is what
-the compiler adds: overflow checks, the checks of calldata.
+A decision is split at && and || into the conditions that it is made of; each must be seen true and false. Counted are
+`if`, `?:`, loops, `require`, `assert`, `&&` and `||` wherever they stand, the clauses of `try`, and the branches of
+inline assembly. Not counted is what the compiler adds: overflow checks, the checks of calldata.
 """
 
 from collections.abc import Iterator

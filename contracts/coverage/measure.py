@@ -1,8 +1,8 @@
 """Measure which lines and branches of src/ Brownie's tests reach; too few, or a revert never reached, is an error.
 
-The tests run unchanged, on sources with marks in them and through a door that traces every call for them. Left out are those
-marked `gas`, which marks cost too, and the walks. Writes build/coverage/contracts.txt and contracts.lcov. Arguments go to pytest; then nothing is enforced
-but that the tests pass.
+The tests run unchanged, on sources with marks in them and through a door that traces every call for them. Left out are
+those marked `gas`, which marks cost too, and the walks. Writes build/coverage/contracts.txt and contracts.lcov.
+Arguments go to pytest; then nothing is enforced but that the tests pass.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def compile_copy() -> None:
 
 def run_tests(arguments: list[str]) -> bool:
     # Paths first: Brownie adds the whole folder where the first argument is an option.
-    command = [BROWNIE, "test", *arguments, "-m", "not gas", *LEFT_OUT, "--network", "coverage"]
+    command = [str(BROWNIE), "test", *arguments, "-m", "not gas", *LEFT_OUT, "--network", "coverage"]
     return subprocess.run(command, cwd=COPY / "contracts", check=False).returncode == 0
 
 

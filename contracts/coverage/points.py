@@ -1,7 +1,7 @@
 """What can be covered: places in a source that execution reaches or does not, and the marks that tell.
 
-A mark is a static call to an address that nobody has: PREFIX, then the number of a group of points, then the bits of the points
-reached. It changes nothing, is allowed in views, and stands in the trace of a call that reverts.
+A mark is a static call to an address that nobody has: PREFIX, then the number of a group of points, then the bits of
+the points reached. It changes nothing, is allowed in views, and stands in the trace of a call that reverts.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Kind(Enum):
 class Point:
     """One place of a source.
 
-    `label` is the function's name, the statement's first words or the branch's condition with its outcome. The branches of one
-    decision share `decision`. `refuses` is true where reaching the point means that the call reverts.
+    `label` is the function's name, the statement's first words or the branch's condition with its outcome. The branches
+    of one decision share `decision`. `refuses` is true where reaching the point means that the call reverts.
     """
 
     path: str

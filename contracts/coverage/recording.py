@@ -1,4 +1,7 @@
-"""A chain behind a door that listens: every call and transaction that comes through is traced for marks, whether it reverts or not."""
+"""A chain behind a door that listens: every call and transaction that comes through is traced for marks.
+
+Those that revert are traced too.
+"""
 
 import json
 import re
@@ -107,7 +110,10 @@ def _request(method: str, *params: Any) -> Json:
 
 @contextmanager
 def recording(chain: str, *, port: int = 0) -> Iterator[tuple[Recorder, str]]:
-    """Listen on a port before a chain while the block lasts; give the recorder and the address to ask instead of the chain's."""
+    """Listen on a port before a chain while the block lasts.
+
+    Gives the recorder, and the address to ask instead of the chain's.
+    """
     recorder = Recorder(chain)
 
     class Door(BaseHTTPRequestHandler):

@@ -1,5 +1,7 @@
 """Check that every custom error of src/ is thrown somewhere, and that a test in tests/ expects it by name.
 
+That every place which throws is reached is coverage.sh's to check.
+
 Errors of libraries that callers can meet (OpenZeppelin's) are their own tests' business.
 """
 

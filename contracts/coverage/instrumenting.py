@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
-from assembly import Assembly, Node, Unfollowed, span
+from assembly_marks import Assembly, Node, Unfollowed, span
 from editing import Edits
 from points import Kind, Point, address_of
 

@@ -1,7 +1,7 @@
 """Measure which lines and branches of src/ Brownie's tests reach; too few, or a revert never reached, is an error.
 
 The tests run unchanged, on sources with marks in them and through a door that traces every call for them. Left out are
-those marked `gas`, which marks cost too, and the walks. Writes build/coverage/contracts.txt and contracts.lcov.
+those marked `gas`, which marks cost too, the walks, and tests of tools. Writes build/coverage/contracts.{txt,lcov}.
 Arguments go to pytest; then nothing is enforced but that the tests pass.
 """
 
@@ -27,8 +27,9 @@ ANVIL = CONTRACTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 COPY = CONTRACTS / "cache/coverage"
 OUTCOME = ROOT / "build/coverage"
 NOT_COPIED = {"src", "build", "cache", "node_modules", "reports"}
-# Walks reach what chance leads them to, and a line that only they reach is one that no test is about.
-LEFT_OUT = ("--ignore=tests/invariants", "--ignore=tests/generated")
+# Walks reach what chance leads them to, and a line that only they reach is one that no test is about; the other two are
+# about tools.
+LEFT_OUT = [f"--ignore=tests/{name}" for name in ("invariants", "generated", "coverage", "mutation")]
 LINKED = {"tests", "services", "docs"}
 # Twice as quick as without an optimizer, which leaves the most of its work to the next step of the compiler.
 OPTIMIZER = {"enabled": True, "runs": 1}

@@ -11,7 +11,7 @@ from eth_utils import keccak
 CONTRACTS = Path(__file__).parents[2]
 sys.path[:0] = [str(CONTRACTS / "coverage"), str(CONTRACTS / "gas")]
 
-from assembly import Unfollowed  # noqa: E402  the paths come first
+from assembly_marks import Unfollowed  # noqa: E402  the paths come first
 from chain import Chain, running_chain  # noqa: E402
 from compiling import compiled, instrumented  # noqa: E402
 from recording import Reached, recording  # noqa: E402

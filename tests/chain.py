@@ -37,6 +37,7 @@ class Deployment:
     escrow: bytes
     registry: bytes
     token: bytes
+    anchor: bytes
 
 
 class DevChain:
@@ -208,7 +209,7 @@ class DevChain:
 def read_deployment(path: Path) -> Deployment:
     """Return the contracts that a deployment's file names."""
     facts = json.loads(path.read_text())
-    contracts = {name: bytes.fromhex(facts[name][2:]) for name in ("escrow", "registry", "token")}
+    contracts = {name: bytes.fromhex(facts[name][2:]) for name in ("escrow", "registry", "token", "anchor")}
     return Deployment(path=path, chain_id=facts["chain_id"], **contracts)
 
 

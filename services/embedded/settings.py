@@ -28,6 +28,9 @@ class EmbeddedSettings(ServiceSettings):
     settlement_batch_age: int = Field(
         default=1, ge=0, description="seconds that a claim waits for others to share a transaction with"
     )
+    metering_day_grace_seconds: float = Field(
+        default=5.0, ge=0, description="seconds after midnight UTC until the day's readings are counted"
+    )
 
     @property
     def home(self) -> Path:
@@ -62,4 +65,5 @@ class EmbeddedSettings(ServiceSettings):
             "MQTT_PORT": str(self.mqtt_port),
             "SETTLEMENT_CLAIM_EVERY": str(self.settlement_claim_every),
             "SETTLEMENT_BATCH_AGE": str(self.settlement_batch_age),
+            "METERING_DAY_GRACE_SECONDS": str(self.metering_day_grace_seconds),
         }

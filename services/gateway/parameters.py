@@ -51,6 +51,12 @@ class RentalPath(Message):
     rental_id: Bytes32
 
 
+class ReadingPath(RentalPath):
+    """A reading of a rental."""
+
+    seq: int = Field(ge=0, le=2**63 - 1)
+
+
 class WalletPath(Message):
     """An account on the chain."""
 

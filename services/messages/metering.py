@@ -4,6 +4,9 @@ get_readings(rental_id, after, limit) -> Page[SignedReading]     accepted, seq >
 get_refusals(rental_id) -> tuple of Refusal                      newest last
 submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that counts now; the device gets it
 get_ceilings(rental_id) -> tuple of SignedCeiling                ascending
+get_proof(rental_id, seq) -> ReadingProof                        announcement None while it is pending;
+                                                                 Conflict("day_not_closed") with closes_at
+get_days(device, cursor, limit) -> Page[DeviceDay]               newest first, the same of announcement
 """
 
 from datetime import datetime

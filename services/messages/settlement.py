@@ -1,6 +1,7 @@
 """RPC words of the settlement service.
 
 platform_terms() -> PlatformView
+anchor_place() -> Announcement                       where daily roots are announced, and in whose name
 fund(rental_id, permit) -> RentalView                relays the open; Refused with the contract's reason
 submit_close(rental_id, half) -> RentalView          idempotent; two halves of one Close: the chain pays
 submit_exit(rental_id, exit) -> RentalView           relays an irrevocable exit

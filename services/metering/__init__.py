@@ -1,9 +1,10 @@
 """Signed readings in, verified usage out: counts, never prices.
 
-Owns: every rental's accepted readings and ceilings, what was refused and why, and the messages still to be
-carried to devices.
+Owns: every rental's accepted readings and ceilings, what was refused and why, the messages still to be
+carried to devices, and the closed days with their Merkle roots.
 Hears: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.AgreementSigned, negotiation.Agreed,
-settlement.RentalChanged, settlement.BillIssued. Says: metering.UsageAccepted, metering.CeilingAccepted.
+settlement.RentalChanged, settlement.BillIssued, settlement.RootAnnounced. Says: metering.UsageAccepted,
+metering.CeilingAccepted, metering.DayClosed.
 Promises: nothing unsigned is believed; what was acknowledged to a device is durable, without a gap and told
 on exactly once for each number; whatever is refused is kept with its reason.
 

@@ -116,3 +116,45 @@ class Downlink(MeteringTable, table=True):
     payload: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
     published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ClosedDay(MeteringTable, table=True):
+    """A UTC day whose readings are counted for good, and where its root is on the chain once it is there."""
+
+    __tablename__ = "closed_day"
+
+    day: int = Field(primary_key=True, description="days since 1970-01-01")
+    root: str | None = Field(default=None, description="over one leaf a device; none where nobody measured")
+    devices: int
+    readings: int = Field(sa_type=BigInteger)
+    closed_at: datetime = Field(sa_type=UtcDateTime)
+    chain_id: int | None = Field(default=None, sa_type=BigInteger)
+    contract: str | None = None
+    publisher: str | None = None
+    tx_hash: str | None = Field(default=None, description="of the confirmed announcement")
+    block: int | None = Field(default=None, sa_type=BigInteger)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime, description="when it was confirmed")
+
+
+class DeviceDayRow(MeteringTable, table=True):
+    """A device's root over its readings of a closed day; never changed."""
+
+    __tablename__ = "device_day"
+
+    device: str = Field(primary_key=True)
+    day: int = Field(primary_key=True, index=True, foreign_key="closed_day.day")
+    root: str
+    readings: int = Field(sa_type=BigInteger)
+
+
+class DaySpan(MeteringTable, table=True):
+    """Which of a rental's readings are under the root of a closed day: consecutive ones; never changed."""
+
+    __tablename__ = "day_span"
+    __table_args__ = (Index("day_span_of_device", "day", "device"),)
+
+    rental_id: str = Field(primary_key=True)
+    day: int = Field(primary_key=True, foreign_key="closed_day.day")
+    device: str
+    first_seq: int = Field(sa_type=BigInteger)
+    last_seq: int = Field(sa_type=BigInteger)

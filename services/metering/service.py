@@ -1,5 +1,7 @@
 """The metering service's entrypoints: decode, decide, store, answer."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -7,16 +9,20 @@ from sqlmodel import Session
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
 from hireling.rental.typed_data import from_hex, to_hex
-from services.chassis.entrypoints import on_event, rpc
+from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
-from services.messages.events.settlement import BillIssued, RentalChanged
+from services.messages.events.settlement import BillIssued, RentalChanged, RootAnnounced
 from services.messages.metering import Refusal
 from services.messages.page import Page
 from services.metering.ceilings import check_ceiling
+from services.metering.closing import close_days
+from services.metering.day_store import DayStore
 from services.metering.downlink import notice, topic_of
 from services.metering.models import RefusalRow, Rental
+from services.metering.proving import days_of, keep_announcement, proof_of
+from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import rental_row, take_ceiling, terms_of
 
@@ -24,7 +30,7 @@ LARGEST_PAGE = 1_000
 
 
 class Metering(Service):
-    """Answers what was measured, takes ceilings, learns of rentals, and has notices carried to devices."""
+    """Answers what was measured, takes ceilings, learns of rentals, closes days, and has devices told."""
 
     name = "metering"
 
@@ -82,6 +88,29 @@ class Metering(Service):
             store.add_downlink(topic_of(rental.device, "ceilings"), wire, now=now)
         return wire
 
+    @rpc
+    def get_proof(self, rental_id: str, seq: int) -> dict[str, Any]:
+        """Return what shows a reading to be under its day's root."""
+        with self.database.snapshot() as session:
+            _known(Store(session).rentals([rental_id]), rental_id)
+            return proof_of(DayStore(session), rental_id, seq, grace=_grace())
+
+    @rpc
+    def get_days(self, device: str, cursor: str | None, limit: int) -> dict[str, Any]:
+        """Return a page of a device's daily roots, newest first; none for a device that never measured."""
+        with self.database.snapshot() as session:
+            return days_of(DayStore(session), device, cursor, limit)
+
+    @timer(interval=1.0)
+    def close_days(self) -> None:
+        """Close the days that are over, each once whoever is first, and tell of their roots."""
+        close_days(self.database, now=self.clock.now(), grace=_grace(), pause=lambda: time.sleep(0))
+
+    @on_event(RootAnnounced)
+    def on_root_announced(self, session: Session, event: RootAnnounced) -> None:
+        """Keep where a day's root is on the chain."""
+        keep_announcement(DayStore(session), event)
+
     @on_event(Agreed)
     def on_agreed(self, session: Session, event: Agreed) -> None:
         """Know the rental from now on: its meter, its session key, its counters' caps."""
@@ -123,6 +152,10 @@ class Metering(Service):
         """Tell the device that there is a bill to countersign."""
         message = notice(event.device, "bill_ready", rental_id=to_hex(event.rental_id))
         Store(session).add_downlink(*message, now=self.clock.now())
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=MeteringSettings().day_grace_seconds)
 
 
 def _known(rentals: dict[str, Rental], rental_id: str) -> Rental:

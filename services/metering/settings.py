@@ -82,4 +82,9 @@ class MeteringSettings(ServiceSettings):
     refusals_kept: int = Field(
         default=1_000, ge=1, description="refusals kept for each rental, and for those that name none"
     )
+    day_grace_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="how long after midnight UTC a day stays open for what is still being written",
+    )
     largest_payload: int = Field(default=16_384, ge=1, description="bytes; anything longer is malformed")

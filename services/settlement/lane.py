@@ -20,7 +20,7 @@ from services.chassis.logging import get_logger
 from services.settlement.escrow.chain import Chain, Fees
 from services.settlement.escrow.node import Call, ChainUnreachable, NodeRefused, Receipt, Reverted
 from services.settlement.models import AttemptRow, TransactionRow
-from services.settlement.moves import CLAIMS
+from services.settlement.moves import ANNOUNCE, CLAIMS, root_announced
 from services.settlement.store import Store
 
 BATCH = 20
@@ -116,6 +116,8 @@ class Lane:
             kept = store.transaction(_id(row))
             kept.status, kept.hash, kept.block = status, sighting.hash, receipt.block
             kept.gas_used, kept.reason = receipt.gas_used, sighting.failure
+            if (kept.kind, status) == (ANNOUNCE, "confirmed"):
+                store.say(root_announced(kept, self._chain.anchor, seen_at=store.now))
 
         self._write(note)
         _log.info(

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.anchoring import READINGS, Announcement, batch_of
 from hireling.rental.close import SignedClose
 from hireling.rental.escrow_math import Slot
 from hireling.rental.signing import keccak256
-from hireling.rental.typed_data import to_hex
+from hireling.rental.typed_data import from_hex, to_hex
 from services.messages.events.listing import DeviceAdmitted
+from services.messages.events.settlement import RootAnnounced
 from services.messages.settlement import Permit, TransferAuthorization
 from services.settlement.escrow.calls import Calls
 from services.settlement.escrow.node import Call
@@ -20,7 +22,8 @@ from services.settlement.escrow.packed import Evidence
 from services.settlement.models import BatchedClaimRow, TransactionRow
 
 OPEN, CLAIM, CLAIMS, CLOSE, EXIT, SETTLE = "open", "claim", "claims", "close", "exit", "settle"
-REGISTER, FAUCET, WITHDRAW = "register", "faucet", "withdraw"
+REGISTER, FAUCET, WITHDRAW, ANNOUNCE = "register", "faucet", "withdraw", "announce"
+SELECTOR_BYTES, WORD = 4, 32
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,26 @@ class Moves:
         """Move tokens by their holder's authorisation: once for each of its nonces."""
         key = f"{WITHDRAW}:{to_hex(authorization.sender)}:{to_hex(authorization.nonce)}"
         return _row(WITHDRAW, key, self._calls.transfer(authorization), now=now)
+
+    def announce(self, day: int, root: bytes, *, now: datetime) -> TransactionRow:
+        """Announce a day's root of readings: once for each day."""
+        batch = batch_of(READINGS, day)
+        return _row(ANNOUNCE, f"{ANNOUNCE}:{to_hex(batch)}", self._calls.announce(batch, root), now=now)
+
+
+def root_announced(row: TransactionRow, announcement: Announcement, *, seen_at: datetime) -> RootAnnounced:
+    """Return what a confirmed announcement tells everybody; ``announcement`` says where it was made."""
+    words = from_hex(row.data)[SELECTOR_BYTES:]
+    return RootAnnounced(
+        batch=words[:WORD],
+        root=words[WORD : 2 * WORD],
+        chain_id=announcement.chain_id,
+        contract=announcement.contract,
+        publisher=announcement.publisher,
+        transaction=from_hex(str(row.hash)),
+        block=int(row.block or 0),
+        seen_at=seen_at,
+    )
 
 
 def faucet_key(address: bytes) -> str:

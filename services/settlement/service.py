@@ -17,7 +17,7 @@ from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Conflict, Invalid, Refused, Unavailable
 from services.messages.events.listing import DeviceAdmitted
-from services.messages.events.metering import CeilingAccepted, UsageAccepted
+from services.messages.events.metering import CeilingAccepted, DayClosed, UsageAccepted
 from services.messages.events.negotiation import Agreed
 from services.messages.page import Page
 from services.messages.settlement import (
@@ -57,6 +57,11 @@ class Settlement(Service):
     def platform_terms(self) -> dict[str, Any]:
         """Return what agents must know of this marketplace."""
         return self._office.platform().model_dump(mode="json")
+
+    @rpc
+    def anchor_place(self) -> dict[str, Any]:
+        """Return where daily roots are announced, and in whose name."""
+        return self._office.chain.anchor.model_dump(mode="json")
 
     @rpc
     def get_wallet(self, address: str) -> dict[str, Any]:
@@ -208,6 +213,12 @@ class Settlement(Service):
     def on_ceiling_accepted(self, session: Session, event: CeilingAccepted) -> None:
         """Keep what may be claimed."""
         intake.take_ceiling(self._store(session), event.rental_id, event.ceiling)
+
+    @on_event(DayClosed)
+    def on_day_closed(self, session: Session, event: DayClosed) -> None:
+        """Have the day's root announced on the chain."""
+        store = self._store(session)
+        store.queue(self._office.moves.announce(event.day, event.root, now=store.now))
 
     @on_event(DeviceAdmitted)
     def on_device_admitted(self, session: Session, event: DeviceAdmitted) -> None:

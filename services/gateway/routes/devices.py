@@ -4,6 +4,8 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from hireling.rental.anchoring import DeviceDay
+from services.gateway.anchors import placed
 from services.gateway.parameters import DevicePath, PageQuery, Work, problems
 from services.gateway.rpc import call, wire
 from services.messages.listing import DeviceView, Registration, SignedHeartbeat
@@ -33,6 +35,13 @@ def list_devices(query: PageQuery) -> Any:
 def get_device(path: DevicePath) -> Any:
     """Return one device."""
     return call("listing", "get_device", wire(path)["device"])
+
+
+@routes.get("/devices/<device>/days", operation_id="list_days", responses={200: Page[DeviceDay]})
+def list_days(path: DevicePath, query: PageQuery) -> Any:
+    """Return a page of the device's daily roots, newest first; none for a device that never measured."""
+    page = call("metering", "get_days", wire(path)["device"], query.cursor, query.limit)
+    return {**page, "items": [placed(day) for day in page["items"]]}
 
 
 @routes.post("/devices/<device>/heartbeats", operation_id="send_heartbeat", responses={200: DeviceView})

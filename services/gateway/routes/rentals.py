@@ -8,10 +8,13 @@ from typing import Any
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
+from hireling.rental.anchoring import ReadingProof
 from hireling.rental.ceiling import SignedCeiling
+from services.gateway.anchors import placed
 from services.gateway.parameters import (
     Ceilings,
     Funding,
+    ReadingPath,
     Readings,
     ReadingsQuery,
     Refusals,
@@ -87,6 +90,20 @@ def get_ceilings(path: RentalPath) -> Any:
 def get_readings(path: RentalPath, query: ReadingsQuery) -> Any:
     """Return accepted readings in order."""
     return call("metering", "get_readings", wire(path)["rental_id"], query.after, query.limit)
+
+
+@routes.get(
+    "/rentals/<rental_id>/readings/<int:seq>/proof",
+    operation_id="get_reading_proof",
+    responses={200: ReadingProof},
+)
+def get_reading_proof(path: ReadingPath) -> Any:
+    """Return what shows a reading to be under its day's root, and where that root is on the chain.
+
+    The transaction is null until it is confirmed; 409 day_not_closed, with closes_at, before the day is
+    counted.
+    """
+    return placed(call("metering", "get_proof", wire(path)["rental_id"], path.seq))
 
 
 @routes.get("/rentals/<rental_id>/refusals", operation_id="get_refusals", responses={200: Refusals})

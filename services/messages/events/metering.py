@@ -34,3 +34,21 @@ class CeilingAccepted(Event):
         ceiling = self.ceiling.ceiling
         amounts = f"{ceiling.max_claimable}:{ceiling.ack_amount}"
         return f"0x{self.rental_id.hex()}:{amounts}:0x{ceiling.ack_reading.hex()}"
+
+
+class DayClosed(Event):
+    """A UTC day's readings are counted for good; never told of a day without any.
+
+    ``day`` counts from 1970-01-01; ``root`` is over one leaf a device, see `hireling.rental.anchoring`.
+    """
+
+    source: ClassVar[str] = "metering"
+    type: ClassVar[str] = "day_closed"
+
+    day: int
+    root: Bytes32
+    devices: int
+    readings: int
+
+    def key(self) -> str:
+        return str(self.day)

@@ -1,9 +1,10 @@
 """Events of the settlement service."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from hireling.rental.states import State
-from hireling.rental.typed_data import Bytes32, Uint96
+from hireling.rental.typed_data import Address, Bytes32, Uint96
 from services.messages.event import Event
 
 
@@ -68,3 +69,26 @@ class BillIssued(Event):
 
     def key(self) -> str:
         return f"0x{self.rental_id.hex()}"
+
+
+class RootAnnounced(Event):
+    """A batch's root is on the chain, confirmed. Told again where the chain went back and it moved.
+
+    Of two for a batch the one with the later ``seen_at`` counts.
+    """
+
+    source: ClassVar[str] = "settlement"
+    type: ClassVar[str] = "root_announced"
+
+    batch: Bytes32
+    root: Bytes32
+    chain_id: int
+    contract: Address
+    publisher: Address
+    transaction: Bytes32
+    block: int
+    seen_at: datetime
+
+    def key(self) -> str:
+        where = f"0x{self.transaction.hex()}:{self.block}"
+        return f"0x{self.batch.hex()}:{where}:{self.seen_at.isoformat()}"

@@ -15,7 +15,7 @@ from hireling.rental.hashing import keccak256
 from hireling.rental.typed_data import from_hex
 
 FOLDER = Path(__file__).resolve().parents[1] / "abi"
-ESCROW, REGISTRY, TOKEN = "RentalEscrow", "DeviceRegistry", "TestStablecoin"
+ESCROW, REGISTRY, TOKEN, ANCHOR = "RentalEscrow", "DeviceRegistry", "TestStablecoin", "BatchAnchor"
 WORD = 32
 
 
@@ -56,7 +56,7 @@ def checksummed(address: bytes) -> str:
 @cache
 def errors() -> Mapping[bytes, Signature]:
     """Return every error of every contract by its four-byte selector."""
-    found = (each for name in (ESCROW, REGISTRY, TOKEN) for each in _signatures(name, "error"))
+    found = (each for name in (ESCROW, REGISTRY, TOKEN, ANCHOR) for each in _signatures(name, "error"))
     return {each.selector_source[:4]: each for each in found}
 
 

@@ -15,7 +15,7 @@ from hireling.rental.terms import Agreement, Pay, Rules, account_of
 from hireling.rental.typed_data import hash_struct
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.settlement import Permit, TransferAuthorization
-from services.settlement.escrow.abi import ESCROW, REGISTRY, TOKEN, calldata, checksummed
+from services.settlement.escrow.abi import ANCHOR, ESCROW, REGISTRY, TOKEN, calldata, checksummed
 from services.settlement.escrow.deployment import Deployment
 from services.settlement.escrow.node import Call
 from services.settlement.escrow.packed import Evidence, pack
@@ -104,6 +104,10 @@ class Calls:
             authorization.nonce,
             *_vrs(authorization.signature),
         )
+
+    def announce(self, batch: bytes, root: bytes) -> Call:
+        """Tell the root of a batch by event."""
+        return self._call(self._deployment.anchor, ANCHOR, "announce", batch, root)
 
     def slot(self, rental_id: bytes) -> Call:
         """Read a rental's slot."""

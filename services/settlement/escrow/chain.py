@@ -6,6 +6,7 @@ from typing import Any
 from eth_abi.abi import decode
 from eth_account.account import Account
 
+from hireling.rental.anchoring import Announcement
 from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.signing import Secp256k1Key, keccak256
 from services.settlement.escrow.abi import checksummed
@@ -74,6 +75,12 @@ class Chain:
     def relayer(self) -> bytes:
         """Return the relayer's address."""
         return self._relayer.identity
+
+    @property
+    def anchor(self) -> Announcement:
+        """Return where the relayer announces roots, and in whose name."""
+        contracts = self.deployment
+        return Announcement(chain_id=contracts.chain_id, contract=contracts.anchor, publisher=self.relayer)
 
     def head(self) -> Block:
         """Return the newest block."""

@@ -17,6 +17,7 @@ class Deployment(BaseModel):
     escrow: Address
     registry: Address
     token: Address
+    anchor: Address
     block: int
 
     @property

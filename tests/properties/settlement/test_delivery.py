@@ -23,7 +23,7 @@ from tests.chain_rentals import acknowledge
 SIGNED: SignedAgreement = signed_agreement()
 READINGS = a_reading_chain(12, signed=SIGNED)
 DEPLOYMENT = Deployment(
-    chain_id=DOMAIN.chain_id, escrow=DOMAIN.escrow, registry=bytes(20), token=TOKEN, block=0
+    chain_id=DOMAIN.chain_id, escrow=DOMAIN.escrow, registry=bytes(20), token=TOKEN, anchor=bytes(20), block=0
 )
 Delivery = Callable[[Store], None]
 

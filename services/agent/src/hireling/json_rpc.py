@@ -1,5 +1,7 @@
 """A node's JSON-RPC, spoken plainly: agents only read the chain, and need no library for that."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -9,6 +11,15 @@ TIMEOUT_SECONDS = 5.0
 
 class ChainUnreachable(Exception):
     """The node did not answer, or not as a node does; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a contract said in a transaction, apart from its topics."""
+
+    block: int
+    transaction: bytes
+    data: bytes
 
 
 class JsonRpc:
@@ -40,6 +51,29 @@ class JsonRpc:
         if not isinstance(answer, str):
             raise ChainUnreachable(f"{self._url} answered eth_call with {answer!r}")
         return bytes.fromhex(answer.removeprefix("0x"))
+
+    async def logs(self, contract: bytes, topics: Sequence[bytes], *, first: int, last: int) -> list[Log]:
+        """Return a contract's logs with these first topics in the blocks first to last, in order.
+
+        Raises ChainUnreachable, also where the node finds the range too long.
+        """
+        wanted = {
+            "address": f"0x{contract.hex()}",
+            "topics": [f"0x{topic.hex()}" for topic in topics],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        answer = await self._call("eth_getLogs", wanted)
+        if not isinstance(answer, list):
+            raise ChainUnreachable(f"{self._url} answered eth_getLogs with {answer!r}")
+        return [
+            Log(
+                block=int(log["blockNumber"], 16),
+                transaction=bytes.fromhex(log["transactionHash"][2:]),
+                data=bytes.fromhex(log["data"][2:]),
+            )
+            for log in answer
+        ]
 
     async def close(self) -> None:
         """Free the connections."""

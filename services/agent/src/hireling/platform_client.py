@@ -25,6 +25,7 @@ from hireling.platform_views import (
     WorkView,
 )
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.anchoring import ReadingProof
 from hireling.rental.bill import SignedBill
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import Close
@@ -174,6 +175,10 @@ class PlatformClient:
         """Return durable readings above number ``after`` (-1 for all), ascending, at most ``limit``."""
         query = {"after": str(after), "limit": str(limit)}
         return await self._page(f"/v1/rentals/{to_hex(rental_id)}/readings", query, SignedReading)
+
+    async def reading_proof(self, rental_id: bytes, seq: int) -> ReadingProof:
+        """Return what shows a reading to be under its day's root; PlatformRefused until the day is closed."""
+        return await self._get(f"/v1/rentals/{to_hex(rental_id)}/readings/{seq}/proof", ReadingProof)
 
     async def refusals(self, rental_id: bytes) -> Sequence[RefusalView]:
         """Return what was sent for this rental and does not count."""

@@ -26,7 +26,13 @@ from hireling.renter.agent import BillRefused, FundingFailed
 from hireling.renter.bargainer import NoDeal
 from hireling.renter.wallet import TokenUnfit
 
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+REFUSED, USAGE, UNREACHABLE, NOT_YET = 1, 2, 3, 4
+
+
+class NotYet(Exception):
+    """Nothing is wrong, and what was asked for is not there yet; asking again later may change that."""
+
+
 EXIT_CODES: Mapping[type[Exception], int] = {
     BadInput: USAGE,
     PlatformUnreachable: UNREACHABLE,
@@ -44,6 +50,7 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     TokenUnfit: REFUSED,
     DriverFailed: REFUSED,
     WrongChain: REFUSED,
+    NotYet: NOT_YET,
 }
 # Counts and numbers of things; every other integer is money or a counter, and travels as a decimal string.
 PLAIN_NUMBERS = frozenset({"seq", "block", "round", "checks", "after", "seconds", "default_seconds", "port"})
@@ -106,7 +113,7 @@ def run(outlet: Outlet, work: Callable[[], Coroutine[Any, Any, Result]]) -> Resu
 
 
 def exit_code_of(error: Exception) -> int:
-    """Return the exit code for an error: 1 refused or failed check, 2 usage, 3 unreachable."""
+    """Return the exit code for an error: 1 refused or failed check, 2 usage, 3 unreachable, 4 not yet."""
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
 
 

@@ -11,6 +11,7 @@ RentalError
 ├── CloseRefused        a close is beyond the agreement's money
 ├── EscrowRefused       the escrow would not make this move of money
 ├── BillInvalid         a bill does not follow from what it contains; the message names the place
+├── AnchorInvalid       a reading is not where its proof, or the chain, would have to show it
 └── IllegalTransition   a rental in this state knows no such trigger
 
 Every error has a ``code`` for machines, a ``detail`` for people with the numbers, and ``str()`` is the
@@ -92,6 +93,10 @@ class EscrowRefused(RentalError):
 
 class BillInvalid(RentalError):
     """A bill does not follow from what it contains; the detail names the place, as in ``reading 137: …``."""
+
+
+class AnchorInvalid(RentalError):
+    """A reading is not shown to be under a day's root, or that root is not the one on the chain."""
 
 
 class IllegalTransition(RentalError):

@@ -1,0 +1,110 @@
+"""What the platform shows of closed days: where a reading is, by paths that anyone checks alone.
+
+The trees are built anew for each question, from the readings themselves: only roots are kept.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from hireling.rental import merkle
+from hireling.rental.anchoring import READINGS, batch_of, day_of, end_of
+from hireling.rental.typed_data import from_hex, to_hex
+from services.messages.errors import Conflict, Invalid, NotFound
+from services.messages.events.settlement import RootAnnounced
+from services.metering.closing import leaf_of
+from services.metering.day_store import DayStore
+from services.metering.models import ClosedDay, DeviceDayRow
+
+LARGEST_PAGE = 200
+
+
+def proof_of(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> dict[str, Any]:
+    """Return a ReadingProof as JSON; its announcement is None until the root is on the chain.
+
+    Raises NotFound, and Conflict until the reading's day is closed.
+    """
+    reading = store.reading(rental_id, seq)
+    if reading is None:
+        raise NotFound("reading_not_found", f"reading {seq} of rental {rental_id} is not accepted", seq=seq)
+    span = store.span_with(rental_id, seq)
+    if span is None:
+        raise _open(store, rental_id, seq, grace=grace)
+    hashes = [from_hex(each) for each in store.hashes_under(span.device, span.day)]
+    devices = store.devices_of(span.day)
+    own = next(each for each in devices if each.device == span.device)
+    hashed = from_hex(reading.hash)
+    return {
+        "rental_id": rental_id,
+        "seq": str(seq),
+        **_shown(own, store.day(span.day)),
+        "reading": reading.hash,
+        "reading_path": _path(hashes, hashed),
+        "device_path": _path([leaf_of(each) for each in devices], leaf_of(own)),
+    }
+
+
+def days_of(store: DayStore, device: str, cursor: str | None, limit: int) -> dict[str, Any]:
+    """Return a page of a device's days as JSON, newest first. Raises Invalid."""
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise Invalid("limit_out_of_range", f"a page has 1 to {LARGEST_PAGE} days, not {limit}", limit=limit)
+    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 10):
+        raise Invalid("bad_cursor", "the cursor is not one of ours")
+    before = None if cursor is None else int(cursor)
+    found = store.days_of(device, before=before, limit=limit + 1)
+    more = str(found[limit - 1][0].day) if len(found) > limit else None
+    return {"items": [_shown(root, day) for root, day in found[:limit]], "next": more}
+
+
+def keep_announcement(store: DayStore, event: RootAnnounced) -> None:
+    """Keep where a day's root is on the chain; an older sighting changes nothing.
+
+    Raises LookupError where no such day was closed with this root.
+    """
+    stream, day = event.batch[:-4], int.from_bytes(event.batch[-4:])
+    row = store.lock_day(day) if batch_of(READINGS, day)[:-4] == stream else None
+    if row is None or row.root != to_hex(event.root):
+        raise LookupError(f"no day of ours has root {to_hex(event.root)} in batch {to_hex(event.batch)}")
+    if row.seen_at is not None and row.seen_at >= event.seen_at:
+        return
+    row.chain_id, row.contract = event.chain_id, to_hex(event.contract)
+    row.publisher, row.tx_hash = to_hex(event.publisher), to_hex(event.transaction)
+    row.block, row.seen_at = event.block, event.seen_at
+
+
+def _open(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> Conflict:
+    day = day_of(store.newest_arrival(rental_id, up_to=seq))
+    last = store.last_closed()
+    if last is not None:
+        # It was written after its own day was closed.
+        day = max(day, last + 1)
+    closes_at = (end_of(day) + grace).isoformat()
+    detail = f"reading {seq} belongs to day {day}, which is closed at {closes_at}"
+    return Conflict("day_not_closed", detail, day=str(day), closes_at=closes_at)
+
+
+def _path(values: list[bytes], value: bytes) -> list[str]:
+    return [to_hex(sibling) for sibling in merkle.proof(values, values.index(value))]
+
+
+def _shown(own: DeviceDayRow, day: ClosedDay) -> dict[str, Any]:
+    return {
+        "device": own.device,
+        "day": str(own.day),
+        "device_root": own.root,
+        "device_readings": str(own.readings),
+        "day_root": day.root,
+        "batch": to_hex(batch_of(READINGS, own.day)),
+        "announcement": _announcement(day),
+    }
+
+
+def _announcement(day: ClosedDay) -> dict[str, Any] | None:
+    if day.tx_hash is None:
+        return None
+    return {
+        "chain_id": str(day.chain_id),
+        "contract": day.contract,
+        "publisher": day.publisher,
+        "transaction": day.tx_hash,
+        "block": day.block,
+    }

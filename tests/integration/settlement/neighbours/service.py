@@ -11,13 +11,19 @@ from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.messages.event import Event
 from services.messages.events.listing import DeviceAdmitted
-from services.messages.events.metering import CeilingAccepted, UsageAccepted
+from services.messages.events.metering import CeilingAccepted, DayClosed, UsageAccepted
 from services.messages.events.negotiation import Agreed
-from services.messages.events.settlement import BillIssued, Claimed, DeviceRegistered, RentalChanged
+from services.messages.events.settlement import (
+    BillIssued,
+    Claimed,
+    DeviceRegistered,
+    RentalChanged,
+    RootAnnounced,
+)
 from tests.integration.settlement.neighbours.models import KeptReading
 
 SAYS: dict[str, type[Event]] = {
-    each.type: each for each in (Agreed, UsageAccepted, CeilingAccepted, DeviceAdmitted)
+    each.type: each for each in (Agreed, UsageAccepted, CeilingAccepted, DayClosed, DeviceAdmitted)
 }
 
 
@@ -69,6 +75,11 @@ class Neighbours(Service):
 
     @on_event(DeviceRegistered)
     def on_device_registered(self, session: Session, event: DeviceRegistered) -> None:
+        """Remember it."""
+        self.heard.append(event)
+
+    @on_event(RootAnnounced)
+    def on_root_announced(self, session: Session, event: RootAnnounced) -> None:
         """Remember it."""
         self.heard.append(event)
 

@@ -3,7 +3,7 @@
 Two trees, both as OpenZeppelin's StandardMerkleTree builds them (`hireling.rental.merkle`). A device's tree
 has one leaf for each of its readings of the day: the reading's hash. The day's tree has one leaf for each
 device that had readings: `device_leaf`. The day's root alone is on the chain, announced to BatchAnchor under
-`batch_of` the stream and the day: one transaction a day, however many devices there are (docs/adr/0008).
+`batch_of` the stream and the day: one transaction a day, however many devices there are (docs/adr/0009).
 """
 
 from collections.abc import Sequence

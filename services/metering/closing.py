@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby, takewhile
+from itertools import groupby
 from operator import attrgetter
 
 from sqlmodel import Session
@@ -93,11 +93,8 @@ def _count_device(store: DayStore, found: _Day, device: str, positions: Sequence
     hashes: list[bytes] = []
     end = end_of(found.day)
     for each in positions:
-        arrived = takewhile(
-            lambda reading: reading[2] < end, store.readings_from(each.rental_id, each.next_seq)
-        )
         numbers = []
-        for seq, hashed, _ in arrived:
+        for seq, hashed in store.arrived_before(end, each.rental_id, from_seq=each.next_seq):
             numbers.append(seq)
             hashes.append(from_hex(hashed))
         if numbers:

@@ -56,15 +56,19 @@ class DayStore:
         )
         return [Position(*row) for row in self._session.exec(query)]
 
-    def readings_from(self, rental_id: str, seq: int) -> Iterator[tuple[int, str, datetime]]:
-        """Yield number, hash and arrival of a rental's readings from a number on, ascending."""
+    def arrived_before(self, end: datetime, rental_id: str, *, from_seq: int) -> Iterator[tuple[int, str]]:
+        """Yield number and hash of a rental's readings from a number on, up to the first that came later."""
         query = (
             select(AcceptedReading.seq, AcceptedReading.hash, AcceptedReading.received_at)
-            .where(AcceptedReading.rental_id == rental_id, AcceptedReading.seq >= seq)
+            .where(AcceptedReading.rental_id == rental_id, AcceptedReading.seq >= from_seq)
             .order_by(col(AcceptedReading.seq))
             .execution_options(yield_per=READINGS_A_PAGE)
         )
-        yield from self._session.exec(query)
+        with self._session.exec(query) as found:
+            for seq, hashed, received_at in found:
+                if received_at >= end:
+                    return
+                yield seq, hashed
 
     # -- closing
 

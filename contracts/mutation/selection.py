@@ -11,10 +11,11 @@ SOURCES = (
     "src/escrow/Metering.sol",
     "src/libraries/Accrual.sol",
     "src/libraries/PackedClaims.sol",
+    "src/libraries/RentalWords.sol",
     "src/libraries/Signatures.sol",
     "src/libraries/SignedTypes.sol",
 )
-FOLDERS = ("rental_escrow", "counterparties")
+FOLDERS = ("rental_escrow", "counterparties", "delegated", "passkey", "arbitration")
 WALKS = ("tests/generated/test_states.py", "tests/invariants/test_conservation.py")
 FIRST = {
     "Balances": (
@@ -29,6 +30,7 @@ FIRST = {
     "Metering": ("claim", "void_tail"),
     "Accrual": ("claim", "close", "settle"),
     "PackedClaims": ("claim",),
+    "RentalWords": ("claim", "top_up", "exit", "dispute"),
     "Signatures": ("claim", "withdraw", "counterparties/test_signatures"),
     "SignedTypes": ("claim", "close", "withdraw", "deposit"),
 }

@@ -119,6 +119,12 @@ def account_of(key: Key) -> bytes:
     return bytes(keccak(key.signer))
 
 
+def compact(signature: bytes) -> bytes:
+    """Return r|s|v in 64 bytes: r, then s with the parity of v in its highest bit (EIP-2098)."""
+    s = int.from_bytes(signature[32:64], "big") | (signature[64] - 27) << 255
+    return signature[:32] + s.to_bytes(32, "big")
+
+
 def flip_secp256k1(signature: bytes) -> bytes:
     """Return the other signature that plain ECDSA accepts for the same key and digest."""
     s = SECP256K1_ORDER - int.from_bytes(signature[32:64], "big")

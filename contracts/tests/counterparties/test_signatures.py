@@ -19,6 +19,7 @@ from signing import (
     P256Key,
     Secp256k1Key,
     account_of,
+    compact,
     flip_p256,
     flip_secp256k1,
 )
@@ -53,6 +54,34 @@ def ecdsa(scalar, message_hash):
 
 def bad_meter(rental):
     return ("RentalEscrow_ClaimRefused", rental.id, Outcome.BAD_METER_SIGNATURE)
+
+
+class TestCompact:
+    def test_claims_as_the_long_form_does_whatever_the_parity(self, world):
+        rental = world.opened()
+        world.mine_at(rental.starts + HOUR)
+        parities = set()
+        for seq in range(1, 7):
+            row = list(rental.claim(seq * USD, seq * USD, seq * USD, seq=seq))
+            parities |= {(row[3][64], row[5][64])}
+            row[3], row[5] = compact(row[3]), compact(row[5])
+            world.escrow.claim(tuple(row), NOBODY, {"from": world.relayer})
+            assert world.slot(rental)[0] == seq * USD
+        assert {meter for meter, _ in parities} == {agent for _, agent in parities} == {27, 28}
+
+    def test_speaks_for_a_party(self, world):
+        rental = world.opened()
+
+        world.escrow.exit(rental.terms, compact(rental.exit(rental.renter)), {"from": world.relayer})
+
+        assert world.slot(rental)[2] < rental.claim_by
+
+    def test_of_the_other_parity_is_anothers(self, world):
+        rental = world.opened()
+        signature = bytearray(compact(rental.claim(USD, USD, USD)[3]))
+        signature[32] ^= 0x80
+
+        assert refusal_of_meter(world, rental, bytes(signature)) == bad_meter(rental)
 
 
 class TestSecp256k1:

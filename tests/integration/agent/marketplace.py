@@ -18,6 +18,7 @@ from hireling.announce import silent
 from hireling.device.chain import RENTALS
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.batch import ReadingBatch
 from hireling.rental.bill import (
     BillTransaction,
     SignedBill,
@@ -39,6 +40,7 @@ from tests.unit.agent.rentals import key
 CHAIN_ID = 31337
 ESCROW, REGISTRY, TOKEN = (bytes([number]) * 20 for number in (0x11, 0x12, 0x22))
 TX_HASH = bytes.fromhex("aa" * 32)
+TAKEN = ("readings", "batches", "ceilings")
 
 
 def _text(value: str) -> bytes:
@@ -150,7 +152,7 @@ class Marketplace:
         self.listings: dict[str, SignedListing] = {}
         self.quotes: dict[str, Quote] = {}
         self.rentals: dict[str, Rental] = {}
-        self.line = MqttLine(broker, topics=["hireling/+/readings", "hireling/+/ceilings"], announce=silent)
+        self.line = MqttLine(broker, topics=[f"hireling/+/{kind}" for kind in TAKEN], announce=silent)
         self._outgoing: list[tuple[str, str]] = []
 
     @property
@@ -169,13 +171,19 @@ class Marketplace:
     def on_line_up(self) -> None: ...
 
     def on_message(self, topic: str, payload: bytes) -> None:
-        """Take a reading in, contiguous and durable, or a ceiling."""
+        """Take readings in, contiguous and durable, or a ceiling."""
         device = topic.split("/")[1]
         if topic.endswith("/ceilings"):
             ceiling = SignedCeiling.model_validate_json(payload)
             self._take_ceiling(to_hex(ceiling.ceiling.rental_id), ceiling)
             return
-        signed = SignedReading.model_validate_json(payload)
+        if topic.endswith("/batches"):
+            for each in ReadingBatch.model_validate_json(payload).readings:
+                self._take_reading(device, each)
+            return
+        self._take_reading(device, SignedReading.model_validate_json(payload))
+
+    def _take_reading(self, device: str, signed: SignedReading) -> None:
         rental = self.rentals[to_hex(signed.reading.rental_id)]
         self.delivered.append(signed.reading.seq)
         if not self.hears(signed) or signed.reading.seq > rental.chain.next_seq:

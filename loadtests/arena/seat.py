@@ -44,8 +44,8 @@ class Seat(SAONegotiator):
         return SAOResponse(ResponseType.REJECT_OFFER, values(decision.offer))
 
     def propose(self, state: SAOState, dest: str | None = None) -> None:
-        """Never be asked: a seat answers and offers in one call."""
-        raise NotImplementedError
+        """Refuse: NegMAS asks for this only where a seat does not offer in the same call as it answers."""
+        raise RuntimeError("this seat offers in the call in which it answers")
 
 
 def values(outcome: Outcome) -> tuple[str, ...]:

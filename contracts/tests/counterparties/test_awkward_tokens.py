@@ -1,6 +1,7 @@
 """Tokens that take fees, call back, deny or answer badly: the escrow counts what came in, and no party blocks another."""
 
 import pytest
+from foreign_token import close, credit, opened
 from rental import HOUR, NOBODY, USD
 from signing import account_of
 from world import call_object, rpc
@@ -14,24 +15,6 @@ def awkward(world, counterparties, sender):
     token.mint(renter, 1_000 * USD, {"from": world.relayer})
     token.approve(world.escrow, 1_000 * USD, {"from": renter})
     return token
-
-
-def opened(world, token):
-    rental = world.rental()
-    rental.token = token.address
-    world.escrow.open(rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer})
-    return rental
-
-
-def close(world, rental, use):
-    until = world.now + HOUR
-    sides = (rental.close(use, 0, until, rental.owner), rental.close(use, 0, until, rental.renter))
-    payees = (rental.owner.address, rental.renter.address)
-    return world.escrow.close(rental.terms, (use, 0, until), *sides, payees, {"from": world.relayer})
-
-
-def held_for(world, token, key):
-    return world.escrow.balances(token, account_of(key))[0]
 
 
 class TestFunding:
@@ -59,7 +42,7 @@ class TestFunding:
                 "latest",
             )
 
-        assert held_for(world, awkward, rental.owner) == most
+        assert credit(world, awkward, rental.owner) == most
 
     def test_refuses_a_token_that_answers_false(self, world, awkward):
         awkward.returnFalse({"from": world.relayer})
@@ -101,7 +84,7 @@ class TestPayout:
             "owner": awkward.balanceOf(rental.owner.address),
             "renter": awkward.balanceOf(rental.renter.address) - before,
         }
-        assert held_for(world, awkward, getattr(rental, blocked)) == owed[blocked]
+        assert credit(world, awkward, getattr(rental, blocked)) == owed[blocked]
         assert paid == {**owed, blocked: 0}
 
     def test_a_denied_party_withdraws_to_another_address(self, world, awkward, sender):
@@ -129,7 +112,7 @@ class TestPayout:
 
         transaction = close(world, rental, 10 * USD)
 
-        assert held_for(world, awkward, rental.renter) == 110 * USD
+        assert credit(world, awkward, rental.renter) == 110 * USD
         assert [(event["account"], event["amount"]) for event in transaction.events["Credited"]] == [
             ("0x" + account_of(rental.owner).hex(), 9_750_000),
             ("0x" + account_of(rental.renter).hex(), 110 * USD),
@@ -142,7 +125,7 @@ class TestPayout:
         close(world, rental, 10 * USD)
 
         assert awkward.balanceOf(rental.owner.address) == 9_750_000
-        assert held_for(world, awkward, rental.owner) == 0
+        assert credit(world, awkward, rental.owner) == 0
 
     @pytest.mark.gas
     def test_a_megabyte_of_an_answer_is_not_read(self, world, awkward):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
+from foreign_token import close, credit, opened
 from model import Outcome
-from rental import HOUR, NOBODY, USD
+from rental import NOBODY, USD
 from signing import account_of
 from world import canonical
 
@@ -30,24 +31,6 @@ def token(world, counterparties, sender):
     hostile.mint(renter, 10**24, {"from": world.relayer})
     hostile.approve(world.escrow, 10**24, {"from": renter})
     return hostile
-
-
-def opened(world, token, **changes):
-    rental = world.rental(**changes)
-    rental.token = token.address
-    world.escrow.open(rental.terms, 10_000, rental.agreement_signature, {"from": world.relayer})
-    return rental
-
-
-def close(world, rental, use, payees, **options):
-    until = world.now + HOUR
-    sides = (rental.close(use, 0, until, rental.owner), rental.close(use, 0, until, rental.renter))
-    terms = (rental.terms, (use, 0, until), *sides, payees)
-    return world.escrow.close(*terms, {"from": world.relayer, **options})
-
-
-def credit(world, token, key):
-    return world.escrow.balances(token, account_of(key))[0]
 
 
 def nothing(kind):

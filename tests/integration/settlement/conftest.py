@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from services.chassis.database import Database, open_database
+from services.chassis.migrations import migrate
 from services.chassis.runner import running
 from services.settlement.service import Settlement
 from tests.chain import DevChain
 from tests.chain_rentals import STRANGER_KEY, door
 from tests.integration.settlement.market import Market
 from tests.integration.settlement.neighbours.service import Neighbours
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Settlement's database, empty."""
+    url = f"sqlite:///{tmp_path}/settlement.db"
+    migrate("settlement", url=url)
+    database = open_database(url)
+    yield database
+    database.close()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Daily roots on the real chain: the contract agrees with our trees, and each day is announced once."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,7 @@ from hireling.rental import merkle
 from hireling.rental.anchoring import READINGS, ROOT_ANNOUNCED, batch_of
 from hireling.rental.signing import keccak256
 from hireling.rental.typed_data import to_hex
-from services.chassis.database import Database, open_database
-from services.chassis.migrations import migrate
+from services.chassis.database import Database
 from services.chassis.tables import OUTBOX
 from services.messages.events.metering import DayClosed
 from services.messages.events.settlement import RootAnnounced
@@ -31,16 +28,6 @@ DAY = 21_915
 ROOT = keccak256(b"root")
 WITHOUT_TRANSACTIONS: list[object] = []
 PASSES = 100
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Settlement's database, empty."""
-    url = f"sqlite:///{tmp_path}/settlement.db"
-    migrate("settlement", url=url)
-    database = open_database(url)
-    yield database
-    database.close()
 
 
 def ask(chain: DevChain, function: str, *arguments: Any) -> bytes:

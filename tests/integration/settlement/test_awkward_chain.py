@@ -1,15 +1,14 @@
 """Batches of claims on a real chain that reorgs, stalls and forgets: everybody is paid once, and no more."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import sign_ceiling
-from services.chassis.database import Database, open_database
-from services.chassis.migrations import migrate
+from services.chassis.database import Database
 from services.settlement.collecting import AGAIN_AFTER
 from services.settlement.escrow.calls import Calls
 from services.settlement.escrow.chain import Chain
@@ -37,16 +36,6 @@ def _shortened(arguments: bytes) -> bytes:
     """Return the arguments with one byte less in their only one, ``bytes``."""
     length = int.from_bytes(arguments[32:64])
     return arguments[:32] + (length - 1).to_bytes(32) + arguments[64:]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Settlement's database, empty."""
-    url = f"sqlite:///{tmp_path}/settlement.db"
-    migrate("settlement", url=url)
-    database = open_database(url)
-    yield database
-    database.close()
 
 
 def paid_on_chain(chain: Chain, rentals: dict[SignedAgreement, int]) -> dict[SignedAgreement, int]:

@@ -3,17 +3,12 @@
 Also where the chain goes back behind what was read.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
-from services.chassis.database import Database, open_database
-from services.chassis.migrations import migrate
+from services.chassis.database import Database
 from services.messages.events.negotiation import Agreed
 from services.settlement.escrow.chain import Chain
 from services.settlement.intake import take_agreement
@@ -53,16 +48,6 @@ class Books:
         """Return the rental's row."""
         with self._database.snapshot() as session:
             return Store(session, now=self.now()).rental_as_it_is(to_hex(signed.rental_id))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Settlement's database, empty."""
-    url = f"sqlite:///{tmp_path}/settlement.db"
-    migrate("settlement", url=url)
-    database = open_database(url)
-    yield database
-    database.close()
 
 
 def fund(chain: DevChain, relayer: Chain, signed: SignedAgreement) -> None:

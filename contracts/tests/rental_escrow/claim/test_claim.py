@@ -46,11 +46,15 @@ class TestPays:
             pytest.param((500 * USD, 500 * USD, 500 * USD), 3 * HOUR, (100 * USD, 0), id="what is prepaid"),
         ],
     )
-    def test_no_more_than_the_smallest_bound(self, world, amounts, seconds, paid_and_tail):
+    @pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
+    def test_no_more_than_the_smallest_bound(self, world, amounts, seconds, paid_and_tail, packed):
         rental = world.opened()
         world.next_at(rental.starts + seconds)
 
-        claim(world, rental, *amounts)
+        if packed:
+            world.escrow.claimPacked(packed_batch([(rental, *amounts)]), {"from": world.relayer})
+        else:
+            claim(world, rental, *amounts)
 
         assert world.slot(rental)[:2] == paid_and_tail
         model = Slot(rental, claim_by=rental.claim_by).claimed(*amounts, now=world.now)

@@ -4,10 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from hireling.announce import Announce
-from hireling.device import uplink
 from hireling.device.log import RentalLog
 from hireling.device.uplink import BACKLOG, IN_BATCH, Uplink
 from hireling.mqtt_line import Broker, MqttLine
@@ -45,12 +42,15 @@ def a_log(path: Path, *, readings: int) -> RentalLog:
     return log
 
 
-def sent_until(log: RentalLog, enough: Callable[[list[tuple[str, str]]], bool]) -> list[tuple[str, str]]:
+def sent_until(
+    log: RentalLog, enough: Callable[[list[tuple[str, str]]], bool], *, first_silence: float = 5.0
+) -> list[tuple[str, str]]:
     """Run an uplink until it has sent enough, and return what it sent."""
 
     async def run() -> list[tuple[str, str]]:
         line = OpenLine(ignore)
-        sending = asyncio.create_task(Uplink(log, line=line, topic=TOPIC, announce=ignore).run())
+        uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore, first_silence=first_silence)
+        sending = asyncio.create_task(uplink.run())
         async with asyncio.timeout(60):
             while not enough(line.sent):
                 line.news.clear()
@@ -79,10 +79,8 @@ class TestUplink:
         ]
         assert {run.signer for run in runs} == {log.start.agreement.agreement.pay.meter}
 
-    def test_goes_one_by_one_where_batches_are_not_acknowledged(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(uplink, "FIRST_SILENCE_SECONDS", 0.01)
+    def test_goes_one_by_one_where_batches_are_not_acknowledged(self, tmp_path: Path) -> None:
         batches = BACKLOG // IN_BATCH
-        sent = sent_until(a_log(tmp_path, readings=BACKLOG), lambda sent: len(sent) >= batches + BACKLOG)
+        log = a_log(tmp_path, readings=BACKLOG)
+        sent = sent_until(log, lambda sent: len(sent) >= batches + BACKLOG, first_silence=0.01)
         assert [topic for topic, _ in sent[batches : batches + BACKLOG]] == [TOPIC] * BACKLOG

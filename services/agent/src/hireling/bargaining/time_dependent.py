@@ -3,16 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hireling.bargaining.outcomes import space_of
-from hireling.bargaining.session import (
-    Accept,
-    Counter,
-    Decision,
-    End,
-    SessionView,
-    last_move,
-    record,
-)
+from hireling.bargaining.asking import ask
+from hireling.bargaining.session import Decision, SessionView
 
 
 @dataclass(frozen=True)
@@ -29,16 +21,7 @@ class TimeDependent:
 
     def step(self, view: SessionView) -> Decision:
         """Return the next move."""
-        if view.turns_left == 0:
-            return last_move(self, view)
-        target = self.target(view)
-        space = space_of(view.utility)
-        offer = space.outcomes[space.at_least(target)]
-        if view.theirs and view.utility.of(view.theirs[-1]) >= target:
-            return Accept(record(self, view, target, "meets the target", outcome=view.theirs[-1]))
-        if view.utility.of(offer) < view.reservation:
-            return End(record(self, view, target, "nothing is as good as no deal"))
-        return Counter(offer, record(self, view, target, "least that meets the target", outcome=offer))
+        return ask(self, view, self.target(view), "least that meets the target")
 
     def target(self, view: SessionView) -> float:
         """Return the utility asked for in this move."""

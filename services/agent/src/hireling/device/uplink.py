@@ -29,7 +29,15 @@ class Uplink:
     Whatever is unacknowledged after a reconnection or a silence is sent again, byte for byte.
     """
 
-    def __init__(self, log: RentalLog, *, line: MqttLine, topic: str, announce: Announce) -> None:
+    def __init__(
+        self,
+        log: RentalLog,
+        *,
+        line: MqttLine,
+        topic: str,
+        announce: Announce,
+        first_silence: float = FIRST_SILENCE_SECONDS,
+    ) -> None:
         self._log = log
         self._line = line
         self._topic = topic
@@ -38,7 +46,7 @@ class Uplink:
         self._announce = announce
         self._sent = -1
         self._news = asyncio.Event()
-        self._silence = FIRST_SILENCE_SECONDS
+        self._first_silence = self._silence = first_silence
         self._connection = 0
 
     @property
@@ -58,7 +66,7 @@ class Uplink:
         if self._log.acked > before:
             if self.is_done or self._log.acked // ANNOUNCED_EVERY > before // ANNOUNCED_EVERY:
                 self._announce("acked", rental_id=f"0x{self._log.rental_id.hex()}", seq=self._log.acked)
-            self._silence = FIRST_SILENCE_SECONDS
+            self._silence = self._first_silence
             self._news.set()
 
     def send_again(self) -> None:

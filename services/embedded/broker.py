@@ -55,6 +55,18 @@ class LocalBroker(Broker):
         number: int = self._servers["default"].instance.sockets[0].getsockname()[1]
         return number
 
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """Serve a connection, and close its socket however that ends.
+
+        amqtt leaves it open where the client is gone before its last bytes were written.
+        """
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            writer.close()
+
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
     ) -> None:

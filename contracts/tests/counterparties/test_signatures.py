@@ -60,14 +60,15 @@ class TestCompact:
     def test_claims_as_the_long_form_does_whatever_the_parity(self, world):
         rental = world.opened()
         world.mine_at(rental.starts + HOUR)
-        parities = set()
-        for seq in range(1, 7):
+        parities, seq = set(), 0
+        # Chance decides each parity: all four come sooner or later, within the hour's 65 dollars.
+        while len(parities) < 4:
+            seq += 1
             row = list(rental.claim(seq * USD, seq * USD, seq * USD, seq=seq))
-            parities |= {(row[3][64], row[5][64])}
+            parities |= {("meter", row[3][64]), ("agent", row[5][64])}
             row[3], row[5] = compact(row[3]), compact(row[5])
             world.escrow.claim(tuple(row), NOBODY, {"from": world.relayer})
             assert world.slot(rental)[0] == seq * USD
-        assert {meter for meter, _ in parities} == {agent for _, agent in parities} == {27, 28}
 
     def test_speaks_for_a_party(self, world):
         rental = world.opened()

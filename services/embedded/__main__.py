@@ -42,8 +42,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 def main() -> int:
     """Run the verb; return the exit code."""
     arguments = _parser().parse_args()
-    # SIGTERM (`down`, a service manager) stops the children exactly as Ctrl-C does. A shell that starts us in the
-    # background would have us ignore Ctrl-C.
+    # SIGTERM (`down`, a service manager) stops the children exactly as Ctrl-C does.
+    # A shell that starts us in the background would have us ignore Ctrl-C.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _interrupt)
     try:

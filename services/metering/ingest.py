@@ -124,17 +124,15 @@ class Ingest:
         async with self._new_client() as client:
             self._client = client
             async with asyncio.TaskGroup() as tasks:
-                serving = [
-                    tasks.create_task(self._receive(client)),
-                    tasks.create_task(self._carry_down(client)),
-                ]
+                receiving = tasks.create_task(self._receive(client))
+                carrying = tasks.create_task(self._carry_down(client))
                 await client.subscribe([(topic, QOS_AT_LEAST_ONCE) for topic in self._topics()])
                 self.ready.set()
                 _log.info("ingest_ready", broker=f"{self._mqtt.host}:{self._mqtt.port}")
                 await self._stopping.wait()
                 await self._drain(client)
-                for task in serving:
-                    task.cancel()
+                receiving.cancel()
+                await carrying
 
     async def _drain(self, client: Client) -> None:
         await client.unsubscribe(self._topics())
@@ -243,11 +241,11 @@ class Ingest:
                 raise result
 
     async def _carry_down(self, client: Client) -> None:
-        """Publish what the service wants devices to hear, in order.
+        """Publish what the service wants devices to hear, in order, and end between two pages once stopped.
 
         A message is marked only when the broker has it.
         """
-        while True:
+        while not self._stopping.is_set():
             rows = await self._database_thread.run(self._unpublished_rows)
             for row in rows:
                 await _publish(client, (row.topic, row.payload))
@@ -255,7 +253,7 @@ class Ingest:
                 ids = [row.id for row in rows if row.id is not None]
                 await self._database_thread.run(partial(self._mark_published, ids))
             else:
-                await asyncio.sleep(self._settings.downlink_seconds)
+                await self._wait_for_stop(self._settings.downlink_seconds)
 
     def _unpublished_rows(self) -> list[Downlink]:
         with self._database.snapshot() as session:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlmodel import Session
 
+from services.chassis.counts import DATABASE_ERRORS
 from services.chassis.rows import json_text
 from services.messages.errors import OutcomeUnknown, Unavailable
 
@@ -153,9 +154,12 @@ def _translated(*, committing: bool = False) -> Iterator[None]:
     except DBAPIError as error:
         reason = str(error.orig)
         if getattr(error.orig, "sqlstate", None) in _LOST_RACE or "database is locked" in reason:
+            DATABASE_ERRORS.labels("busy").inc()
             raise Unavailable(DATABASE_BUSY, f"another transaction came between: {reason}") from error
         if not error.connection_invalidated and not _cannot_connect(error):
+            DATABASE_ERRORS.labels("other").inc()
             raise
+        DATABASE_ERRORS.labels("commit_unknown" if committing else "unreachable").inc()
         if committing:
             raise OutcomeUnknown("commit_unknown", f"connection lost while committing: {reason}") from error
         raise Unavailable("database_unreachable", f"no connection to the database: {reason}") from error

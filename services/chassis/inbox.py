@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from services.chassis.clock import Clock
+from services.chassis.counts import EVENTS_HEARD
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.tables import INBOX
@@ -106,6 +107,7 @@ class OnEvent(Entrypoint, HeaderDecoder):
     ) -> tuple[Any, Any]:
         if exc_info is None:
             self.queue_consumer.ack_message(message)
+            self._count("done")
         else:
             self._put_aside(body, message, exc_info[1])
         return result, exc_info
@@ -121,10 +123,12 @@ class OnEvent(Entrypoint, HeaderDecoder):
             "reason": repr(error)[:500],
         }
         if tries >= MAX_TRIES:
+            self._count("parked")
             _log.error("event_parked", queue=self.parked.name, exc_info=error, **fields)
             headers[REASON_HEADER] = fields["reason"]
             self.publisher.publish(body, routing_key=self.parked.name, declare=[self.parked], headers=headers)
         else:
+            self._count("retried")
             delay = RETRY_DELAYS_MS[min(tries, len(RETRY_DELAYS_MS)) - 1]
             _log.warning("event_retried", delay_ms=delay, exc_info=error, **fields)
             exchange, queue = _waiting_room(delay)
@@ -136,6 +140,10 @@ class OnEvent(Entrypoint, HeaderDecoder):
                 headers=headers,
             )
         self.queue_consumer.ack_message(message)
+
+    def _count(self, outcome: str) -> None:
+        event = f"{self.event_class.source}.{self.event_class.type}"
+        EVENTS_HEARD.labels(self.container.service_name, event, outcome).inc()
 
 
 def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:

@@ -106,6 +106,21 @@ def mark_sent(session: Session, ids: Collection[int], *, now: datetime) -> None:
         session.execute(update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(sent_at=now))
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What has not left yet: how many events, and when the oldest was added."""
+
+    unsent: int
+    oldest: datetime | None
+
+
+def backlog_of(session: Session) -> Backlog:
+    """Return what has not left yet."""
+    query = select(func.count(), func.min(OUTBOX.c.created_at)).where(OUTBOX.c.sent_at.is_(None))
+    unsent, oldest = session.execute(query).one()
+    return Backlog(unsent=unsent, oldest=oldest)
+
+
 def count_unsent(session: Session) -> int:
     """Return how many events have not left yet."""
     unsent: int = session.execute(select(func.count()).where(OUTBOX.c.sent_at.is_(None))).scalar_one()

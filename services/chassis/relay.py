@@ -21,9 +21,10 @@ from sqlmodel import Session
 
 from services.chassis.assembly import assembly_of
 from services.chassis.concurrency import GreenFlag
+from services.chassis.counts import EVENTS_PUBLISHED, OUTBOX_AGE_SECONDS, OUTBOX_UNSENT
 from services.chassis.logging import get_logger
 from services.chassis.memory_broker import SETTLEMENT_HEADER, memory_broker
-from services.chassis.outbox import OutboxRow, mark_sent, unsent_events
+from services.chassis.outbox import Backlog, OutboxRow, backlog_of, mark_sent, unsent_events
 from services.chassis.providers import SharedDatabase
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 from services.chassis.rpc import TRACE_HEADER
@@ -33,6 +34,7 @@ from services.messages.errors import OutcomeUnknown, Unavailable
 POLL_SECONDS = 0.2
 BATCH = 100
 FAILURE_SECONDS = 2.0
+MEASURE_SECONDS = 5.0
 UNHEARD_RETRY_SECONDS = 5.0
 UNHEARD_AFTER = timedelta(hours=1)
 
@@ -53,6 +55,8 @@ class OutboxRelay(DependencyProvider):
         self._settled: set[int] = set()
         # Types that no queue hears, and when to try them again (monotonic seconds).
         self._unheard: dict[str, float] = {}
+        self._backlog = Backlog(unsent=0, oldest=None)
+        self._measured_at = -MEASURE_SECONDS
 
     def start(self) -> None:
         """Begin to publish once every service of the process listens."""
@@ -61,6 +65,8 @@ class OutboxRelay(DependencyProvider):
         self._publisher = ConfirmedPublisher(self._assembly.bus.amqp_uri)
         self._database = self.shared.opened()
         self._database.on_event_added(self._wake.set)
+        OUTBOX_UNSENT.labels(self.container.service_name).set_function(lambda: self._backlog.unsent)
+        OUTBOX_AGE_SECONDS.labels(self.container.service_name).set_function(self._age_seconds)
         self._thread = self.container.spawn_managed_thread(self._run, identifier="outbox relay")
 
     def stop(self) -> None:
@@ -85,11 +91,24 @@ class OutboxRelay(DependencyProvider):
 
     def _publish_everything(self) -> None:
         try:
+            self._measure()
             while self._has_work() and self._publish_batch() == BATCH:
-                pass
+                self._measure()
         except (Unavailable, OutcomeUnknown) as error:
             _log.warning("outbox_delayed", reason=str(error)[:500], retry_seconds=FAILURE_SECONDS)
             self._wake.wait(0 if self._stopping else FAILURE_SECONDS)
+
+    def _measure(self) -> None:
+        """Look from time to time how much has not left, and since when."""
+        if monotonic() >= self._measured_at + MEASURE_SECONDS:
+            self._measured_at = monotonic()
+            with self._database.snapshot() as session:
+                self._backlog = backlog_of(session)
+
+    def _age_seconds(self) -> float:
+        # Reckoned when asked, so that it grows also where this relay no longer gets to look.
+        oldest = self._backlog.oldest
+        return (self._assembly.clock.now() - oldest).total_seconds() if oldest else 0.0
 
     def _has_work(self) -> bool:
         """Look without taking the write lock, since mostly there is nothing to do."""
@@ -135,6 +154,7 @@ class OutboxRelay(DependencyProvider):
                     self._unheard[row.type] = monotonic() + UNHEARD_RETRY_SECONDS
             else:
                 self._unheard.pop(row.type, None)
+                EVENTS_PUBLISHED.labels(self.container.service_name, f"{row.source}.{row.type}").inc()
                 if self._memory is None:
                     done.append(row.id)
         return done

@@ -18,6 +18,7 @@ from structlog.contextvars import get_contextvars
 
 from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, HEARTBEAT_SECONDS, connect
 from services.chassis.concurrency import Flag, concurrency_for
+from services.chassis.counts import RPC_CALLED, RPC_CALLED_SECONDS, outcome_of
 from services.chassis.database import inside_unit_of_work, note_effect
 from services.chassis.logging import get_logger
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
@@ -70,10 +71,21 @@ class RpcClient:
                 f"call of {service}.{method} inside a unit of work would hold the database for {timeout} s"
             )
         note_effect()
+        began = monotonic()
+        try:
+            result = self._call(service, method, {"args": arguments, "kwargs": keywords}, timeout=timeout)
+        except BaseException as error:
+            RPC_CALLED.labels(service, method, outcome_of(error)).inc()
+            raise
+        finally:
+            RPC_CALLED_SECONDS.labels(service, method).observe(monotonic() - began)
+        RPC_CALLED.labels(service, method, "done").inc()
+        return result
+
+    def _call(self, service: str, method: str, body: dict[str, Any], *, timeout: float) -> Any:
         correlation_id = str(uuid.uuid4())
         pending = self._pending[correlation_id] = _Pending(self._concurrency.flag())
         try:
-            body = {"args": arguments, "kwargs": keywords}
             self._send(service, method, body, correlation_id=correlation_id, timeout=timeout)
             if not pending.arrived.wait(timeout) or pending.body is None:
                 reason = "no reply" if not pending.arrived.wait(0) else "connection lost"

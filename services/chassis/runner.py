@@ -19,6 +19,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.memory_broker import memory_broker
+from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema, migrate
 from services.chassis.rpc import RpcClient
 from services.chassis.service import Service
@@ -104,21 +105,29 @@ def running(
         platform.stop()
 
 
-def main(*service_classes: type[Service], background: Sequence[Callable[[], None]] = ()) -> None:
+def main(
+    *service_classes: type[Service],
+    background: Sequence[Callable[[], None]] = (),
+    process: str | None = None,
+) -> None:
     """Run the services until SIGTERM or SIGINT, then drain and exit 0.
 
-    Exit 1 when one died, 78 when the configuration is wrong.
+    Exit 1 when one died, 78 when the configuration is wrong. `process` names it in the settings, where it is
+    not called as its first service.
 
     Each of `background` runs in a greenlet beside them, such as the embedded gateway; when one ends or
     raises, the process ends.
     """
     configure_logging()
-    sys.exit(_run(service_classes, background))
+    sys.exit(_run(service_classes, background, process or service_classes[0].name))
 
 
-def _run(service_classes: Sequence[type[Service]], background: Sequence[Callable[[], None]]) -> int:
+def _run(
+    service_classes: Sequence[type[Service]], background: Sequence[Callable[[], None]], process: str
+) -> int:
     try:
         platform = _prepare(service_classes)
+        serve_metrics(process)
     except (OperatorError, ValueError) as error:
         _log.critical("configuration_wrong", reason=str(error))
         return EXIT_CONFIGURATION

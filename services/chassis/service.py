@@ -6,6 +6,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.entrypoints import rpc
 from services.chassis.health import health_of
+from services.chassis.observing import WorkObserver
 from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider, TraceProvider
 from services.chassis.relay import OutboxRelay
 from services.chassis.rpc import RpcClient
@@ -21,6 +22,7 @@ class Service:
     clock: Clock = ClockProvider()
     trace: str = TraceProvider()
     relay = OutboxRelay()
+    observer = WorkObserver()
 
     @rpc
     def health(self) -> dict[str, Any]:

@@ -58,12 +58,39 @@ class DatabaseSettings(ServiceSettings):
     def of(cls, service: str) -> Self:
         """Return the database settings of the service with this folder name."""
         default = f"sqlite:///{home() / service}.db"
-        found = _OptionalDatabase(_env_prefix=f"{service.upper().replace('-', '_')}_")
+        found = _OptionalDatabase(_env_prefix=_prefix(service))
         return cls(database_url=found.database_url or default)
 
 
 class _OptionalDatabase(ServiceSettings):
     database_url: str | None = None
+
+
+class MetricsSettings(ServiceSettings):
+    """Where a process serves its metrics: <PROCESS>_METRICS_PORT, if any, and HIRELING_METRICS_HOST."""
+
+    port: int | None
+    host: str
+
+    @classmethod
+    def of(cls, process: str) -> Self:
+        """Return the settings of the process with this name."""
+        found = _MetricsPort(_env_prefix=_prefix(process))
+        return cls(port=found.metrics_port, host=_MetricsHost().metrics_host)
+
+
+class _MetricsPort(ServiceSettings):
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+
+
+class _MetricsHost(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    metrics_host: str = "127.0.0.1"
+
+
+def _prefix(process: str) -> str:
+    return f"{process.upper().replace('-', '_')}_"
 
 
 def home() -> Path:

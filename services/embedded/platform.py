@@ -25,4 +25,4 @@ def serve_gateway() -> None:
 
 
 if __name__ == "__main__":
-    main(Listing, Negotiation, Metering, Settlement, background=[serve_gateway])
+    main(Listing, Negotiation, Metering, Settlement, background=[serve_gateway], process="embedded")

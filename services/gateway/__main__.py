@@ -6,6 +6,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from services.chassis.logging import configure_logging, get_logger
+from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.rpc import RpcClient
 from services.chassis.settings import BusSettings
@@ -44,7 +45,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Build the application in a worker process."""
+        """Build the application in a worker process, which serves its own metrics."""
+        serve_metrics("gateway", copies=self._settings.workers)
         return create_app(self._settings, RpcClient(self._bus.amqp_uri))
 
 

@@ -17,6 +17,7 @@ from services.chassis.settings import DatabaseSettings
 from services.gateway.description import described
 from services.gateway.hygiene import register_hygiene
 from services.gateway.idempotency import register_idempotency
+from services.gateway.metrics import register_metrics
 from services.gateway.problems import Problem, problem_of_mistakes, register_error_handlers
 from services.gateway.routes import (
     agreements,
@@ -76,6 +77,7 @@ def create_app(
         streams=threading.BoundedSemaphore(settings.max_streams),
     )
     register_error_handlers(app)
+    register_metrics(app)
     limiter = Limiter(
         get_remote_address, app=app, default_limits=[settings.rate_limit], storage_uri="memory://"
     )

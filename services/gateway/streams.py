@@ -14,6 +14,7 @@ from time import monotonic
 from flask import Response, stream_with_context
 
 from hireling.rental.states import State
+from services.gateway.metrics import STREAMS
 from services.gateway.rpc import Neighbours
 from services.messages.errors import OutcomeUnknown, Unavailable
 
@@ -72,6 +73,7 @@ class _Stream:
         self._here = here
         self._chunks = _chunks(here, event, look, first)
         self._open = True
+        STREAMS.inc()
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -84,6 +86,7 @@ class _Stream:
         if self._open:
             self._open = False
             self._here.streams.release()
+            STREAMS.dec()
 
 
 def _chunks(here: Neighbours, event: str, look: Callable[[], Look], seen: Look) -> Generator[str, None, None]:

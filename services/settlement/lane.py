@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
+from services.settlement import metrics
 from services.settlement.escrow.chain import Chain, Fees
 from services.settlement.escrow.node import Call, ChainUnreachable, NodeRefused, Receipt, Reverted
 from services.settlement.models import AttemptRow, TransactionRow
@@ -120,6 +121,8 @@ class Lane:
                 store.say(root_announced(kept, self._chain.anchor, seen_at=store.now))
 
         self._write(note)
+        if status != "mined":
+            metrics.TRANSACTIONS.labels(row.kind, status).inc()
         _log.info(
             "transaction_seen", kind=row.kind, status=status, tx_hash=sighting.hash, block=receipt.block
         )
@@ -203,6 +206,7 @@ class Lane:
             kept.status, kept.reason = "refused", reason
 
         self._write(refuse)
+        metrics.TRANSACTIONS.labels(row.kind, "refused").inc()
         _log.warning("transaction_refused", kind=row.kind, rental_id=row.rental_id, reason=reason)
 
     def _set_aside(self, row: TransactionRow, reason: str) -> None:

@@ -39,6 +39,12 @@ def slot_of(row: RentalRow) -> Slot:
     return Slot(row.paid, row.tail, row.claim_by, row.funded_bps, Status(row.slot_status))
 
 
+def held_of(row: RentalRow) -> tuple[int, Status]:
+    """Return what the escrow holds for a rental that has not ended, in base units, and its status bits."""
+    deposit = int(row.signed["agreement"]["rules"]["deposit"])
+    return row.prepaid + deposit - row.to_owner - row.refund, Status(row.slot_status)
+
+
 def begin(store: Store, row: RentalRow) -> None:
     """Keep a new rental and tell of it; the chain may already know more."""
     set_deadline(row)

@@ -29,7 +29,7 @@ from services.messages.settlement import (
     TransferAuthorization,
     WalletView,
 )
-from services.settlement import billing, endings, intake, position, progress, views
+from services.settlement import billing, endings, intake, metrics, position, progress, views
 from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.escrow.node import ChainUnreachable
 from services.settlement.models import TransactionRow
@@ -245,6 +245,20 @@ class Settlement(Service):
         office = self._office
         if office.holds_lease(self.database, self.clock.now):
             office.issuing(self.database, self.remote, self.clock.now).issue_due()
+
+    @timer(interval=5.0)
+    def measure(self) -> None:
+        """Show rentals and money, where this copy drives the chain."""
+        office = self._office
+        if not office.holds_lease(self.database, self.clock.now):
+            metrics.show_nothing()
+            return
+        with self.database.snapshot() as session:
+            store = self._store(session)
+            held = [progress.held_of(row) for row in store.rentals_with_open_money()]
+            money = metrics.money_of(held, paid=store.paid_so_far())
+            rentals = store.count_rentals()
+        metrics.show(rentals=rentals, money=money, token=to_hex(office.chain.deployment.token))
 
     # -- shared by the entrypoints
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_
+from sqlalchemy import Double, and_, cast, delete, func, or_
 from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
@@ -69,6 +69,15 @@ class Store(ChainStore):
             col(RentalRow.rental_id).not_in(batched),
         )
         return self._session.exec(statement).all()
+
+    def count_rentals(self) -> dict[str, int]:
+        """Return how many rentals are in each state."""
+        return dict(self._session.exec(select(RentalRow.state, func.count()).group_by(RentalRow.state)).all())
+
+    def paid_so_far(self) -> float:
+        """Return about what the escrow has paid on all rentals: the database sums in floating point."""
+        statement = select(func.sum(cast(RentalRow.paid, Double))).where(RentalRow.money != "none")
+        return float(self._session.exec(statement).one() or 0)
 
     def page_of_rentals(
         self,

@@ -16,9 +16,9 @@ from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.messages.events.settlement import DeviceRegistered
-from services.settlement import progress
+from services.settlement import metrics, progress
 from services.settlement.escrow.chain import Chain
-from services.settlement.escrow.logs import ChainLog
+from services.settlement.escrow.logs import CLAIMED, ChainLog
 from services.settlement.escrow.node import Block, ChainUnreachable
 from services.settlement.models import LogRow, SeenBlock
 from services.settlement.store import Store
@@ -50,7 +50,9 @@ class Watch:
         """
         common = self._common_block()
         first = self._chain.deployment.block if common is None else common + 1
-        last = min(self._chain.head().number - (self._confirmations - 1), first + LONGEST_RANGE - 1)
+        head = self._chain.head()
+        metrics.note_head(head.time)
+        last = min(head.number - (self._confirmations - 1), first + LONGEST_RANGE - 1)
         if last < first:
             return False
         # Its hash is asked for before the logs: if the chain changes in between, the next look sees another
@@ -60,6 +62,9 @@ class Watch:
             raise ChainUnreachable(f"block {last} has gone while it was read")
         logs = self._chain.logs(first=first, last=last)
         self._database.work(lambda session: self._take_in(Store(session, now=self._now()), block, logs))
+        for log in logs:
+            if log.name == CLAIMED or "outcome" in log.arguments:
+                metrics.CLAIMS.labels(str(log.arguments.get("outcome", CLAIMED)).lower()).inc()
         return True
 
     def _common_block(self) -> int | None:

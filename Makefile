@@ -91,7 +91,7 @@ arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on 
 
 .PHONY: bench-ingest
 bench-ingest: setup ## How many readings one ingest makes durable, and how soon (infra/setup-debian.sh installs the servers)
-	@$(PY) infra/stack.py run -- $(PY) -m loadtests.bench.ingest
+	@$(PY) infra/stack.py run -- $(PY) -m loadtests.bench.ingest $(ARGS)
 
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes

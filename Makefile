@@ -15,6 +15,7 @@ CODE := $(wildcard services tests infra loadtests)
 hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.lock)
 ARENA_READY := .venv-arena/.ready-$(call hash,requirements/arena.lock)
+BENCH_READY := .venv-bench/.ready-$(call hash,requirements/bench.lock)
 PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
 
 .PHONY: help
@@ -93,9 +94,13 @@ arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on 
 bench-ingest: setup ## How many readings one ingest makes durable, and how soon (infra/setup-debian.sh installs the servers)
 	@$(PY) infra/stack.py run -- $(PY) -m loadtests.bench.ingest $(ARGS)
 
+.PHONY: bench-plot
+bench-plot: $(BENCH_READY) ## Draw what `make bench-ingest ARGS="--only sweep"` measured, into docs/pictures
+	@.venv-bench/bin/python -m loadtests.bench.plot
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts node proofs arena; do \
+	@for name in bootstrap run dev contracts node proofs arena bench; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
@@ -108,7 +113,7 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* contracts/node_modules/.stamp
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* contracts/node_modules/.stamp
 	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither contracts/cache/coverage
 	@find services tests infra loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -128,11 +133,13 @@ $(PLATFORM_READY): | $(BOOTSTRAP_READY)
 	 $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e services/agent; \
 	 touch $@
 
-$(ARENA_READY): | $(BOOTSTRAP_READY)
-	@echo "setup: the arena's environment (.venv-arena)"; \
-	 [ -x .venv-arena/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-arena; \
-	 rm -f .venv-arena/.ready-*; \
-	 $(UV) pip sync --quiet --python .venv-arena/bin/python --require-hashes requirements/arena.lock; \
+# Environments of a tool each, which nothing that runs needs.
+$(ARENA_READY) $(BENCH_READY): | $(BOOTSTRAP_READY)
+	@name=$(patsubst .venv-%/,%,$(dir $@)); \
+	 echo "setup: the environment of $$name (.venv-$$name)"; \
+	 [ -x .venv-$$name/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-$$name; \
+	 rm -f .venv-$$name/.ready-*; \
+	 $(UV) pip sync --quiet --python .venv-$$name/bin/python --require-hashes requirements/$$name.lock; \
 	 touch $@
 
 # The contracts keep stamps of their own (environment, node_modules, build), which their setup checks in no time.

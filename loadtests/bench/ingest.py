@@ -20,6 +20,7 @@ from loadtests.bench.overload import measure_overload
 from loadtests.bench.rig import running, say
 from loadtests.bench.scaling import measure_registered, measure_two
 from loadtests.bench.signatures import signature_limit
+from loadtests.bench.sweep import measure_sweep
 
 DEVICES = 100
 WARM_UP = 40
@@ -77,7 +78,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "two": measure_two,
     "nodered": measure_nodered,
     "kills": measure_kills,
+    "sweep": measure_sweep,
 }
+USUAL = [part for part in PARTS if part != "sweep"]
 
 
 def parsed() -> argparse.Namespace:
@@ -85,7 +88,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench-ingest ARGS=", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these alone")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=USUAL, help="measure these alone")
     parser.add_argument("--overload-seconds", type=float, default=60, help="how long to overload it (60)")
     parser.add_argument("--kills", type=int, default=3, help="how often each server is killed (3)")
     parser.add_argument("--registered", type=int, default=100_000, help="devices registered (100000)")

@@ -25,6 +25,7 @@ from services.gateway.routes import (
     devices,
     health,
     listings,
+    mandates,
     platform,
     quotes,
     rentals,
@@ -83,7 +84,7 @@ def create_app(
     )
     register_hygiene(app)
     register_idempotency(app)
-    for room in (health, platform, devices, listings, quotes, agreements, rentals, bills, wallets):
+    for room in (health, platform, devices, listings, quotes, agreements, mandates, rentals, bills, wallets):
         app.register_api(room.routes)
     app.register_blueprint(pages.routes)
     limiter.exempt(health.routes)

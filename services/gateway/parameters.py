@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.mandate import SignedRevocation
 from hireling.rental.reading import SignedReading
 from hireling.rental.states import State
-from hireling.rental.typed_data import Address, Bytes32, HexBytes
+from hireling.rental.typed_data import Address, Bytes32, HexBytes, SignerBytes
 from services.gateway.problems import MEDIA_TYPE
 from services.messages.message import Message
 from services.messages.metering import Refusal
@@ -37,6 +38,18 @@ class ListingPath(Message):
     """A listing's hash."""
 
     listing: Bytes32
+
+
+class PrincipalPath(Message):
+    """An owner or a renter: its account, or another signer's bytes."""
+
+    principal: SignerBytes
+
+
+class Revocations(Message):
+    """What a principal said of its agents."""
+
+    items: tuple[SignedRevocation, ...]
 
 
 class QuotePath(Message):

@@ -5,6 +5,8 @@ get_quote(quote_id) -> QuoteView
 make_offer(quote_id, signed_offer) -> QuoteView      idempotent; Refused: turn, round, terms, signature
 sign_agreement(signature) -> QuoteView               idempotent; the second side's signature makes the rental
 get_agreement(rental_id) -> SignedAgreement
+revoke_mandate(signed_revocation) -> SignedRevocation idempotent; the one that counts from now on
+list_revocations(principal) -> tuple of SignedRevocation
 list_open_quotes(device) -> tuple of QuoteView       those in which it is the owner's turn
 """
 

@@ -1,9 +1,10 @@
 """How a price is found: a renter's question, the agents' offers, and the one agreement both sides sign.
 
-Owns: quote sessions with their offers, agreements, and which device is taken by which rental.
-Hears: listing.ListingPublished, settlement.RentalChanged.
+Owns: quote sessions with their offers, agreements, which device is taken by which rental, what owners'
+mandates have promised, and which mandates were revoked.
+Hears: listing.ListingPublished, settlement.RentalChanged, settlement.BillIssued.
 Says: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.AgreementSigned, negotiation.Agreed.
 Promises: no offer enters that its side did not sign over the one before, on this platform's terms; one
 session makes at most one agreement, however often messages come; a device serves one agreed and unfinished
-rental at a time.
+rental at a time; no owner's agent signs beyond its mandate, however many of its rentals are signed at once.
 """

@@ -6,7 +6,7 @@ Keys and hashes are 0x-hex in lower case, signed documents JSON as they travelle
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, text
+from sqlalchemy import JSON, BigInteger, Index, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -68,6 +68,29 @@ class AgreementRow(NegotiationTable, table=True):
     quote_id: str = Field(unique=True, foreign_key="quote.quote_id")
     signed: dict[str, Any] = Field(sa_type=JSON)
     agreed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MandateReservation(NegotiationTable, table=True):
+    """What a rental holds of its owner's mandate, or has earned under it."""
+
+    __tablename__ = "mandate_reservation"
+
+    rental_id: str = Field(primary_key=True)
+    mandate: str = Field(index=True, description="the mandate's hash")
+    amount: str = Field(description="base units")
+    stage: str
+    lapses_at: datetime = Field(sa_type=UtcDateTime)
+    fund_by: int = Field(sa_type=BigInteger)
+
+
+class RevocationRow(NegotiationTable, table=True):
+    """A principal's latest word on a mandate, on an agent's key or, with no subject, on all its agents."""
+
+    __tablename__ = "revocation"
+
+    principal: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    signed: dict[str, Any] = Field(sa_type=JSON)
 
 
 class TakenDevice(NegotiationTable, table=True):

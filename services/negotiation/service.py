@@ -6,22 +6,24 @@ from typing import Any
 from sqlmodel import Session
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.errors import RentalError
+from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import PlatformTerms, SignedOffer
 from hireling.rental.states import State
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
-from services.messages.errors import Conflict, NotFound
+from services.messages.errors import Conflict, NotFound, Refused
 from services.messages.events.listing import ListingPublished
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
-from services.messages.events.settlement import RentalChanged
+from services.messages.events.settlement import BillIssued, RentalChanged
 from services.messages.listing import DeviceView, ListingView
 from services.messages.negotiation import AgreementSignature, QuoteStatus, SignedQuoteRequest
 from services.messages.settlement import PlatformView
-from services.negotiation import store
+from services.negotiation import mandates, store
 from services.negotiation.asking import check_question
 from services.negotiation.models import TakenDevice
-from services.negotiation.session import QuoteSession, quote_id_of
+from services.negotiation.session import QuoteSession, quote_id_of, side_of
 from services.negotiation.settings import NegotiationSettings
 
 SETTINGS = NegotiationSettings()
@@ -79,6 +81,8 @@ class Negotiation(Service):
             quote = _found(store.load_locked(session, quote_id), quote_id).at(now)
             after = quote.with_offer(offer, now=now)
             if after != quote:
+                if side_of(offer.offer.round) == "owner":
+                    mandates.require_unrevoked(session, quote.mandate)
                 store.save(session, after, now=now)
                 made = OfferMade(quote_id=quote_id, device=quote.request.device, round=offer.offer.round)
                 add_event(session, made, now=now)
@@ -96,12 +100,32 @@ class Negotiation(Service):
             quote = _found(store.load_locked(session, given.quote_id), given.quote_id).at(now)
             after = quote.with_signature(given, now=now)
             if after != quote:
+                if given.by == "owner":
+                    mandates.reserve_for_owner(session, after, now=now)
                 store.save(session, after, now=now)
             if after.status is QuoteStatus.AGREED and quote.status is not QuoteStatus.AGREED:
                 _agree(session, after, now=now)
             elif after != quote:
                 add_event(session, _signed_alone(after, given), now=now)
         return _view(after)
+
+    @rpc
+    def revoke_mandate(self, signed_revocation: dict[str, Any]) -> dict[str, Any]:
+        """Keep a principal's word on its agents, and return the one that counts; from then on it holds."""
+        word = SignedRevocation.model_validate(signed_revocation, strict=False)
+        try:
+            word.check(self._platform_terms().domain)
+        except RentalError as error:
+            raise Refused(error.code, error.detail) from error
+        with self.database.unit_of_work() as session:
+            counts = mandates.note_revocation(session, word)
+        return counts.model_dump(mode="json")
+
+    @rpc
+    def list_revocations(self, principal: str) -> list[dict[str, Any]]:
+        """Return a principal's latest words on its agents, one a subject."""
+        with self.database.snapshot() as session:
+            return [word.model_dump(mode="json") for word in mandates.revocations_of(session, principal)]
 
     @rpc
     def get_agreement(self, rental_id: str) -> dict[str, Any]:
@@ -122,10 +146,16 @@ class Negotiation(Service):
     @on_event(RentalChanged)
     def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
         """Let the next renter have the device once this rental no longer uses it."""
+        mandates.note_state(session, event.rental_id, event.state)
         if event.state not in _USING:
             store.free_device(
                 session, device=f"0x{event.device.hex()}", rental_id=f"0x{event.rental_id.hex()}"
             )
+
+    @on_event(BillIssued)
+    def on_bill_issued(self, session: Session, event: BillIssued) -> None:
+        """Give the owner's mandate back what the rental did not use."""
+        mandates.note_bill(session, event.rental_id, event.total)
 
     @timer(interval=EXPIRY_SECONDS)
     def close_expired(self) -> None:
@@ -142,15 +172,7 @@ class Negotiation(Service):
         device = DeviceView.model_validate(
             self._call("listing", "get_device", f"0x{request.device.hex()}"), strict=False
         )
-        platform = PlatformView.model_validate(self._call("settlement", "platform_terms"), strict=False)
-        terms = PlatformTerms(
-            chain_id=platform.chain_id,
-            escrow=platform.escrow,
-            token=platform.token.address,
-            fee_bps=platform.fee_bps,
-            fee_to=platform.fee_to,
-            arbiter=platform.arbiter,
-        )
+        terms = self._platform_terms()
         check_question(signed, listing=listing, device=device, terms=terms, now=now)
         return QuoteSession(
             quote_id=quote_id,
@@ -161,6 +183,17 @@ class Negotiation(Service):
             answer_by=now + timedelta(seconds=SETTINGS.answer_seconds),
         )
 
+    def _platform_terms(self) -> PlatformTerms:
+        platform = PlatformView.model_validate(self._call("settlement", "platform_terms"), strict=False)
+        return PlatformTerms(
+            chain_id=platform.chain_id,
+            escrow=platform.escrow,
+            token=platform.token.address,
+            fee_bps=platform.fee_bps,
+            fee_to=platform.fee_to,
+            arbiter=platform.arbiter,
+        )
+
     def _call(self, service: str, method: str, *arguments: Any) -> Any:
         return self.remote.call(service, method, *arguments, timeout=SETTINGS.call_seconds)
 
@@ -168,6 +201,7 @@ class Negotiation(Service):
 def _opened(session: Session, quote: QuoteSession, *, now: datetime) -> QuoteSession:
     device, renter = f"0x{quote.request.device.hex()}", f"0x{quote.request.renter.hex()}"
     _require_free(session, device)
+    mandates.require_unrevoked(session, quote.mandate)
     store.expire_quotes(session, now)
     if not store.add_quote(session, quote, asked_at=now):
         again = store.load(session, quote.quote_id)

@@ -19,7 +19,7 @@ from hireling.rental.documents import document_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.limits import check_openable
 from hireling.rental.listing import ListingDocument
-from hireling.rental.mandate import SignedMandate
+from hireling.rental.mandate import Clearance, SignedMandate
 from hireling.rental.offer import (
     LAST_ROUND,
     Offer,
@@ -29,7 +29,6 @@ from hireling.rental.offer import (
     agreement_from,
     check_sequence,
 )
-from hireling.rental.tariff import worst_case
 from services.messages.errors import Conflict, Refused
 from services.messages.negotiation import AgreementSignature, QuoteStatus, QuoteView, Side
 
@@ -197,20 +196,20 @@ class QuoteSession:
             )
 
     def _check_mandate(self, offer: Offer) -> None:
-        """Raise Refused unless the owner's agent may offer this.
+        """Raise Refused unless the owner's agent may offer this, its other rentals apart."""
+        try:
+            self.mandate.allows(agreement_from(offer), clearance=self.clearance(offer))
+        except RentalError as error:
+            raise mandate_refused(error) from error
+
+    def clearance(self, offer: Offer) -> Clearance:
+        """Return what the owner's mandate has to know of an offer beside its agreement.
 
         Whether a person approved is between the agent and its owner.
         """
-        listed = worst_case(self.listing.tariff, offer.seconds)
-        listed_total = listed if offer.budget is None else min(listed, offer.budget)
-        try:
-            self.mandate.allows(
-                agreement_from(offer), kind=self.listing.kind, listed_total=listed_total, approved=True
-            )
-        except RentalError as error:
-            raise Refused(
-                "mandate_exceeded", f"the owner's mandate does not allow it: {error}", limit=error.code
-            ) from error
+        return Clearance(
+            kind=self.listing.kind, listed=self.listing.tariff, offered=offer.tariff, approved=True
+        )
 
     def _check_signature(self, offer: Offer, signature: AgreementSignature, *, now: datetime) -> None:
         agreement = agreement_from(offer)
@@ -222,6 +221,12 @@ class QuoteSession:
             raise Refused(error.code, error.detail) from error
         if signature.by == "owner":
             self._check_mandate(offer)
+
+
+def mandate_refused(error: RentalError) -> Refused:
+    """Return what the agent is told whose mandate does not allow something."""
+    detail = f"the owner's mandate does not allow it: {error}"
+    return Refused("mandate_exceeded", detail, limit=error.code)
 
 
 def quote_id_of(request: QuoteRequest) -> str:

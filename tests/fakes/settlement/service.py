@@ -9,14 +9,14 @@ from hireling.rental.errors import SignatureMismatch
 from hireling.rental.hashing import keccak256
 from hireling.rental.signing import verify
 from hireling.rental.states import TERMINAL, State
-from hireling.rental.typed_data import digest
+from hireling.rental.typed_data import digest, from_hex
 from services.chassis.entrypoints import on_event, rpc
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.messages.errors import NotFound, Refused
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.events.negotiation import Agreed
-from services.messages.events.settlement import DeviceRegistered, RentalChanged
+from services.messages.events.settlement import BillIssued, DeviceRegistered, RentalChanged
 from services.messages.negotiation import Side
 from services.messages.settlement import (
     CloseHalf,
@@ -108,6 +108,14 @@ class FakeSettlement(Service):
             )
             add_event(session, changed, now=self.clock.now())
             return row.view
+
+    @rpc
+    def issue_bill(self, rental_id: str, total: int) -> None:
+        """Say that a rental's bill was issued."""
+        with self.database.unit_of_work() as session:
+            device = RentalView.model_validate(_found(session, rental_id).view, strict=False).device
+            issued = BillIssued(rental_id=from_hex(rental_id), device=device, total=total)
+            add_event(session, issued, now=self.clock.now())
 
     @rpc
     def get_rental(self, rental_id: str) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from hireling.rental.errors import MandateExceeded, SignatureMismatch
-from hireling.rental.mandate import SignedMandate
-from tests.builders import ARBITER, DOMAIN, METER_KEY, NOW, TOKEN, a_mandate, an_agreement
+from hireling.rental.mandate import Clearance, SignedMandate
+from hireling.rental.tariff import scaled
+from tests.builders import ARBITER, DOMAIN, METER_KEY, NOW, TOKEN, a_mandate, a_tariff, an_agreement
 
 ALL_IN = an_agreement().all_in
-MAX_TOTAL = an_agreement().pay.max_total
 
 
 class TestCheck:
@@ -75,16 +75,26 @@ class TestAllows:
             mandate.allows(an_agreement(), reserved=11)
 
     def test_keeps_an_owner_s_price_floor(self) -> None:
-        mandate = a_mandate(price_floor_percent=50)
-        mandate.allows(an_agreement(), listed_total=MAX_TOTAL * 2)
+        mandate, listed = a_mandate(price_floor_percent=50), a_tariff()
+        mandate.allows(an_agreement(), clearance=Clearance(listed=listed, offered=scaled(listed, 1, 2)))
+        lower = Clearance(listed=listed, offered=scaled(listed, 499, 1000))
         with pytest.raises(MandateExceeded, match="below 50 % of the listed"):
-            mandate.allows(an_agreement(), listed_total=MAX_TOTAL * 2 + 1)
+            mandate.allows(an_agreement(), clearance=lower)
+
+    def test_lets_nobody_hide_a_cut_in_the_one_rate_that_matters(self) -> None:
+        listed = a_tariff()
+        energy, time = listed.rates
+        cheap_energy = a_tariff(rates=(energy.model_copy(update={"rate": energy.rate // 3}), time))
+        with pytest.raises(MandateExceeded, match="below 50 %"):
+            a_mandate(price_floor_percent=50).allows(
+                an_agreement(), clearance=Clearance(listed=listed, offered=cheap_energy)
+            )
 
     def test_keeps_to_the_kinds_of_device(self) -> None:
         mandate = a_mandate(kinds=("computer",))
-        mandate.allows(an_agreement(), kind="computer")
+        mandate.allows(an_agreement(), clearance=Clearance(kind="computer"))
         with pytest.raises(MandateExceeded, match="appliance is none of computer"):
-            mandate.allows(an_agreement(), kind="appliance")
+            mandate.allows(an_agreement(), clearance=Clearance(kind="appliance"))
 
     def test_takes_a_person_s_approval(self) -> None:
-        a_mandate(approval_above=1).allows(an_agreement(), approved=True)
+        a_mandate(approval_above=1).allows(an_agreement(), clearance=Clearance(approved=True))

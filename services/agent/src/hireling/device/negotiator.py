@@ -13,6 +13,7 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView, QuoteView
 from hireling.rental.errors import RentalError
 from hireling.rental.listing import ListingDocument
+from hireling.rental.mandate import Clearance
 from hireling.rental.offer import (
     Offer,
     SignedOffer,
@@ -23,7 +24,7 @@ from hireling.rental.offer import (
     sign_offer,
 )
 from hireling.rental.signing import Signer, sign
-from hireling.rental.tariff import scaled, worst_case
+from hireling.rental.tariff import scaled
 
 OWNER_ROUND = 0  # even rounds are the owner's
 
@@ -129,7 +130,8 @@ class Negotiator:
     ) -> None:
         agreement = agreement_from(last.offer)
         self._presence.mandate.allows(
-            agreement, kind=listing.kind, listed_total=self._listed_total(listing, last.offer)
+            agreement,
+            clearance=Clearance(kind=listing.kind, listed=listing.tariff, offered=last.offer.tariff),
         )
         signature = sign(self._key, self._presence.domain, agreement)
         view = await self._platform.sign_agreement(
@@ -141,9 +143,3 @@ class Negotiator:
             rental_id=f"0x{view.rental_id.hex()}" if view.rental_id else None,
             reason=reason,
         )
-
-    def _listed_total(self, listing: ListingDocument, offer: Offer) -> int:
-        # A renter's budget caps the total without touching the price, so the floor is measured
-        # under the same cap.
-        listed = worst_case(listing.tariff, offer.seconds)
-        return listed if offer.budget is None else min(listed, offer.budget)

@@ -161,6 +161,25 @@ def scaled(tariff: Tariff, numerator: int, denominator: int) -> Tariff:
     return Tariff.model_validate({**dict(tariff), "flat": flat, "rates": rates})
 
 
+def asks_at_least(offered: Tariff, floor: Tariff) -> bool:
+    """Return whether every component of ``offered`` asks at least what ``floor`` does.
+
+    So nobody can hide a cut in the one rate that matters. Tariffs over other counters, with other rates or
+    with a maximum below the floor's never do.
+    """
+    if (offered.currency, offered.counters) != (floor.currency, floor.counters):
+        return False
+    keys = [[(rate.kind, rate.counter) for rate in tariff.rates] for tariff in (offered, floor)]
+    if keys[0] != keys[1] or offered.flat < floor.flat or offered.minimum < floor.minimum:
+        return False
+    if offered.maximum is not None and (floor.maximum is None or offered.maximum < floor.maximum):
+        return False
+    return all(
+        asked.rate * least.per >= least.rate * asked.per
+        for asked, least in zip(offered.rates, floor.rates, strict=True)
+    )
+
+
 def tariff_hash(tariff: Tariff) -> bytes:
     """Return the hash of the tariff's document: what an agreement carries of it."""
     return document_hash(tariff)

@@ -15,7 +15,7 @@ from hireling.platform_views import ListingView, PlatformView, QuoteView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.errors import OfferRefused
 from hireling.rental.listing import ListingDocument, SignedListing
-from hireling.rental.mandate import MandateLimits, SignedMandate, sign_mandate
+from hireling.rental.mandate import Clearance, MandateLimits, SignedMandate, sign_mandate
 from hireling.rental.offer import (
     Offer,
     QuoteRequest,
@@ -166,7 +166,7 @@ class Bargainer:
     async def _sign(self, quote: QuoteView, wish: Wish, *, reason: str) -> QuoteView:
         last = quote.offers[-1]
         agreement = agreement_from(last.offer)
-        self._mandate(wish).allows(agreement, kind=wish.document.kind)
+        self._mandate(wish).allows(agreement, clearance=Clearance(kind=wish.document.kind))
         self._announce("accepted", quote_id=quote.quote_id, max_total=last.offer.max_total, reason=reason)
         return await self._sign_offer(quote, last)
 

@@ -1,0 +1,126 @@
+"""What owners' mandates have promised on this platform, and which of them were taken back.
+
+All copies of the service count in one place: every step here is part of the caller's transaction, which runs
+as if alone.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from hireling.rental.documents import document_hash
+from hireling.rental.errors import RentalError
+from hireling.rental.mandate import SignedMandate, SignedRevocation, check_not_revoked, later
+from hireling.rental.offer import agreement_from
+from hireling.rental.reservation import Reservation, Stage, reserve
+from hireling.rental.states import State
+from hireling.rental.typed_data import from_hex, to_hex
+from services.negotiation.models import MandateReservation, RevocationRow
+from services.negotiation.session import QuoteSession, mandate_refused
+
+# A rental that never got its money, or gave all of it back, took nothing from the mandate.
+NOTHING_SPENT = frozenset({State.EXPIRED, State.CANCELLED})
+OPENED = frozenset({State.FUNDED, State.ARMED, State.ACTIVE})
+
+
+def require_unrevoked(session: Session, signed: SignedMandate) -> None:
+    """Raise Refused where the owner stopped this mandate, its agent, or every agent of its own."""
+    try:
+        check_not_revoked(signed, revocations_of(session, to_hex(signed.principal)))
+    except RentalError as error:
+        raise mandate_refused(error) from error
+
+
+def reserve_for_owner(session: Session, quote: QuoteSession, *, now: datetime) -> None:
+    """Reserve for the agreement that the owner's agent just signed.
+
+    Raises Refused where its mandate, with all its other rentals, does not allow it.
+    """
+    require_unrevoked(session, quote.mandate)
+    if quote.last is None:
+        raise RuntimeError("nothing was offered, so nothing was signed")
+    name, offer = to_hex(document_hash(quote.mandate)), quote.last.offer
+    rows = session.exec(select(MandateReservation).where(MandateReservation.mandate == name)).all()
+    agreement = agreement_from(offer)
+    try:
+        made = reserve(
+            quote.mandate,
+            agreement,
+            domain=quote.terms.domain,
+            now=now,
+            others=[_reservation(row) for row in rows],
+            clearance=quote.clearance(offer),
+        ).signed(now)
+    except RentalError as error:
+        raise mandate_refused(error) from error
+    if session.get(MandateReservation, to_hex(made.rental_id)) is None:
+        row = MandateReservation(
+            rental_id=to_hex(made.rental_id),
+            mandate=name,
+            amount=str(made.amount),
+            stage=made.stage.value,
+            lapses_at=made.lapses_at,
+            fund_by=made.fund_by,
+        )
+        session.add(row)
+
+
+def note_state(session: Session, rental_id: bytes, state: State) -> None:
+    """Note that a rental was funded, or that it never came about."""
+    row = session.get(MandateReservation, to_hex(rental_id))
+    if row is None:
+        return
+    if state in NOTHING_SPENT:
+        session.delete(row)
+    elif state in OPENED:
+        _change(row, _reservation(row).opened())
+
+
+def note_bill(session: Session, rental_id: bytes, total: int) -> None:
+    """Note what a rental cost in the end: the rest is free again."""
+    row = session.get(MandateReservation, to_hex(rental_id))
+    if row is not None:
+        _change(row, _reservation(row).done(total))
+
+
+def note_revocation(session: Session, word: SignedRevocation) -> SignedRevocation:
+    """Keep a principal's word, and return the one that counts."""
+    key = (to_hex(word.principal), to_hex(word.revocation.subject))
+    row = session.get(RevocationRow, key)
+    if row is None:
+        session.add(RevocationRow(principal=key[0], subject=key[1], signed=_json(word)))
+        return word
+    counts = later(_word(row), word)
+    row.signed = _json(counts)
+    return counts
+
+
+def revocations_of(session: Session, principal: str) -> Sequence[SignedRevocation]:
+    """Return a principal's latest words, one a subject."""
+    statement = select(RevocationRow).where(RevocationRow.principal == principal)
+    return [_word(row) for row in session.exec(statement.order_by(col(RevocationRow.subject)))]
+
+
+def _reservation(row: MandateReservation) -> Reservation:
+    return Reservation(
+        rental_id=from_hex(row.rental_id),
+        amount=int(row.amount),
+        stage=Stage(row.stage),
+        lapses_at=row.lapses_at,
+        fund_by=row.fund_by,
+    )
+
+
+def _change(row: MandateReservation, after: Reservation) -> None:
+    row.amount, row.stage, row.lapses_at = str(after.amount), after.stage.value, after.lapses_at
+
+
+def _word(row: RevocationRow) -> SignedRevocation:
+    return SignedRevocation.model_validate(row.signed, strict=False)
+
+
+def _json(word: SignedRevocation) -> dict[str, Any]:
+    dumped: dict[str, Any] = word.model_dump(mode="json")
+    return dumped

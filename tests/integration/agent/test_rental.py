@@ -20,6 +20,7 @@ from hireling.rental.reading import ReadingEvent, SignedReading
 from services.embedded.broker import LocalBroker
 from tests.integration.agent.marketplace import Marketplace
 from tests.integration.agent.parties import Device, Renter, a_device, a_renter
+from tests.unit.agent.device.test_log import begin
 
 ROWS = 40
 
@@ -156,6 +157,32 @@ class TestARental:
                 assert again.story.named("resumed_from_log")
                 assert kept.signed.bill.counters == (200 * 500_000,)
                 assert events_of(list(kept.signed.bill.readings)).count("CONTINUE") == 200
+
+        run(rental)
+
+    def test_serves_others_beside_logs_that_a_crash_spoilt(self, tmp_path: Path) -> None:
+        async def rental() -> None:
+            logs = tmp_path / "device" / "rentals"
+            logs.mkdir(parents=True)
+            whole, _ = begin(tmp_path / "whole.log")
+            content = bytearray(whole.path.read_bytes())
+            empty, damaged = logs / f"{bytes(32).hex()}.log", logs / f"{bytes([1] * 32).hex()}.log"
+            empty.write_bytes(content[:500])
+            content[100] ^= 1
+            damaged.write_bytes(content)
+            async with (
+                a_marketplace() as market,
+                a_device(market, a_replay(), tmp_path / "device") as device,
+                a_renter(market, tmp_path / "renter") as renter,
+            ):
+                kept = await renter.agent.rent(await the_listing(renter, device), seconds=60, budget=None)
+                await device.task
+
+                assert kept is not None
+                assert kept.signed.bill.counters == (ROWS * 500_000,)
+                assert len(device.story.named("log_empty")) == len(device.story.named("log_damaged")) == 1
+            assert not empty.exists()
+            assert damaged.read_bytes() == content
 
         run(rental)
 

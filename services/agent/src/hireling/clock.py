@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -57,8 +57,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic_ms(self) -> int:
-        """Return CLOCK_MONOTONIC in milliseconds."""
-        return time.monotonic_ns() // 1_000_000
+        """Return CLOCK_BOOTTIME in milliseconds: nobody sets it, and it counts on while a machine sleeps."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
     def quality(self) -> ClockQuality:
         """Return what the kernel says of its clock's discipline (adjtimex, read only)."""
@@ -68,6 +68,23 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
+
+
+class SteadyTime:
+    """Wall time that nobody can set while it runs.
+
+    It is what the wall clock said at the beginning, and what the monotonic clock has counted since.
+    """
+
+    def __init__(self, clock: Clock, *, not_before: datetime | None = None) -> None:
+        """Begin now, or at ``not_before`` where the wall clock is behind it."""
+        self._clock = clock
+        self._began = clock.now() if not_before is None else max(clock.now(), not_before)
+        self._began_ms = clock.monotonic_ms()
+
+    def now(self) -> datetime:
+        """Return the time, aware, UTC."""
+        return self._began + timedelta(milliseconds=self._clock.monotonic_ms() - self._began_ms)
 
 
 def _boot_name() -> bytes:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -14,16 +15,16 @@ def make_private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file's content in one step and wait until the disk holds it.
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Replace the file's content in one step and wait until the disk holds it; parts are written in turn.
 
-    The file is its owner's alone (0600).
+    The file is its owner's alone (0600). Raises OSError, and then the old content stands.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from hireling.device import log as log_module
-from hireling.device.log import RentalLog, Start
+from hireling.device.log import RentalLog
+from hireling.device.log_contents import LogEmpty, Start
 from hireling.device.meter import Meter
-from hireling.device.record_file import LogDamaged
+from hireling.device.record_file import LogDamaged, NotKept
 from hireling.rental.reading import ReadingChain, ReadingEvent
+from tests.unit.agent.disk import full_disk
 from tests.unit.agent.rentals import PARTIES, HandClock, a_ceiling, an_offer, signed_by_both
 
 
@@ -60,6 +62,84 @@ class TestRentalLog:
             written = sum(1 for end in reading_ends if end <= length)
             assert [logged.wire for logged in crashed.unacknowledged(-1)] == wires[:written]
             crashed.close()
+
+    def test_a_log_torn_at_any_byte_of_any_record_goes_on_from_the_records_before(
+        self, tmp_path: Path
+    ) -> None:
+        log, meter = begin(tmp_path / "whole.log")
+        agreement = log.start.agreement
+        for number in range(1, 4):
+            take(meter, number * 9_000, number)
+            log.append_ceiling(a_ceiling(agreement, max_claimable=100_000, ack_amount=number))
+            log.note_ack(number)
+        meter.record(ReadingEvent.END)
+        log.note_end("finished")
+        log.close()
+        content = (tmp_path / "whole.log").read_bytes()
+        lines = content.splitlines(keepends=True)
+        ends = list(accumulate(map(len, lines)))
+
+        # Every byte has its turn in the record file's own test; here all kinds of records have.
+        edges = {end + by for end in (0, *ends) for by in (-1, 0, 1, 9, 40)} & set(range(len(content)))
+        for length in sorted(edges):
+            path = tmp_path / "torn.log"
+            path.write_bytes(content[:length])
+            whole = sum(1 for end in ends if end <= length)
+            if whole == 0:
+                with pytest.raises(LogEmpty):
+                    RentalLog.open(path)
+                continue
+            torn = RentalLog.open(path)
+            assert (torn.cut is None) == (length in ends)
+            assert path.read_bytes() == b"".join(lines[:whole])
+            torn.close()
+
+    def test_a_full_disk_has_no_number_signed_twice(self, tmp_path: Path) -> None:
+        log, meter = begin(tmp_path / "rental.log")
+        size = (tmp_path / "rental.log").stat().st_size
+
+        with full_disk(size + 300):
+            with pytest.raises(NotKept):
+                take(meter, 9_000, 1)
+            assert log.last is not None
+            assert log.last.seq == 0
+            with pytest.raises(RuntimeError, match="reading 1 is signed and not kept yet"):
+                take(meter, 18_000, 2)
+            with pytest.raises(NotKept):
+                meter.keep()
+
+        kept = meter.keep()
+        assert (kept.seq, kept.signed.reading.sample.counters) == (1, (9_000,))
+        take(meter, 18_000, 2)
+        log.close()
+        reopened = RentalLog.open(tmp_path / "rental.log")
+        assert [logged.seq for logged in reopened.unacknowledged(-1)] == [0, 1, 2]
+
+    def test_acknowledgements_need_no_space(self, tmp_path: Path) -> None:
+        log, meter = begin(tmp_path / "rental.log")
+        take(meter, 9_000, 1)
+
+        with full_disk((tmp_path / "rental.log").stat().st_size):
+            log.note_ack(1)
+
+        assert list(log.unacknowledged(-1)) == []
+
+    def test_a_log_that_cannot_be_trimmed_stays_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log_module, "TRIM_ABOVE", 3)
+        log, meter = begin(tmp_path / "rental.log")
+        for number in range(1, 10):
+            take(meter, number * 9_000, number)
+        log.append_ceiling(a_ceiling(log.start.agreement, max_claimable=100_000, ack_amount=50_009))
+        before = (tmp_path / "rental.log").read_bytes()
+
+        with full_disk(100):
+            log.note_ack(9)
+        assert (tmp_path / "rental.log").read_bytes() == before
+
+        take(meter, 90_000, 10)
+        assert [logged.seq for logged in log.unacknowledged(-1)] == [10]
 
     def test_refuses_a_number_that_does_not_follow(self, tmp_path: Path) -> None:
         log, meter = begin(tmp_path / "rental.log")

@@ -3,22 +3,27 @@
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hireling.device.log import RentalLog, Start
+from hireling.device.log import RentalLog
+from hireling.device.log_contents import Start
 from hireling.device.meter import FLAG_DRIVER_FAILED
+from hireling.device.record_file import NotKept
 from hireling.device.session import RentalSession
 from hireling.drivers.driver import DriverFailed, Facts, Pricing, Progress, Sample
 from hireling.rental.ceiling import first_ceiling, next_ceiling, sign_ceiling
 from hireling.rental.errors import CeilingRefused, SignatureMismatch
-from hireling.rental.reading import ReadingEvent
+from hireling.rental.reading import ClockQuality, ReadingEvent
 from hireling.rental.tariff import price
+from tests.unit.agent.disk import fill_disk, free_disk, full_disk
 from tests.unit.agent.rentals import ENERGY, PARTIES, HandClock, a_ceiling, an_offer, key, signed_by_both
 
 STEP = 900_000
@@ -264,6 +269,168 @@ class TestRentalSession:
         served.session.take_ceiling(a_ceiling(agreement, max_claimable=80_000))
 
         assert served.log.ceiling == higher
+
+
+@dataclass
+class CountingKey:
+    """The meter's key, counting what it signs."""
+
+    signed: Counter[bytes] = field(default_factory=Counter)
+
+    @property
+    def identity(self) -> bytes:
+        return PARTIES.meter.identity
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        self.signed[digest] += 1
+        return PARTIES.meter.sign_digest(digest)
+
+
+class DiskOfSleepers(HandClock):
+    """A clock by which somebody makes room on the disk while the device waits."""
+
+    waits: int = 0
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        self.waits += 1
+        if self.waits == 20:
+            free_disk()
+
+
+class TestAFullDisk:
+    def test_stands_still_until_there_is_room_and_signs_no_number_twice(self, tmp_path: Path) -> None:
+        clock, key, said = DiskOfSleepers(), CountingKey(), Counter[str]()
+        agreement = signed_by_both(an_offer(seconds=3600))
+        log = RentalLog.create(tmp_path / "rental.log", Start(agreement=agreement, funded_bps=10_000))
+        driver = ScriptedDriver(rises=[9_000] * 6, clock=clock)
+
+        def fill(row: int) -> None:
+            if row == 3:
+                clock.waits = 0
+                fill_disk(log.path.stat().st_size + 500)
+
+        driver.before_each = fill
+        session = RentalSession(
+            log=log,
+            driver=driver,
+            key=key,
+            clock=clock,
+            announce=lambda event, **_: said.update([event]),
+            on_reading=lambda: None,
+        )
+        served = Served(log=log, session=session, driver=driver, clock=clock)
+        first_block(served)
+        try:
+            assert serve(served) == "finished"
+        finally:
+            free_disk()
+
+        assert served.events == ["BEGIN", *["CONTINUE"] * 6, "END"]
+        assert log.progress.counters == (54_000,)
+        assert sorted(key.signed.values()) == [1] * 8, "one signature for each number"
+        assert driver.asked == ["begin", "pause", "resume", "end"]
+        assert said["disk_refuses"] == said["disk_takes_again"] == 1
+        log.close()
+        assert RentalLog.open(log.path).progress == log.progress
+
+    def test_does_not_begin_what_it_cannot_write_down(self, tmp_path: Path) -> None:
+        served = rental(tmp_path, [9_000])
+        first_block(served)
+
+        with full_disk(served.log.path.stat().st_size + 500), pytest.raises(DriverFailed, match="the disk"):
+            serve(served)
+
+        assert served.events == []
+        assert served.driver.asked == ["begin", "end"]
+
+    def test_serves_under_no_ceiling_that_it_could_forget(self, tmp_path: Path) -> None:
+        served = rental(tmp_path, [9_000])
+
+        with full_disk(served.log.path.stat().st_size + 100), pytest.raises(NotKept):
+            first_block(served)
+
+        assert not served.session.can_begin()
+
+
+class TestClocks:
+    @pytest.mark.parametrize("days", [1, -1, 400, -400])
+    def test_a_wall_clock_that_jumps_ends_nothing(self, tmp_path: Path, days: int) -> None:
+        served = rental(tmp_path, [9_000] * 10)
+        first_block(served)
+
+        def jump(row: int) -> None:
+            if row == 4:
+                served.clock.at += timedelta(days=days)
+
+        served.driver.before_each = jump
+
+        assert serve(served) == "finished"
+        assert served.log.progress.counters == (90_000,)
+        walls = [logged.signed.reading.sample.wall_ms for logged in served.log.unacknowledged(-1)]
+        assert walls == sorted(walls), "no reading looks older than the one before"
+
+    def test_a_wall_clock_set_back_each_hour_puts_no_deadline_off(self, tmp_path: Path) -> None:
+        served = rental(tmp_path, [0] * 1000, seconds_each=60)
+        first_block(served)
+        began_ms, began = served.clock.milliseconds, served.clock.at
+
+        def set_back(row: int) -> None:
+            served.session.heard()
+            if row % 60 == 59:
+                served.clock.at -= timedelta(hours=1)
+
+        served.driver.before_each = set_back
+
+        assert serve(served) == "end_by"
+        rules = served.log.start.agreement.agreement.rules
+        used_ms = served.clock.milliseconds - began_ms
+        assert used_ms <= (rules.end_by - began.timestamp() + 120) * 1000
+
+    @pytest.mark.parametrize("monotonic_ms", [0, 5_000, 9_000, 10**9])
+    def test_goes_on_after_a_reboot_that_lost_the_time(self, tmp_path: Path, monotonic_ms: int) -> None:
+        served = rental(tmp_path, [9_000] * 10)
+        first_block(served)
+        served.driver.before_each = lambda row: served.session.stop("power cut") if row == 5 else None
+        until_the_cut = serve_without_end(served)
+        rebooted = HandClock(
+            at=datetime(1970, 1, 1, tzinfo=UTC), milliseconds=monotonic_ms, boot=bytes.fromhex("b1" * 32)
+        )
+        rebooted.quality = lambda: ClockQuality.UNSYNCHRONISED  # type: ignore[method-assign]
+        log = RentalLog.open(until_the_cut)
+        again = serving(log, ScriptedDriver(rises=[9_000] * 10, clock=rebooted), rebooted)
+
+        assert serve(again) == "finished"
+
+        readings = [logged.signed.reading for logged in log.unacknowledged(-1)]
+        assert log.progress.counters == (90_000,)
+        assert [reading.seq for reading in readings] == list(range(len(readings)))
+        assert len({reading.sample.boot for reading in readings}) == 2
+        walls = [reading.sample.wall_ms for reading in readings]
+        assert walls == sorted(walls)
+
+    def test_a_clock_behind_its_own_readings_does_not_count_as_set(self, tmp_path: Path) -> None:
+        served = rental(tmp_path, [9_000] * 4)
+        first_block(served)
+
+        def set_back(row: int) -> None:
+            served.clock.at -= timedelta(minutes=10 if row == 2 else 0)
+
+        served.driver.before_each = set_back
+        serve(served)
+
+        clocks = [logged.signed.reading.sample.clock for logged in served.log.unacknowledged(-1)]
+        right, wrong = ClockQuality.SYNCHRONISED, ClockQuality.UNSYNCHRONISED
+        assert clocks == [right, right, right, wrong, wrong, wrong]
+
+
+def serve_without_end(served: Served) -> Path:
+    """Serve, and return a log as a power cut before the last reading would have left it."""
+    serve(served)
+    lines = served.log.path.read_bytes().splitlines(keepends=True)
+    path = served.log.path.with_name("cut.log")
+    path.write_bytes(b"".join(lines[:-1]))
+    return path
 
 
 class TestSafeStop:

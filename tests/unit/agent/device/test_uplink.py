@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from hireling.announce import Announce
+from hireling.device import uplink as uplink_module
 from hireling.device.log import RentalLog
 from hireling.device.uplink import BACKLOG, IN_BATCH, Uplink
 from hireling.mqtt_line import Broker, MqttLine
@@ -27,10 +30,13 @@ class OpenLine(MqttLine):
         self._up.set()
         self.sent: list[tuple[str, str]] = []
         self.news = asyncio.Event()
+        self.on_sent: Callable[[str, str], None] = lambda topic, payload: None
 
     async def publish(self, topic: str, payload: str) -> None:
         """Keep what is sent."""
+        await asyncio.sleep(0)
         self.sent.append((topic, payload))
+        self.on_sent(topic, payload)
         self.news.set()
 
 
@@ -84,3 +90,77 @@ class TestUplink:
         log = a_log(tmp_path, readings=BACKLOG)
         sent = sent_until(log, lambda sent: len(sent) >= batches + BACKLOG, first_silence=0.01)
         assert [topic for topic, _ in sent[batches : batches + BACKLOG]] == [TOPIC] * BACKLOG
+
+    def test_is_no_further_ahead_of_the_platform_than_a_crash_may_cost(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(uplink_module, "AHEAD", 2 * BACKLOG)
+        log = a_log(tmp_path, readings=4 * BACKLOG)
+        batches = BACKLOG // IN_BATCH
+
+        async def run() -> None:
+            line = OpenLine(ignore)
+            uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore)
+            sending = asyncio.create_task(uplink.run())
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert numbers(line.sent) == list(range(2 * BACKLOG)), "what nobody acknowledges holds it back"
+            uplink.note_ack(BACKLOG - 1)
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert numbers(line.sent) == list(range(3 * BACKLOG))
+            assert len(line.sent) == 3 * batches
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+        asyncio.run(run())
+
+    def test_goes_on_in_batches_after_the_one_that_was_stuck(self, tmp_path: Path) -> None:
+        """The platform acknowledges nothing until readings come singly, and everything after that."""
+        log = a_log(tmp_path, readings=3 * BACKLOG)
+
+        async def run() -> list[tuple[str, str]]:
+            line = OpenLine(ignore)
+            uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore, first_silence=0.01)
+            heard = {"single": False}
+
+            def acknowledge(topic: str, payload: str) -> None:
+                heard["single"] |= topic == TOPIC
+                if heard["single"]:
+                    uplink.note_ack(max(numbers([(topic, payload)])))
+
+            line.on_sent = acknowledge
+            sending = asyncio.create_task(uplink.run())
+            async with asyncio.timeout(60):
+                while log.acked < 3 * BACKLOG - 1:
+                    line.news.clear()
+                    await line.news.wait()
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            return line.sent
+
+        sent = asyncio.run(run())
+        assert set(numbers(sent)) == set(range(3 * BACKLOG))
+        singles = [place for place, (topic, _) in enumerate(sent) if topic == TOPIC]
+        again = [place for place, (topic, _) in enumerate(sent) if topic != TOPIC and place > singles[0]]
+        assert 0 < singles.index(next(place for place in singles if place > again[0])) < 2 * IN_BATCH
+
+    def test_goes_on_where_the_platform_is_after_a_restart(self, tmp_path: Path) -> None:
+        log = a_log(tmp_path, readings=BACKLOG + 70)
+        log.note_ack(59)
+        log.close()
+
+        sent = sent_until(RentalLog.open(log.path), lambda sent: BACKLOG + 69 in numbers(sent))
+
+        assert min(numbers(sent)) == 60
+
+
+def numbers(sent: list[tuple[str, str]]) -> list[int]:
+    """Return the numbers of all readings sent, in order."""
+    found: list[int] = []
+    for topic, wire in sent:
+        if topic == TOPIC:
+            found.append(SignedReading.model_validate_json(wire).reading.seq)
+        else:
+            found += [each.reading.seq for each in ReadingBatch.model_validate_json(wire).readings]
+    return found

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hireling.device.log import RentalLog, Start
+from hireling.device.log import RentalLog
+from hireling.device.log_contents import Start
 from hireling.device.meter import Meter
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.errors import ReadingRefused

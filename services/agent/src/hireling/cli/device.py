@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -246,7 +246,8 @@ async def _reach(platform: PlatformClient, remembered: Path, outlet: Outlet) -> 
                 return known
             await asyncio.sleep(CONNECT_AGAIN_SECONDS)
         else:
-            write_atomically(remembered, facts.model_dump_json().encode())
+            with suppress(OSError):  # A full disk keeps no machine from what needs none.
+                write_atomically(remembered, facts.model_dump_json().encode())
             return facts
 
 

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hireling.device.engagement import Engagement, Tools
 from hireling.device.log import RentalLog
+from hireling.device.log_contents import LogEmpty
 from hireling.device.negotiator import Negotiator
 from hireling.device.presence import Presence
+from hireling.device.record_file import LogDamaged
 from hireling.device.settling import BillWrong
 from hireling.device.unlock import Answer, Ask
 from hireling.mqtt_line import topic_of
@@ -188,7 +190,18 @@ class DeviceAgent:
 
     def _resume_logs(self) -> None:
         for path in sorted(self._tools.folder.glob("*.log")):
-            log = RentalLog.open(path)
+            try:
+                log = RentalLog.open(path)
+            except LogEmpty as error:
+                # Nothing was served under it: the rental begins from the marketplace's word, as if new.
+                self._tools.announce("log_empty", detail=str(error))
+                path.unlink()
+                continue
+            except LogDamaged as error:
+                # Going on could sign a number twice: this rental ends by its deadlines, the others go on.
+                self._tools.announce("log_damaged", rental_id=f"0x{path.stem}", detail=str(error))
+                self._known.add(bytes.fromhex(path.stem))
+                continue
             if log.cut is not None:
                 self._tools.announce("log_cut", rental_id=_hex(log.rental_id), detail=log.cut)
             self._known.add(log.rental_id)

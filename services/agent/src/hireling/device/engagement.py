@@ -12,7 +12,9 @@ from pathlib import Path
 from hireling.announce import Announce
 from hireling.clock import Clock
 from hireling.device.chain import EscrowReader, NotFunded, WrongChain
-from hireling.device.log import RentalLog, Start, log_path
+from hireling.device.log import RentalLog, log_path
+from hireling.device.log_contents import Start
+from hireling.device.record_file import NotKept
 from hireling.device.session import RentalSession
 from hireling.device.settling import Settling
 from hireling.device.unlock import Answer, Ask, Challenge, UnlockGate, UnlockRefused
@@ -102,8 +104,7 @@ class Engagement:
                 async with self._tools.in_use:
                     await self._serve(log)
             uplink.wake()
-            # The close is judged by the last reading: it goes first, unless the broker is away for longer.
-            await asyncio.wait({sending}, timeout=DELIVERY_SECONDS)
+            await self._deliver(log, sending)
             await self._settling.close(log)
             await sending
             bill = await self._settling.settle(log)
@@ -144,6 +145,10 @@ class Engagement:
             return  # not funded in the device's eyes yet, or over: the renter sends it again until it counts
         try:
             session.take_ceiling(signed)
+        except NotKept as error:
+            # The renter sends it again until it counts.
+            self._tools.announce("disk_refuses", rental_id=self._id, reason=str(error))
+            return
         except (CeilingRefused, SignatureMismatch) as error:
             self._tools.announce("ceiling_refused", rental_id=self._id, code=error.code, detail=str(error))
             return
@@ -188,14 +193,16 @@ class Engagement:
         while self._tools.clock.now() <= _moment(self._agreement.agreement.rules.fund_by):
             try:
                 funding = await self._tools.chain.funding(self._agreement)
-            except (NotFunded, ChainUnreachable, WrongChain) as error:
+                start = Start(agreement=self._agreement, funded_bps=funding.slot.funded_bps)
+                self._log = RentalLog.create(log_path(self._tools.folder, self.rental_id), start)
+            except (NotFunded, ChainUnreachable, WrongChain, NotKept) as error:
                 if str(error) != said and not isinstance(error, NotFunded):
-                    self._tools.announce("chain_unclear", rental_id=self._id, detail=str(error))
+                    event = "disk_refuses" if isinstance(error, NotKept) else "chain_unclear"
+                    field = "reason" if isinstance(error, NotKept) else "detail"
+                    self._tools.announce(event, rental_id=self._id, **{field: str(error)})
                 said = str(error)
                 await self._tools.clock.sleep(CHAIN_POLL_SECONDS)
                 continue
-            start = Start(agreement=self._agreement, funded_bps=funding.slot.funded_bps)
-            self._log = RentalLog.create(log_path(self._tools.folder, self.rental_id), start)
             self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)
             return True
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
@@ -245,6 +252,16 @@ class Engagement:
                     await self._unlocked.wait()
                 return True
         return False
+
+    async def _deliver(self, log: RentalLog, sending: "asyncio.Task[None]") -> None:
+        """Wait until all is sent, or nothing of it has arrived for a while: the broker may be away.
+
+        The close is judged by the last reading, which goes first if it can.
+        """
+        acked = -2
+        while not sending.done() and log.acked > acked:
+            acked = log.acked
+            await asyncio.wait({sending}, timeout=DELIVERY_SECONDS)
 
     def _wake_uplink(self) -> None:
         if self._uplink is not None:

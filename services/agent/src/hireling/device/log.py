@@ -6,95 +6,67 @@ One file per rental. A reading is signed, appended with its signature, synced, a
 a crash the device goes on from the last record and resends the very bytes it had signed.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, MutableSequence, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from hireling.device.record_file import LogDamaged, Record, RecordFile
+from hireling.device.log_contents import Contents, LoggedReading, Start, open_contents
+from hireling.device.record_file import LogDamaged, NotKept, RecordFile, encode
 from hireling.drivers.driver import Progress
-from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.reading import ReadingChain, SignedReading
 from hireling.rental.tariff import Tariff
 
-# Above this many readings that others hold durably, the file is worth rewriting without them.
+# From this many readings on that others hold durably, and half of the file, it is worth writing it anew
+# without them: over a whole rental the disk then takes each reading about twice.
 TRIM_ABOVE = 2000
 
 
-@dataclass(frozen=True)
-class LoggedReading:
-    """A reading as it was published: the bytes, and what they say."""
-
-    wire: str
-    signed: SignedReading
-    position: int
-
-    @property
-    def seq(self) -> int:
-        """Return the reading's number."""
-        return self.signed.reading.seq
-
-
-@dataclass(frozen=True)
-class Start:
-    """How a rental began: its terms, and the chain's word that the money is there."""
-
-    agreement: SignedAgreement
-    funded_bps: int
-
-
 class RentalLog:
-    """The log of one rental."""
+    """The log of one rental. In memory are the last reading and where in the file the others are."""
 
-    def __init__(self, file: RecordFile, start: Start) -> None:
+    def __init__(self, file: RecordFile, contents: Contents) -> None:
         self._file = file
-        self.start = start
-        self.rental_id = start.agreement.rental_id
-        self._readings: list[LoggedReading] = []
-        self.ceiling: SignedCeiling | None = None
-        self.acked = -1
+        self.start = contents.start
+        self.rental_id = contents.start.agreement.rental_id
+        self._first, self._places = contents.first, contents.places
+        self._trim_from = TRIM_ABOVE
+        self.last = contents.last
+        """The last signed reading."""
+        self.ceiling = contents.ceiling
+        self.acked = contents.acked
         """The highest number that the platform holds durably, without a gap below it."""
-        self.end_reason: str | None = None
-        self.finished = False
+        self.end_reason = contents.end_reason
+        self.finished = contents.finished
         """Whether the bill is verified and countersigned: nothing is left to do."""
 
     @classmethod
     def create(cls, path: Path, start: Start) -> "RentalLog":
-        """Begin a rental's log. Raises LogDamaged when the rental has one already."""
-        file = RecordFile(path)
-        if file.records:
+        """Begin a rental's log. Raises LogDamaged when the rental has one already, NotKept."""
+        try:
+            file = RecordFile(path, lambda *_: None)
+        except OSError as error:
+            raise NotKept(f"{path}: the disk takes nothing more: {error}") from error
+        if not file.is_empty:
             file.close()
             raise LogDamaged(f"{path} already holds a rental")
-        file.append(
-            {
-                "kind": "start",
-                "agreement": start.agreement.model_dump_json(),
-                "funded_bps": start.funded_bps,
-            }
-        )
-        return cls(file, start)
-
-    @classmethod
-    def open(cls, path: Path) -> "RentalLog":
-        """Read a rental's log back. Raises LogDamaged when it cannot be trusted."""
-        file = RecordFile(path)
         try:
-            return cls._replay(file)
+            file.append(start.record)
         except BaseException:
             file.close()
             raise
+        return cls(file, Contents(start))
 
     @classmethod
-    def _replay(cls, file: RecordFile) -> "RentalLog":
-        if not file.records or file.records[0]["kind"] != "start":
-            raise LogDamaged(f"{file.path} does not start with a rental's terms")
-        first = file.records[0]
-        agreement = SignedAgreement.model_validate_json(first["agreement"])
-        log = cls(file, Start(agreement=agreement, funded_bps=first["funded_bps"]))
-        for record in file.records[1:]:
-            log._apply(record)
-        file.records.clear()
-        return log
+    def open(cls, path: Path) -> "RentalLog":
+        """Read a rental's log back.
+
+        Raises LogDamaged when it cannot be trusted, LogEmpty when a crash left nothing of it.
+        """
+        return cls(*open_contents(path))
 
     @property
     def path(self) -> Path:
@@ -110,11 +82,6 @@ class RentalLog:
     def cut(self) -> str | None:
         """Return what opening the log cut off, in words, or None."""
         return self._file.cut
-
-    @property
-    def last(self) -> LoggedReading | None:
-        """Return the last signed reading."""
-        return self._readings[-1] if self._readings else None
 
     @property
     def is_over(self) -> bool:
@@ -140,32 +107,29 @@ class RentalLog:
         return Progress(counters=tuple(self.last.signed.reading.sample.counters), position=self.last.position)
 
     def unacknowledged(self, after: int) -> Iterator[LoggedReading]:
-        """Return the readings above number ``after`` that the platform does not hold yet, ascending."""
-        if not self._readings:
-            return iter(())
-        first = self._readings[0].seq  # numbers are gapless, so a number is an index
-        return iter(
-            self._readings[max(after, self.acked) + 1 - first :]
-            if max(after, self.acked) >= first
-            else self._readings
-        )
+        """Return the readings above number ``after`` that the platform does not hold yet, ascending.
+
+        Each is read from the disk when its turn comes.
+        """
+        begin = max(after, self.acked, self._first - 1) + 1
+        return (self._reading(seq) for seq in range(begin, self._first + len(self._places)))
 
     def append_reading(self, signed: SignedReading, *, position: int) -> LoggedReading:
         """Keep a signed reading; once this returns it may be published.
 
-        Raises LogDamaged on a number that does not follow.
+        Raises LogDamaged on a number that does not follow, NotKept.
         """
         expected = self.last.seq + 1 if self.last else 0
         if signed.reading.seq != expected:
             raise LogDamaged(f"{self._file.path}: reading {signed.reading.seq} where {expected} follows")
         wire = signed.model_dump_json()
-        self._file.append({"kind": "reading", "wire": wire, "position": position})
-        logged = LoggedReading(wire=wire, signed=signed, position=position)
-        self._readings.append(logged)
-        return logged
+        place = self._file.append({"kind": "reading", "wire": wire, "position": position})
+        self._places.append(place)
+        self.last = LoggedReading(seq=expected, wire=wire, position=position)
+        return self.last
 
     def append_ceiling(self, ceiling: SignedCeiling) -> None:
-        """Keep a ceiling; once this returns the device may serve under it."""
+        """Keep a ceiling; once this returns the device may serve under it. Raises NotKept."""
         self._file.append({"kind": "ceiling", "ceiling": ceiling.model_dump_json()})
         self.ceiling = ceiling
 
@@ -176,73 +140,71 @@ class RentalLog:
         """
         if self.last is None or not self.acked < seq <= self.last.seq:
             return
-        self._file.append_unsynced({"kind": "ack", "seq": seq})
+        with suppress(NotKept):  # The platform will say it again.
+            self._file.append_unsynced({"kind": "ack", "seq": seq})
         self.acked = seq
-        self._trim()
+        if self.acked - self._first > self._trim_from:
+            self._trim()
 
     def note_end(self, reason: str) -> None:
         """Note why the device serves this rental no more."""
-        self._file.append({"kind": "end", "reason": reason})
         self.end_reason = reason
+        with suppress(NotKept):  # A restart waits for the unlock anew, and comes to the same end.
+            self._file.append({"kind": "end", "reason": reason})
 
     def note_finished(self) -> None:
         """Note that nothing is left to do."""
-        self._file.append({"kind": "finished"})
         self.finished = True
+        with suppress(NotKept):  # The file is moved away next, which needs no space.
+            self._file.append({"kind": "finished"})
 
     def close(self) -> None:
         """Free the file."""
         self._file.close()
 
-    def _apply(self, record: Record) -> None:
-        match record["kind"]:
-            case "reading":
-                signed = SignedReading.model_validate_json(record["wire"])
-                self._readings.append(
-                    LoggedReading(wire=record["wire"], signed=signed, position=record["position"])
-                )
-            case "ceiling":
-                self.ceiling = SignedCeiling.model_validate_json(record["ceiling"])
-            case "ack":
-                self.acked = record["seq"]
-            case "end":
-                self.end_reason = record["reason"]
-            case "finished":
-                self.finished = True
-            case unknown:
-                raise LogDamaged(
-                    f"{self._file.path}: a record of an unknown kind, {unknown!r}; a newer version wrote it"
-                )
+    def _reading(self, seq: int) -> LoggedReading:
+        record = self._file.record_at(self._places[seq - self._first])
+        return LoggedReading(seq=seq, wire=record["wire"], position=record["position"])
 
     def _trim(self) -> None:
         # What the renter has not acknowledged is kept even when the platform holds it: a dispute
         # asks the device for it.
-        floor = self._trimmable_below()
-        if sum(1 for logged in self._readings if logged.seq < floor) <= TRIM_ABOVE:
+        surplus = self._acknowledged_below(self.acked) - self._first
+        if surplus <= max(TRIM_ABOVE, len(self._places) // 2):
             return
-        self._readings = [logged for logged in self._readings if logged.seq >= floor]
-        self._file.rewrite(self._records())
+        kept = self._places[surplus:]
+        places = array("Q")
+        try:
+            self._file.rewrite(self._lines(kept, places))
+        except OSError:
+            self._trim_from += TRIM_ABOVE  # No space for a second copy: the whole log stays a while longer.
+            return
+        self._first, self._places, self._trim_from = self._first + surplus, places, TRIM_ABOVE
 
-    def _trimmable_below(self) -> int:
+    def _acknowledged_below(self, seq: int) -> int:
+        """Return the lowest number, at most ``seq``, whose amount the renter has not acknowledged."""
         acknowledged = self.ceiling.ceiling.ack_amount if self.ceiling else 0
-        for logged in self._readings:
-            if logged.seq >= self.acked or logged.signed.reading.amount_due > acknowledged:
-                return logged.seq
-        return 0
+        numbers = range(self._first, seq)
+        return self._first + bisect_right(numbers, acknowledged, key=self._amount_of)
 
-    def _records(self) -> Iterator[Record]:
-        yield {
-            "kind": "start",
-            "agreement": self.start.agreement.model_dump_json(),
-            "funded_bps": self.start.funded_bps,
-        }
-        for logged in self._readings:
-            yield {"kind": "reading", "wire": logged.wire, "position": logged.position}
+    def _amount_of(self, seq: int) -> int:
+        return int(json.loads(self._reading(seq).wire)["reading"]["amount_due"])
+
+    def _lines(self, kept: Sequence[int], places: MutableSequence[int]) -> Iterator[bytes]:
+        """Return the file's lines with only these readings, and note in ``places`` where these will be."""
+        line = encode(self.start.record)
+        yield line
+        place = len(line)
+        for old in kept:
+            line = self._file.line_at(old)
+            places.append(place)
+            place += len(line)
+            yield line
         if self.ceiling is not None:
-            yield {"kind": "ceiling", "ceiling": self.ceiling.model_dump_json()}
-        yield {"kind": "ack", "seq": self.acked}
+            yield encode({"kind": "ceiling", "ceiling": self.ceiling.model_dump_json()})
+        yield encode({"kind": "ack", "seq": self.acked})
         if self.end_reason is not None:
-            yield {"kind": "end", "reason": self.end_reason}
+            yield encode({"kind": "end", "reason": self.end_reason})
 
 
 def log_path(folder: Path, rental_id: bytes) -> Path:

@@ -1,14 +1,34 @@
 """The meter: counters become a priced, chained, signed reading that is on the disk before anyone sees it."""
 
+from dataclasses import dataclass
+
 from hireling.clock import Clock, wall_ms
-from hireling.device.log import LoggedReading, RentalLog
+from hireling.device.log import RentalLog
+from hireling.device.log_contents import LoggedReading
 from hireling.drivers.driver import DriverFailed
 from hireling.rental.ceiling import SignedCeiling, allowed
-from hireling.rental.reading import Reading, ReadingEvent, Sample, sign_reading
+from hireling.rental.reading import (
+    ClockQuality,
+    Reading,
+    ReadingChain,
+    ReadingEvent,
+    Sample,
+    SignedReading,
+    sign_reading,
+)
 from hireling.rental.signing import Signer
 from hireling.rental.tariff import price
 
 FLAG_DRIVER_FAILED = 1  # bit 0 of a reading's flags: the machine broke
+
+
+@dataclass(frozen=True)
+class _Unkept:
+    """A reading that is signed, and not on the disk: nobody has seen it."""
+
+    signed: SignedReading
+    position: int
+    chain: ReadingChain
 
 
 class Meter:
@@ -21,6 +41,7 @@ class Meter:
         self._chain = log.chain
         self._agreement = log.start.agreement.agreement
         self._prepaid = self._agreement.pay.max_total * log.start.funded_bps // 10_000
+        self._unkept: _Unkept | None = None
 
     @property
     def amount_due(self) -> int:
@@ -57,8 +78,11 @@ class Meter:
     ) -> LoggedReading:
         """Price, sign and keep a reading; what is not given stays as it was. END is the last one.
 
-        Raises DriverFailed instead of signing more than the renter allowed.
+        Raises DriverFailed instead of signing more than the renter allowed, and NotKept where the disk does
+        not take it: then `keep` it before anything else is signed, for its number is used up.
         """
+        if self._unkept is not None:
+            raise RuntimeError(f"reading {self._unkept.signed.reading.seq} is signed and not kept yet")
         counted = self.counters if counters is None else counters
         amount = price(self._log.tariff, counted)
         if amount > self.allowed:
@@ -76,8 +100,21 @@ class Meter:
         signed = sign_reading(self._key, domain, reading)
         chain = self._chain.accept(signed)  # what the whole world will check, checked before it is kept
         at = self._log.progress.position if position is None else position
-        logged = self._log.append_reading(signed, position=at)
-        self._chain = chain
+        self._unkept = _Unkept(signed, at, chain)
+        return self.keep()
+
+    @property
+    def has_unkept(self) -> bool:
+        """Return whether a reading is signed that the disk did not take."""
+        return self._unkept is not None
+
+    def keep(self) -> LoggedReading:
+        """Keep the reading that is signed and not kept yet, the very bytes. Raises NotKept."""
+        if self._unkept is None:
+            raise RuntimeError("every signed reading is kept")
+        unkept = self._unkept
+        logged = self._log.append_reading(unkept.signed, position=unkept.position)
+        self._chain, self._unkept = unkept.chain, None
         return logged
 
     def _sample(
@@ -85,10 +122,13 @@ class Meter:
     ) -> Sample:
         now_ms, moment_ms = self._clock.monotonic_ms(), wall_ms(self._clock.now())
         measured_ms = now_ms if monotonic_ms is None else monotonic_ms
+        quality = self._clock.quality()
         before = self._chain.last.sample if self._chain.last else None
         if before is not None:
-            # A wall clock that a time server set back must not make a reading look older than the one before.
-            moment_ms = max(moment_ms, before.wall_ms)
+            # A wall clock that was set back must not make a reading look older than the one before, and
+            # nobody can tell by it how long a reboot took.
+            if moment_ms < before.wall_ms:
+                moment_ms, quality = before.wall_ms, ClockQuality.UNSYNCHRONISED
             if before.boot == self._clock.boot:
                 measured_ms = max(measured_ms, before.monotonic_ms)
         return Sample(
@@ -97,7 +137,7 @@ class Meter:
             boot=self._clock.boot,
             monotonic_ms=measured_ms,
             wall_ms=moment_ms,
-            clock=self._clock.quality(),
+            clock=quality,
             event=event,
             flags=flags,
         )

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from hireling.announce import Announce
-from hireling.clock import Clock
-from hireling.device.log import LoggedReading, RentalLog
+from hireling.clock import Clock, SteadyTime
+from hireling.device.log import RentalLog
+from hireling.device.log_contents import LoggedReading
 from hireling.device.meter import FLAG_DRIVER_FAILED, Meter
+from hireling.device.record_file import NotKept
 from hireling.drivers.driver import BadInput, Driver, DriverFailed, Sample
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.reading import ReadingEvent
@@ -15,6 +18,7 @@ from hireling.rental.signing import Signer
 from hireling.rental.tariff import price
 
 END_CHECK_SECONDS = 1.0
+DISK_AGAIN_SECONDS = 1.0
 
 
 class RentalSession:
@@ -40,7 +44,15 @@ class RentalSession:
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._reason = ""
-        self._last_contact = clock.now()
+        last = log.last
+        # A clock that somebody sets, or that begins in 1970 after a reboot, moves no deadline.
+        self._time = SteadyTime(
+            clock,
+            not_before=None
+            if last is None
+            else datetime.fromtimestamp(last.signed.reading.sample.wall_ms // 1000, UTC),
+        )
+        self._last_contact = self._time.now()
 
     @property
     def amount_due(self) -> int:
@@ -49,14 +61,15 @@ class RentalSession:
 
     def heard(self) -> None:
         """Note that somebody outside was heard: a machine cut off for longer than ``notice`` stops."""
-        self._last_contact = self._clock.now()
+        self._last_contact = self._time.now()
 
     def take_ceiling(self, signed: SignedCeiling) -> None:
         """Serve under this ceiling from now on, once the disk holds it.
 
         One that allows no more changes nothing.
 
-        Raises CeilingRefused or SignatureMismatch when it is for another rental or signed by another key.
+        Raises CeilingRefused or SignatureMismatch when it is for another rental or signed by another key,
+        NotKept when the disk does not take it.
         """
         signed.check(self.log.start.agreement.domain, self._terms)
         self.heard()
@@ -94,7 +107,7 @@ class RentalSession:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             await self._driver.end()
-        self._sign(ReadingEvent.END, flags=flags)
+        await self._sign(ReadingEvent.END, flags=flags)
         return self._reason
 
     async def _begin(self) -> None:
@@ -104,7 +117,10 @@ class RentalSession:
             raise DriverFailed(str(error)) from error
         if self.log.last is None:
             try:
-                self._sign(ReadingEvent.BEGIN)
+                self._tell(self._meter.record(ReadingEvent.BEGIN))
+            except NotKept as error:
+                await self._driver.end()
+                raise DriverFailed(str(error)) from error
             except BaseException:
                 await self._driver.end()
                 raise
@@ -124,7 +140,7 @@ class RentalSession:
                 if sample is None:
                     self.stop("finished")
                 else:
-                    self._sign_sample(sample)
+                    await self._sign_sample(sample)
         finally:
             stopping.cancel()
             await samples.aclose()
@@ -132,7 +148,7 @@ class RentalSession:
     async def _wait_for_room(self, *, already_suspended: bool) -> None:
         await self._driver.pause()
         if not already_suspended:
-            self._sign(ReadingEvent.SUSPEND)
+            await self._sign(ReadingEvent.SUSPEND)
             self._announce("suspended", rental_id=self._id, reason="the next step could pass the ceiling")
         try:
             async with asyncio.timeout(self._terms.rules.detail.grace):
@@ -142,30 +158,55 @@ class RentalSession:
         except TimeoutError:
             self.stop("grace")
         if not self._stopping.is_set():
-            self._sign(ReadingEvent.RESUME)
+            await self._sign(ReadingEvent.RESUME)
             await self._driver.resume()
             self._announce("resumed", rental_id=self._id, reason="the renter allowed more")
 
     async def _watch_the_end(self) -> None:
         while True:
-            now = self._clock.now()
+            now = self._time.now()
             if now >= _moment(self._terms.rules.end_by, now):
                 self.stop("end_by")
             if (now - self._last_contact).total_seconds() > self._terms.rules.notice:
                 self.stop("offline")
             await self._clock.sleep(END_CHECK_SECONDS)
 
-    def _sign_sample(self, sample: Sample) -> None:
-        logged = self._meter.record(
-            ReadingEvent.CONTINUE,
-            counters=sample.counters,
-            monotonic_ms=sample.monotonic_ms,
-            position=sample.position,
-        )
+    async def _sign_sample(self, sample: Sample) -> None:
+        try:
+            logged = self._meter.record(
+                ReadingEvent.CONTINUE,
+                counters=sample.counters,
+                monotonic_ms=sample.monotonic_ms,
+                position=sample.position,
+            )
+        except NotKept as error:
+            # What cannot be kept cannot be paid: the machine stands still until it can.
+            await self._driver.pause()
+            logged = await self._kept_at_last(error)
+            if not self._stopping.is_set():
+                await self._driver.resume()
         self._tell(logged)
 
-    def _sign(self, event: ReadingEvent, flags: int = 0) -> None:
-        self._tell(self._meter.record(event, flags=flags))
+    async def _sign(self, event: ReadingEvent, flags: int = 0) -> None:
+        """Sign and keep a reading while the machine stands still."""
+        if self._meter.has_unkept:
+            self._tell(await self._kept_at_last(None))
+        try:
+            logged = self._meter.record(event, flags=flags)
+        except NotKept as error:
+            logged = await self._kept_at_last(error)
+        self._tell(logged)
+
+    async def _kept_at_last(self, error: NotKept | None) -> LoggedReading:
+        """Try, for as long as it takes, to keep the reading that is signed."""
+        if error is not None:
+            self._announce("disk_refuses", rental_id=self._id, reason=str(error))
+        while True:
+            with suppress(NotKept):
+                logged = self._meter.keep()
+                self._announce("disk_takes_again", rental_id=self._id, seq=logged.seq)
+                return logged
+            await self._clock.sleep(DISK_AGAIN_SECONDS)
 
     def _tell(self, logged: LoggedReading) -> None:
         reading = logged.signed.reading

@@ -79,8 +79,13 @@ class Settling:
             return None
         check_bill(bill, log, issuer=self._issuer)
         countersigned = await self._countersign(bill, log)
-        path = make_private_folder(self._bills) / f"{_id(log)}.json"
-        write_atomically(path, countersigned.model_dump_json(indent=1).encode())
+        path = self._bills / f"{_id(log)}.json"
+        try:
+            make_private_folder(self._bills)
+            write_atomically(path, countersigned.model_dump_json(indent=1).encode())
+        except OSError as error:
+            # The marketplace has it, and the log proves it.
+            self._announce("bill_not_stored", rental_id=_id(log), reason=str(error))
         self._announce("bill_countersigned", rental_id=_id(log), total=int(bill.bill.total), path=str(path))
         return countersigned
 

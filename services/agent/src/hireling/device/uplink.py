@@ -7,7 +7,8 @@ import asyncio
 from itertools import islice
 
 from hireling.announce import Announce
-from hireling.device.log import LoggedReading, RentalLog
+from hireling.device.log import RentalLog
+from hireling.device.log_contents import LoggedReading
 from hireling.mqtt_line import LineDown, MqttLine
 from hireling.rental.batch import batch_wire
 
@@ -19,6 +20,9 @@ LONGEST_SILENCE_SECONDS = 60.0
 # goes in batches, of a size that every broker takes.
 IN_BATCH = 50
 BACKLOG = 4 * IN_BATCH
+# The broker confirms before the platform does. So much more than the platform holds is under way at most:
+# enough to keep it busy, little to send again after a crash, and the broker need not hold a whole log.
+AHEAD = 20 * BACKLOG
 AFTER_LOSS_SECONDS = 0.1
 ANNOUNCED_EVERY = 25  # acknowledgements come many a second; people need not see each
 
@@ -43,6 +47,7 @@ class Uplink:
         self._topic = topic
         self._batch_topic = f"{topic.rpartition('/')[0]}/batches"
         self._one_by_one = False
+        self._stuck_at = -1
         self._announce = announce
         self._sent = -1
         self._news = asyncio.Event()
@@ -67,6 +72,8 @@ class Uplink:
             if self.is_done or self._log.acked // ANNOUNCED_EVERY > before // ANNOUNCED_EVERY:
                 self._announce("acked", rental_id=f"0x{self._log.rental_id.hex()}", seq=self._log.acked)
             self._silence = self._first_silence
+            # What could not go in a batch is past.
+            self._one_by_one = self._one_by_one and self._log.acked < self._stuck_at + IN_BATCH
             self._news.set()
 
     def send_again(self) -> None:
@@ -81,7 +88,8 @@ class Uplink:
             if self._line.connections != self._connection:
                 self._connection = self._line.connections
                 self._sent = -1
-            unsent = list(islice(self._log.unacknowledged(self._sent), BACKLOG))
+            is_far_ahead = self._sent - self._log.acked > AHEAD - BACKLOG
+            unsent = [] if is_far_ahead else list(islice(self._log.unacknowledged(self._sent), BACKLOG))
             if len(unsent) == BACKLOG and not self._one_by_one:
                 await self._send([unsent[start : start + IN_BATCH] for start in range(0, BACKLOG, IN_BATCH)])
             elif unsent:
@@ -118,5 +126,5 @@ class Uplink:
             self._announce("resending", rental_id=f"0x{self._log.rental_id.hex()}", after=self._log.acked)
             self._silence = min(self._silence * 2, LONGEST_SILENCE_SECONDS)
             # A batch counts whole or not at all; one by one, all counts up to the reading that is refused.
-            self._one_by_one = not self._one_by_one
+            self._one_by_one, self._stuck_at = not self._one_by_one, self._log.acked
             self._sent = -1

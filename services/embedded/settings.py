@@ -58,6 +58,7 @@ class EmbeddedSettings(ServiceSettings):
             "HIRELING_HOME": str(self.home),
             "HIRELING_AMQP_URI": "hireling-memory://",
             "HIRELING_MQTT_URL": f"mqtt://127.0.0.1:{self.mqtt_port}",
+            "HIRELING_MQTT_VERSION": "3.1.1",
             "HIRELING_RPC_URL": self.rpc_url,
             "HIRELING_DEPLOYMENT": str(self.deployment),
             "HIRELING_BROWNIE_HOME": str(self.home / "brownie"),

@@ -2,12 +2,12 @@
 
 Run as ``python -m services.metering.ingest``.
 
-    broker → inbox → threads open and verify → one thread records, a batch a transaction → answers → broker
+    broker → chunks → opened beside us → one thread records, a batch a transaction → PUBACK, answers
 
-All are bounded. The next batch is opened while one is recorded, and another gathers meanwhile, so that
-transactions grow with the load. What a batch leads to, acknowledgements above all, is published after its
-commit. Whatever is lost on the way was not acknowledged,
-and the device sends it again: nothing in here needs to survive the process.
+Nothing is acknowledged to the broker before its transaction has committed: everything in here is the broker's
+too, what we hold is bounded, and the rest waits there. The next chunks are opened while a batch is recorded,
+and more gather meanwhile, so that transactions grow with the load. What a batch leads to, acknowledgements to
+devices above all, is published after its commit.
 """
 
 import asyncio
@@ -15,15 +15,11 @@ import gc
 import json
 import random
 import signal
-import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import cast
-
-from aiomqtt import Client, MqttError
-from aiomqtt import Message as MqttMessage
 
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import Database, open_database
@@ -31,30 +27,36 @@ from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
 from services.messages.errors import OperatorError
+from services.metering.broker_line import BrokerLine, BrokerLost, open_line
 from services.metering.database_thread import DatabaseThread
 from services.metering.downlink import Message
 from services.metering.early import RETRY_SECONDS, Early
 from services.metering.models import Downlink
+from services.metering.mqtt_packets import Delivery, Version
 from services.metering.opening import Opener
 from services.metering.recording import Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
 from services.metering.store import Store
 from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
-QOS_AT_LEAST_ONCE = 1
-KEEPALIVE_SECONDS = 20
-CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
-# aiomqtt warns above ten publications that wait for the broker.
-IN_FLIGHT = 8
+CHUNKS = 32
 ANSWERED_BATCHES = 8
-OPENED_BATCHES = 1
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 DOWNLINK_PAGE = 100
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 
 _log = get_logger(__name__)
+
+
+@dataclass
+class _Chunk:
+    """Messages that are opened together, and the line that waits for their acknowledgement."""
+
+    line: BrokerLine
+    deliveries: Sequence[Delivery]
+    opening: asyncio.Future[list[Opened]]
 
 
 class Ingest:
@@ -77,12 +79,12 @@ class Ingest:
         self._early: Early[Letter] = Early(
             size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds
         )
-        self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(settings.queue_size)
-        self._opened: asyncio.Queue[Sequence[Opened]] = asyncio.Queue(OPENED_BATCHES)
+        self._opening: asyncio.Queue[_Chunk] = asyncio.Queue(CHUNKS)
+        self._opened: asyncio.Queue[_Chunk] = asyncio.Queue(CHUNKS)
         self._answers: asyncio.Queue[Sequence[Message]] = asyncio.Queue(ANSWERED_BATCHES)
         self._database_thread = DatabaseThread()
-        self._arrived: asyncio.Queue[MqttMessage] = asyncio.Queue()
-        self._client: Client | None = None
+        self._versions = [Version.V5, Version.V3_1_1] if mqtt.mqtt_version == "5" else [Version.V3_1_1]
+        self._sending: BrokerLine | None = None
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
         """Set while connected and subscribed."""
@@ -96,7 +98,7 @@ class Ingest:
         with closing(self._database_thread), closing(self._opener):
             async with asyncio.TaskGroup() as tasks:
                 workers = [
-                    tasks.create_task(self._open_for_ever()),
+                    tasks.create_task(self._collect_for_ever()),
                     tasks.create_task(self._record_for_ever()),
                     tasks.create_task(self._answer_for_ever()),
                 ]
@@ -105,98 +107,120 @@ class Ingest:
                     worker.cancel()
         _log.info("ingest_stopped")
 
+    # From the broker.
+
     async def _stay_connected(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             try:
                 await self._serve_one_connection()
-            except* MqttError as errors:
+            except* BrokerLost as errors:
                 pause = FIRST_PAUSE_SECONDS if self.ready.is_set() else min(pause * 2, LONGEST_PAUSE_SECONDS)
                 _log.warning("broker_lost", reason=str(errors.exceptions[0]), retry_seconds=pause)
             finally:
-                self._client = None
+                self._sending = None
                 self.ready.clear()
             # Jittered, so that a restarted broker is not met by every process at once.
             await self._wait_for_stop(pause * random.uniform(0.5, 1.0))
-        await self._inbox.join()
+        await self._until_recorded()
 
     async def _serve_one_connection(self) -> None:
-        async with self._new_client() as client:
-            self._client = client
+        """Receive on one line and publish on another, so that a full hand never keeps the answers waiting."""
+        receiving = await self._open_line()
+        sending = None
+        try:
+            sending = self._sending = await self._open_line()
             async with asyncio.TaskGroup() as tasks:
-                receiving = tasks.create_task(self._receive(client))
-                carrying = tasks.create_task(self._carry_down(client))
-                await client.subscribe([(topic, QOS_AT_LEAST_ONCE) for topic in self._topics()])
+                serving = [
+                    tasks.create_task(self._receive(receiving)),
+                    tasks.create_task(sending.until_lost()),
+                ]
+                carrying = tasks.create_task(self._carry_down(sending))
+                await receiving.subscribe(self._topics())
                 self.ready.set()
                 _log.info("ingest_ready", broker=f"{self._mqtt.host}:{self._mqtt.port}")
                 await self._stopping.wait()
-                await self._drain(client)
-                receiving.cancel()
+                await self._drain(receiving)
                 await carrying
+                for task in serving:
+                    task.cancel()
+        finally:
+            for line in (receiving, sending):
+                if line is not None:
+                    await line.close()
 
-    async def _drain(self, client: Client) -> None:
-        await client.unsubscribe(self._topics())
-        while len(client.messages):  # noqa: ASYNC110 - aiomqtt has no event for this; `_receive` empties it
-            await asyncio.sleep(0)
-        await self._inbox.join()
+    async def _open_line(self) -> BrokerLine:
+        line = await open_line(
+            self._mqtt,
+            most_in_hand=self._settings.queue_size,
+            most_bytes_in_hand=self._settings.queue_bytes,
+            versions=self._versions,
+        )
+        # A broker keeps to its version: the next line tries it first.
+        self._versions.sort(key=lambda version: version is not line.version)
+        return line
+
+    async def _receive(self, line: BrokerLine) -> None:
+        size = self._settings.chunk_size
+        while True:
+            deliveries = await line.arrivals()
+            now = self._clock.now()
+            for start in range(0, len(deliveries), size):
+                some = deliveries[start : start + size]
+                incoming = [Incoming(topic=one.topic, payload=one.payload, received_at=now) for one in some]
+                opening = asyncio.ensure_future(self._opener.open(incoming))
+                await self._opening.put(_Chunk(line, some, opening))
+
+    async def _drain(self, receiving: BrokerLine) -> None:
+        await receiving.unsubscribe(self._topics())
+        while receiving.has_arrivals:  # noqa: ASYNC110 - `_receive` empties it; this is the end of the process
+            await asyncio.sleep(0.01)
+        await self._until_recorded()
         await self._answers.join()
 
-    def _new_client(self) -> Client:
-        username, password = self._mqtt.credentials
-        return Client(
-            self._mqtt.host,
-            self._mqtt.port,
-            username=username,
-            password=password,
-            tls_context=ssl.create_default_context() if self._mqtt.encrypted else None,
-            timeout=CONNECT_SECONDS,
-            keepalive=KEEPALIVE_SECONDS,
-            queue_type=cast("type[asyncio.Queue[MqttMessage]]", self._new_arrived),
-        )
-
-    def _new_arrived(self, maxsize: int) -> asyncio.Queue[MqttMessage]:
-        self._arrived = asyncio.Queue(self._settings.queue_size)
-        return self._arrived
+    async def _until_recorded(self) -> None:
+        await self._opening.join()
+        await self._opened.join()
 
     def _topics(self) -> list[str]:
         group = self._settings.share_group
         topics = [f"hireling/+/{kind}" for kind in KINDS]
         return [f"$share/{group}/{topic}" for topic in topics] if group else topics
 
-    async def _receive(self, client: Client) -> None:
-        async for message in client.messages:
-            await self._take_in(message)
-            # aiomqtt makes a task for every message it is asked for; what came with this one is at hand.
-            while not self._arrived.empty():
-                await self._take_in(self._arrived.get_nowait())
+    # Into the database.
 
-    async def _take_in(self, message: MqttMessage) -> None:
-        incoming = Incoming(topic=message.topic.value, payload=message.payload, received_at=self._clock.now())
-        await self._inbox.put(incoming)
+    async def _collect_for_ever(self) -> None:
+        """Hand chunks on in the order in which they came, however their opening overtook."""
+        while True:
+            chunk = await self._opening.get()
+            await chunk.opening
+            await self._opened.put(chunk)
+            self._opening.task_done()
 
     async def _record_for_ever(self) -> None:
         while True:
-            batch = await self._next_opened()
+            chunks = await self._next_chunks()
             hopeful, expired = self._early.due(self._clock.now(), monotonic=asyncio.get_running_loop().time())
-            early = await self._record([*hopeful, *batch], patient=True)
+            opened = [each for chunk in chunks for each in chunk.opening.result()]
+            early = await self._record([*hopeful, *opened], patient=True)
             surplus = self._early.keep(early)
             await self._record([*expired, *surplus], patient=False)
-            for _ in batch:
-                self._inbox.task_done()
+            for chunk in chunks:
+                chunk.line.acknowledge(chunk.deliveries)
+                self._opened.task_done()
 
-    async def _open_for_ever(self) -> None:
-        while True:
-            batch = [await self._inbox.get()]
-            while len(batch) < self._settings.batch_size and not self._inbox.empty():
-                batch.append(self._inbox.get_nowait())
-            await self._opened.put(await self._opener.open(batch))
-
-    async def _next_opened(self) -> Sequence[Opened]:
-        """Return the next batch, or none where early messages are to be tried again."""
-        with suppress(TimeoutError):
+    async def _next_chunks(self) -> list[_Chunk]:
+        """Return what the next transaction takes, or nothing where early messages are to be tried again."""
+        try:
             async with asyncio.timeout(None if self._early.is_empty else RETRY_SECONDS):
-                return await self._opened.get()
-        return []
+                chunks = [await self._opened.get()]
+        except TimeoutError:
+            return []
+        count = len(chunks[0].deliveries)
+        while count < self._settings.batch_size and not self._opened.empty():
+            chunks.append(self._opened.get_nowait())
+            count += len(chunks[-1].deliveries)
+        return chunks
 
     async def _record(self, batch: Sequence[Opened], *, patient: bool) -> list[Letter]:
         """Record messages, have the answers published, and return those whose rental is not known yet."""
@@ -210,17 +234,19 @@ class Ingest:
             if len(batch) == 1:
                 _log.error("message_unrecordable", of=_origin(batch[0]), exc_info=error)
                 return []
-            return [late for message in batch for late in await self._record([message], patient=patient)]
+            middle = len(batch) // 2
+            halves = (batch[:middle], batch[middle:])
+            return [early for half in halves for early in await self._record(half, patient=patient)]
         if answers.refused:
             _log.info("messages_refused", codes=dict(answers.refused))
         await self._answers.put(answers.messages)
         return answers.early
 
+    # Back to the devices.
+
     async def _answer_for_ever(self) -> None:
         while True:
-            messages = await self._answers.get()
-            for start in range(0, len(messages), IN_FLIGHT):
-                await self._answer(messages[start : start + IN_FLIGHT])
+            await self._answer(await self._answers.get())
             self._answers.task_done()
 
     async def _answer(self, messages: Sequence[Message]) -> None:
@@ -228,28 +254,22 @@ class Ingest:
 
         Without a connection they are dropped, for the devices send again what is not acknowledged.
         """
-        client = self._client
-        if client is None:
+        if self._sending is None:
             return
-        results = await asyncio.gather(
-            *(_publish(client, message) for message in messages), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, MqttError):
-                _log.warning("answer_unpublished", reason=str(result))
-            elif isinstance(result, BaseException):
-                raise result
+        try:
+            await self._sending.publish([_written(message) for message in messages])
+        except BrokerLost as error:
+            _log.warning("answers_unpublished", count=len(messages), reason=str(error))
 
-    async def _carry_down(self, client: Client) -> None:
+    async def _carry_down(self, line: BrokerLine) -> None:
         """Publish what the service wants devices to hear, in order, and end between two pages once stopped.
 
         A message is marked only when the broker has it.
         """
         while not self._stopping.is_set():
             rows = await self._database_thread.run(self._unpublished_rows)
-            for row in rows:
-                await _publish(client, (row.topic, row.payload))
             if rows:
+                await line.publish([_written((row.topic, row.payload)) for row in rows])
                 ids = [row.id for row in rows if row.id is not None]
                 await self._database_thread.run(partial(self._mark_published, ids))
             else:
@@ -273,9 +293,9 @@ def _origin(opened: Opened) -> str | None:
     return opened.device if isinstance(opened, Refused) else opened.incoming.topic
 
 
-async def _publish(client: Client, message: Message) -> None:
+def _written(message: Message) -> tuple[str, bytes]:
     topic, payload = message
-    await client.publish(topic, json.dumps(payload), qos=QOS_AT_LEAST_ONCE)
+    return topic, json.dumps(payload).encode()
 
 
 async def serve(database: Database) -> None:

@@ -1,5 +1,6 @@
 """Settings of metering: METERING_*, and where the MQTT broker is: HIRELING_MQTT_URL."""
 
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -16,6 +17,9 @@ class MqttSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="HIRELING_")
 
     mqtt_url: str = "mqtt://127.0.0.1:1883"
+    mqtt_version: Literal["5", "3.1.1"] = Field(
+        default="5", description="of the protocol; 5 falls back to 3.1.1 where the broker does not answer it"
+    )
 
     @field_validator("mqtt_url")
     @classmethod
@@ -63,8 +67,17 @@ class MeteringSettings(ServiceSettings):
         ge=1,
         description="threads that open messages; on two cores a second one costs more than it brings",
     )
+    chunk_size: int = Field(default=64, ge=1, description="messages at most that are opened together")
     queue_size: int = Field(
-        default=5_000, ge=1, description="messages that may wait for a transaction; beyond, devices resend"
+        default=2_000,
+        ge=1,
+        le=65_535,
+        description="messages taken and not yet acknowledged to the broker, which keeps the rest",
+    )
+    queue_bytes: int = Field(
+        default=16 * 2**20,
+        ge=1,
+        description="bytes of these messages; beyond either, nothing is read",
     )
     unknown_patience_seconds: float = Field(
         default=5.0, ge=0, description="how long a message may come earlier than the agreement of its rental"

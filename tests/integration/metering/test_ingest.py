@@ -3,9 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,55 +14,20 @@ from hireling.rental.ceiling import first_ceiling, sign_ceiling
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
 from services.messages.errors import Unavailable
-from services.metering.ingest import Ingest
 from services.metering.recording import Answers, Recorder
-from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.wire import Opened, Refused
 from tests import stack
 from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
 from tests.chain import free_port
-from tests.fakes.clock import FixedClock
 from tests.integration.metering.books import LATER, Books, resigned
 from tests.integration.metering.device import Device, on_the_line
-from tests.integration.metering.servers import (
-    running_broker,
-    running_module,
-)
+from tests.integration.metering.servers import running_broker, running_module
+from tests.integration.metering.stage import Stage, running_ingest
 
 HONEST = a_reading_chain(40)
 LONG_AGO = NOW.replace(year=2020)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A broker and a database with one rental agreed."""
-
-    mqtt_url: str
-    database_url: str
-    books: Books
-
-    def environment(self) -> dict[str, str]:
-        """Return what an ingest process must be told."""
-        return {"HIRELING_MQTT_URL": self.mqtt_url, "METERING_DATABASE_URL": self.database_url}
-
-
-@pytest.fixture(params=["embedded", pytest.param("stack", marks=pytest.mark.stack)])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """Set the stage: embedded servers, or the stack's."""
-    with ExitStack() as cleanup:
-        if request.param == "stack":
-            mqtt_url = os.environ["STACK_MQTT_URL"]
-            database_url = cleanup.enter_context(stack.fresh_database("metering"))
-        else:
-            port = free_port()
-            cleanup.enter_context(running_broker(port))
-            mqtt_url = f"mqtt://127.0.0.1:{port}"
-            database_url = f"sqlite:///{tmp_path}/metering.db"
-        migrate("metering", url=database_url)
-        database = open_database(database_url)
-        cleanup.callback(database.close)
-        yield Stage(mqtt_url, database_url, Books(database))
 
 
 def with_ingest(
@@ -80,23 +43,6 @@ def with_ingest(
             await journey(device)
 
     asyncio.run(run())
-
-
-@asynccontextmanager
-async def running_ingest(stage: Stage, settings: MeteringSettings) -> AsyncIterator[Ingest]:
-    """Run an ingest for the length of a block."""
-    ingest = Ingest(
-        stage.books.database,
-        mqtt=MqttSettings(mqtt_url=stage.mqtt_url),
-        settings=settings,
-        clock=FixedClock(LATER),
-    )
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(ingest.run())
-        async with asyncio.timeout(30):
-            await ingest.ready.wait()
-        yield ingest
-        ingest.stop()
 
 
 class TestIngest:

@@ -1,0 +1,41 @@
+"""What ingest works between: a broker, and a database with one rental agreed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.metering.ingest import Ingest
+from services.metering.settings import MeteringSettings, MqttSettings
+from tests.fakes.clock import FixedClock
+from tests.integration.metering.books import LATER, Books
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A broker and a database with one rental agreed."""
+
+    mqtt_url: str
+    database_url: str
+    books: Books
+
+    def environment(self) -> dict[str, str]:
+        """Return what an ingest process must be told."""
+        return {"HIRELING_MQTT_URL": self.mqtt_url, "METERING_DATABASE_URL": self.database_url}
+
+
+@asynccontextmanager
+async def running_ingest(stage: Stage, settings: MeteringSettings) -> AsyncIterator[Ingest]:
+    """Run an ingest for the length of a block."""
+    ingest = Ingest(
+        stage.books.database,
+        mqtt=MqttSettings(mqtt_url=stage.mqtt_url),
+        settings=settings,
+        clock=FixedClock(LATER),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ingest.run())
+        async with asyncio.timeout(30):
+            await ingest.ready.wait()
+        yield ingest
+        ingest.stop()

@@ -1,14 +1,18 @@
-"""What a process counts and measures, and the endpoint where Prometheus reads it.
+"""What a process counts and measures, and the port where Prometheus reads it and a supervisor its health.
 
 The one door to prometheus_client. A metric is named ``hireling_<folder>_<what>``, with its unit; its labels
 are words of a closed list, never an id: each value of a label is a series that Prometheus keeps.
 """
 
-from collections.abc import Sequence
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import start_http_server
+from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
 
 from services.chassis.logging import get_logger
 from services.chassis.settings import MetricsSettings
@@ -79,11 +83,15 @@ def _define(name: str, kind: str, description: str, labels: tuple[str, ...]) -> 
     DEFINED.append(Definition(name, kind, labels, description))
 
 
-def serve_metrics(process: str, *, copies: int = 1) -> int | None:
-    """Serve this process's metrics at /metrics and return the port, or None where no port is set for it.
+Health = Callable[[], Mapping[str, Any]]
+"""Says how a process is, as a JSON object. Raises where it cannot do its job."""
 
-    Of several `copies` each takes the first free port from the set one on. Raises OperatorError where none is
-    free.
+
+def serve_metrics(process: str, *, copies: int = 1, health: Health = dict) -> int | None:
+    """Serve this process's metrics at /metrics, its health at /health, and return the port.
+
+    Returns None where no port is set for it. Of several `copies` each takes the first free port from the set
+    one on. Raises OperatorError where none is free.
     """
     settings = MetricsSettings.of(process)
     if settings.port is None:
@@ -91,10 +99,32 @@ def serve_metrics(process: str, *, copies: int = 1) -> int | None:
     reason = ""
     for port in range(settings.port, settings.port + copies):
         try:
-            start_http_server(port, settings.host, REGISTRY)
+            server = make_server(settings.host, port, _app(health), ThreadingWSGIServer, _SilentHandler)
         except OSError as error:
             reason = str(error)
             continue
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         _log.info("metrics_listening", process=process, host=settings.host, port=port)
         return port
     raise OperatorError("metrics_port_busy", f"{process}: no metrics on port {settings.port}: {reason}")
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Say nothing: it is asked every few seconds."""
+
+
+def _app(health: Health) -> Callable[..., Iterable[bytes]]:
+    metrics: Callable[..., Iterable[bytes]] = make_wsgi_app(REGISTRY)
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/health":
+            return metrics(environ, start_response)
+        try:
+            status, answer = "200 OK", health()
+        except Exception as error:  # noqa: BLE001 - whatever it was, this process cannot do its job
+            status, answer = "503 Service Unavailable", {"error": str(error)}
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(answer).encode()]
+
+    return app

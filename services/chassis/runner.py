@@ -27,6 +27,7 @@ from services.chassis.settings import MEMORY_SCHEME, BusSettings, is_memory
 from services.messages.errors import OperatorError
 
 DRAIN_SECONDS = 20.0
+HEALTH_SECONDS = 3.0
 BROKER_PATIENCE_SECONDS = 60.0
 
 EXIT_DIED = 1
@@ -127,7 +128,7 @@ def _run(
 ) -> int:
     try:
         platform = _prepare(service_classes)
-        serve_metrics(process)
+        serve_metrics(process, health=lambda: _health(platform, service_classes))
     except (OperatorError, ValueError) as error:
         _log.critical("configuration_wrong", reason=str(error))
         return EXIT_CONFIGURATION
@@ -143,6 +144,12 @@ def _run(
     platform.stop()
     _log.info("services_stopped", services=names)
     return EXIT_DIED if died else 0
+
+
+def _health(platform: Platform, service_classes: Sequence[type[Service]]) -> dict[str, Any]:
+    """Return each service's own word, asked over the bus. Raises what keeps one from answering."""
+    names = [service_class.name for service_class in service_classes]
+    return {name: platform.rpc.call(name, "health", timeout=HEALTH_SECONDS) for name in names}
 
 
 def _prepare(service_classes: Sequence[type[Service]]) -> Platform:

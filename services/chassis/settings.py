@@ -1,7 +1,12 @@
-"""Settings shared by every process, read once from the environment; each service adds its own beside them."""
+"""Settings shared by every process, read once from the environment; each service adds its own beside them.
 
+What must not stand in an environment may be a file, called like the variable in lower case, in the folder
+that HIRELING_SECRETS names; the environment wins.
+"""
+
+import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +21,10 @@ class ServiceSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    def __init__(self, **values: Any) -> None:
+        # Where settings come from cannot itself be a setting.
+        super().__init__(_secrets_dir=os.environ.get("HIRELING_SECRETS"), **values)  # noqa: TID251
 
 
 class HomeSettings(ServiceSettings):

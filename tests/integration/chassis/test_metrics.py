@@ -1,14 +1,18 @@
 """A process's metrics after real traffic, read from its real endpoint."""
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import migrate
-from services.messages.errors import OperatorError
+from services.messages.errors import OperatorError, Unavailable
 from tests.chain import free_port
 from tests.integration.chassis.conftest import PACKAGE, end, start_process, wait
 from tests.metrics import has_metrics, scrape
@@ -57,6 +61,34 @@ class TestAProcess:
             "neighbour",
         }
         assert seen("process_resident_memory_bytes") > 0
+        assert {name: said["service"] for name, said in health(port).items()} == {
+            "toy": "toy",
+            "neighbour": "neighbour",
+        }
+
+
+class TestHealth:
+    def test_is_refused_with_the_reason_by_a_process_that_cannot_do_its_job(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        port = free_port()
+        monkeypatch.setenv("LISTING_METRICS_PORT", str(port))
+
+        def health_of_listing() -> dict[str, str]:
+            raise Unavailable("database_away", "the database does not answer")
+
+        serve_metrics("listing", health=health_of_listing)
+        with pytest.raises(HTTPError) as refused:
+            health(port)
+        assert refused.value.code == 503
+        assert "the database does not answer" in json.load(refused.value)["error"]
+
+
+def health(port: int) -> dict[str, Any]:
+    """Return what a process says of its health. Raises HTTPError where it is not well."""
+    with urlopen(f"http://127.0.0.1:{port}/health", timeout=10.0) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
 
 
 class TestSeveralCopies:

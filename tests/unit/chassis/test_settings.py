@@ -48,3 +48,26 @@ class TestEnvironment:
     def test_tells_the_buses_apart(self) -> None:
         assert is_memory("hireling-memory://x")
         assert not is_memory("amqp://guest@localhost//")
+
+
+class TestSecrets:
+    """What lies in the folder that HIRELING_SECRETS names."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        monkeypatch.setenv("HIRELING_SECRETS", str(tmp_path))
+        for name in ("HIRELING_AMQP_URI", "LISTING_DATABASE_URL"):
+            monkeypatch.delenv(name, raising=False)
+        return tmp_path
+
+    def test_are_files_called_like_the_variable(self, folder: Path) -> None:
+        (folder / "hireling_amqp_uri").write_text("amqp://secret@bus//")
+        (folder / "listing_database_url").write_text("postgresql://secret@db/listing")
+        assert BusSettings().amqp_uri == "amqp://secret@bus//"
+        assert DatabaseSettings.of("listing").database_url == "postgresql://secret@db/listing"
+        assert "secret" not in DatabaseSettings.of("metering").database_url
+
+    def test_give_way_to_the_environment(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "hireling_amqp_uri").write_text("amqp://file//")
+        monkeypatch.setenv("HIRELING_AMQP_URI", "amqp://environment//")
+        assert BusSettings().amqp_uri == "amqp://environment//"

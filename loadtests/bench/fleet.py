@@ -70,6 +70,8 @@ class Machine:
             end_by=int(NOW.timestamp()),
             max_total=str(10**9),
             agreed_at=NOW,
+            oldest_at=NOW,
+            newest_at=NOW,
         )
 
     def readings(self, count: int) -> Iterator[Reading]:

@@ -17,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 
 from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging, get_logger
@@ -28,6 +28,7 @@ from services.messages.errors import OperatorError
 _log = get_logger(__name__)
 
 _DATABASE = "hireling_database"
+_PARTITIONS = text("SELECT relname FROM pg_class WHERE relispartition")
 
 
 def migrate(service: str, *, url: str | None = None, package: str | None = None) -> None:
@@ -99,10 +100,18 @@ def check_schema(service: str, *, url: str | None = None, package: str | None = 
 def drift_of(database: Database, metadata: MetaData) -> list[Any]:
     """Return what the migrated database lacks or has beyond these tables and the chassis's own.
 
-    It is nothing when all is well.
+    It is nothing when all is well. A partition is no table by itself.
     """
     with database.engine.connect() as connection:
-        migration = MigrationContext.configure(connection, opts={"compare_type": True})
+        partitions = (
+            set(connection.scalars(_PARTITIONS)) if connection.dialect.name == "postgresql" else set()
+        )
+
+        def is_table(name: str | None, kind: str, _parents: Any) -> bool:
+            return kind != "table" or name not in partitions
+
+        options = {"compare_type": True, "include_name": is_table}
+        migration = MigrationContext.configure(connection, opts=options)
         everything = MetaData()
         for table in (*metadata.tables.values(), *CHASSIS_METADATA.tables.values()):
             table.to_metadata(everything)

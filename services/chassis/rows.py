@@ -1,7 +1,7 @@
 """Many rows at once: by COPY where the database is PostgreSQL, by one prepared statement on SQLite."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,22 @@ def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
         session.execute(insert(table), list(rows))
         return
     names = tuple(rows[0])
+    _copy(session, table, names, ([_plain(row[name]) for name in names] for row in rows))
+
+
+def insert_tuples(
+    session: Session, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert rows of these columns, in this order; no JSON columns."""
+    if not rows:
+        return
+    if session.get_bind().dialect.name != "postgresql":
+        session.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    _copy(session, table, names, rows)
+
+
+def _copy(session: Session, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     columns = ", ".join(f'"{name}"' for name in names)
     session.flush()
     statement = f'COPY "{table.name}" ({columns}) FROM STDIN'
@@ -43,7 +59,7 @@ def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
         cursor.copy(statement) as copy,
     ):
         for row in rows:
-            copy.write_row([_plain(row[name]) for name in names])
+            copy.write_row(row)
 
 
 @contextmanager

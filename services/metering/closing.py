@@ -91,20 +91,18 @@ def _count(database: Database, day: int, pause: Callable[[], None]) -> _Day:
 
 def _count_device(store: DayStore, found: _Day, device: str, positions: Sequence[Position]) -> None:
     hashes: list[bytes] = []
-    end = end_of(found.day)
     for each in positions:
-        numbers = []
-        for seq, hashed in store.arrived_before(end, each.rental_id, from_seq=each.next_seq):
-            numbers.append(seq)
-            hashes.append(from_hex(hashed))
-        if numbers:
+        before = len(hashes)
+        for arrived in store.hashes_before(end_of(found.day), each.rental_id, from_seq=each.next_seq):
+            hashes += arrived
+        if len(hashes) > before:
             found.spans.append(
                 DaySpan(
                     rental_id=each.rental_id,
                     day=found.day,
                     device=device,
-                    first_seq=numbers[0],
-                    last_seq=numbers[-1],
+                    first_seq=each.next_seq,
+                    last_seq=each.next_seq + len(hashes) - before - 1,
                 )
             )
     if hashes:

@@ -1,18 +1,18 @@
 """The queries about closed days and their roots. None of them commits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, insert
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from services.metering.models import AcceptedReading, ClosedDay, DaySpan, DeviceDayRow, Rental
+from services.metering.models import ClosedDay, DaySpan, DeviceDayRow, Rental
+from services.metering.run_store import RunStore
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-READINGS_A_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,18 @@ class Position:
     next_seq: int
 
 
-class DayStore:
+class DayStore(RunStore):
     """Every question and change of one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     # -- what is to be closed
 
     def last_closed(self) -> int | None:
         """Return the newest closed day; all before it are closed, since the first one."""
-        return self._session.exec(select(func.max(ClosedDay.day))).one()
+        return self.session.exec(select(func.max(ClosedDay.day))).one()
 
     def first_agreed(self) -> datetime | None:
         """Return when the first rental was agreed: no reading is older."""
-        return self._session.exec(select(func.min(Rental.agreed_at))).one()
+        return self.session.exec(select(func.min(Rental.agreed_at))).one()
 
     def positions(self) -> Sequence[Position]:
         """Return the rentals that have readings under no root yet, by device."""
@@ -54,87 +51,56 @@ class DayStore:
             .where(Rental.next_seq > next_seq)
             .order_by(col(Rental.device), col(Rental.rental_id))
         )
-        return [Position(*row) for row in self._session.exec(query)]
-
-    def arrived_before(self, end: datetime, rental_id: str, *, from_seq: int) -> Iterator[tuple[int, str]]:
-        """Yield number and hash of a rental's readings from a number on, up to the first that came later."""
-        query = (
-            select(AcceptedReading.seq, AcceptedReading.hash, AcceptedReading.received_at)
-            .where(AcceptedReading.rental_id == rental_id, AcceptedReading.seq >= from_seq)
-            .order_by(col(AcceptedReading.seq))
-            .execution_options(yield_per=READINGS_A_PAGE)
-        )
-        with self._session.exec(query) as found:
-            for seq, hashed, received_at in found:
-                if received_at >= end:
-                    return
-                yield seq, hashed
+        return [Position(*row) for row in self.session.exec(query)]
 
     # -- closing
 
     def close(self, day: ClosedDay) -> bool:
         """Add a closed day; return False where another process has closed it."""
         statement = (
-            _INSERTS[self._session.get_bind().dialect.name](ClosedDay)
+            _INSERTS[self.session.get_bind().dialect.name](ClosedDay)
             .values(day.model_dump())
             .on_conflict_do_nothing(index_elements=["day"])
             .returning(col(ClosedDay.day))
         )
-        return self._session.execute(statement).first() is not None
+        return self.session.execute(statement).first() is not None
 
     def add_devices(self, devices: Sequence[dict[str, Any]], spans: Sequence[dict[str, Any]]) -> None:
         """Insert the devices' roots of a day, and which readings are under them."""
         if devices:
-            self._session.execute(insert(DeviceDayRow), list(devices))
-            self._session.execute(insert(DaySpan), list(spans))
+            self.session.execute(insert(DeviceDayRow), list(devices))
+            self.session.execute(insert(DaySpan), list(spans))
 
     def lock_day(self, day: int) -> ClosedDay | None:
         """Return a closed day, kept from other writers until this transaction ends."""
-        return self._session.exec(select(ClosedDay).where(ClosedDay.day == day).with_for_update()).first()
+        return self.session.exec(select(ClosedDay).where(ClosedDay.day == day).with_for_update()).first()
 
     # -- proving
-
-    def reading(self, rental_id: str, seq: int) -> AcceptedReading | None:
-        """Return an accepted reading."""
-        return self._session.get(AcceptedReading, (rental_id, seq))
 
     def span_with(self, rental_id: str, seq: int) -> DaySpan | None:
         """Return which readings of the rental, this one among them, are under the root of one day."""
         query = select(DaySpan).where(
             DaySpan.rental_id == rental_id, DaySpan.first_seq <= seq, DaySpan.last_seq >= seq
         )
-        return self._session.exec(query).first()
+        return self.session.exec(query).first()
 
-    def newest_arrival(self, rental_id: str, *, up_to: int) -> datetime:
-        """Return when the latest of a rental's readings up to a number, under no root yet, arrived.
+    def first_open(self, rental_id: str) -> int:
+        """Return the number of a rental's first reading that is under no root yet."""
+        query = select(func.coalesce(func.max(DaySpan.last_seq) + 1, 0)).where(DaySpan.rental_id == rental_id)
+        return self.session.exec(query).one()
 
-        There must be one.
-        """
-        reached = select(func.coalesce(func.max(DaySpan.last_seq), -1)).where(DaySpan.rental_id == rental_id)
-        query = select(func.max(AcceptedReading.received_at)).where(
-            AcceptedReading.rental_id == rental_id,
-            AcceptedReading.seq > reached.scalar_subquery(),
-            AcceptedReading.seq <= up_to,
-        )
-        newest: datetime = self._session.exec(query).one()
-        return newest
-
-    def hashes_under(self, device: str, day: int) -> list[str]:
-        """Return the hashes of the readings under a device's root of a day."""
-        query = select(AcceptedReading.hash).join(
-            DaySpan,
-            (col(DaySpan.rental_id) == AcceptedReading.rental_id)
-            & (col(AcceptedReading.seq).between(DaySpan.first_seq, DaySpan.last_seq)),
-        )
-        return list(self._session.exec(query.where(DaySpan.day == day, DaySpan.device == device)))
+    def spans_of(self, device: str, day: int) -> Sequence[DaySpan]:
+        """Return which readings are under a device's root of a day, by rental."""
+        query = select(DaySpan).where(DaySpan.day == day, DaySpan.device == device)
+        return self.session.exec(query.order_by(col(DaySpan.rental_id))).all()
 
     def day(self, day: int) -> ClosedDay:
         """Return a closed day, which must exist."""
-        return self._session.exec(select(ClosedDay).where(ClosedDay.day == day)).one()
+        return self.session.exec(select(ClosedDay).where(ClosedDay.day == day)).one()
 
     def devices_of(self, day: int) -> Sequence[DeviceDayRow]:
         """Return the devices' roots of a day."""
-        return self._session.exec(select(DeviceDayRow).where(DeviceDayRow.day == day)).all()
+        return self.session.exec(select(DeviceDayRow).where(DeviceDayRow.day == day)).all()
 
     def days_of(self, device: str, *, before: int | None, limit: int) -> list[tuple[DeviceDayRow, ClosedDay]]:
         """Return up to `limit` of a device's roots, of days before this one, newest first."""
@@ -146,4 +112,4 @@ class DayStore:
         )
         if before is not None:
             query = query.where(DeviceDayRow.day < before)
-        return [(root, day) for root, day in self._session.exec(query)]
+        return [(root, day) for root, day in self.session.exec(query)]

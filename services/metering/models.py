@@ -1,9 +1,23 @@
-"""Rows of metering. Keys and hashes are 0x-hex in lower case, signed objects JSON as they travelled."""
+"""Rows of metering.
+
+Keys and hashes are 0x-hex in lower case, but for the many hashes of a run; signed objects are JSON as they
+travelled.
+"""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    text,
+)
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -38,18 +52,36 @@ class Rental(MeteringTable, table=True):
         default=0, sa_type=BigInteger, description="all readings before this one are accepted"
     )
     agreed_at: datetime = Field(sa_type=UtcDateTime)
+    oldest_at: datetime = Field(sa_type=UtcDateTime, description="no accepted reading arrived earlier")
+    newest_at: datetime = Field(
+        sa_type=UtcDateTime, description="nor later: between the two are the days to look in"
+    )
 
 
-class AcceptedReading(MeteringTable, table=True):
-    """A reading of the gapless verified series; never changed."""
+class ReadingRun(MeteringTable, table=True):
+    """Consecutive readings of the gapless verified series; never changed. See `services.metering.runs`.
 
-    __tablename__ = "reading"
+    PostgreSQL keeps the rows of each UTC day of ``received_at`` in a partition of their own. No key can
+    then forbid that a number is stored twice: that is the work of the rental's ``next_seq``, which whoever
+    stores readings has locked.
+    """
+
+    __tablename__ = "reading_run"
+    __table_args__ = (
+        CheckConstraint("last_seq >= first_seq AND last_seq < first_seq + 100", name="run_length"),
+        CheckConstraint("length(hashes) = 32 * (last_seq - first_seq + 1)", name="run_hashes"),
+        {"postgresql_partition_by": "RANGE (received_at)"},
+    )
 
     rental_id: str = Field(primary_key=True)
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
-    hash: str
-    signed: dict[str, Any] = Field(sa_type=JSON)
-    received_at: datetime = Field(sa_type=UtcDateTime)
+    first_seq: int = Field(primary_key=True, sa_type=BigInteger)
+    received_at: datetime = Field(
+        primary_key=True, sa_type=UtcDateTime, description="when the last of them came"
+    )
+    last_seq: int = Field(sa_type=BigInteger)
+    hashes: bytes = Field(sa_type=LargeBinary, description="32 bytes each, ascending")
+    minutes: str = Field(sa_type=Text, description="JSON: in which minutes they were taken")
+    document: str = Field(sa_type=Text, description="a ReadingBatch as JSON")
 
 
 class WaitingReading(MeteringTable, table=True):

@@ -23,22 +23,25 @@ def proof_of(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> 
 
     Raises NotFound, and Conflict until the reading's day is closed.
     """
-    reading = store.reading(rental_id, seq)
-    if reading is None:
+    hashed = store.hash_of(rental_id, seq)
+    if hashed is None:
         raise NotFound("reading_not_found", f"reading {seq} of rental {rental_id} is not accepted", seq=seq)
     span = store.span_with(rental_id, seq)
     if span is None:
         raise _open(store, rental_id, seq, grace=grace)
-    hashes = [from_hex(each) for each in store.hashes_under(span.device, span.day)]
+    hashes = [
+        each
+        for part in store.spans_of(span.device, span.day)
+        for each in store.hashes(part.rental_id, part.first_seq, part.last_seq)
+    ]
     devices = store.devices_of(span.day)
     own = next(each for each in devices if each.device == span.device)
-    hashed = from_hex(reading.hash)
     return {
         "rental_id": rental_id,
         "seq": str(seq),
         **_shown(own, store.day(span.day)),
-        "reading": reading.hash,
-        "reading_path": _path(hashes, hashed),
+        "reading": hashed,
+        "reading_path": _path(hashes, from_hex(hashed)),
         "device_path": _path([leaf_of(each) for each in devices], leaf_of(own)),
     }
 
@@ -72,7 +75,7 @@ def keep_announcement(store: DayStore, event: RootAnnounced) -> None:
 
 
 def _open(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> Conflict:
-    day = day_of(store.newest_arrival(rental_id, up_to=seq))
+    day = day_of(store.newest_arrival(rental_id, store.first_open(rental_id), seq))
     last = store.last_closed()
     if last is not None:
         # It was written after its own day was closed.

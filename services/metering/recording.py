@@ -11,21 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from hireling.rental.anchoring import day_of
 from hireling.rental.errors import CeilingRefused, ReadingRefused
 from hireling.rental.reading import ReadingChain, SignedReading
+from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database
 from services.chassis.outbox import add_events
 from services.messages.events.metering import UsageAccepted
 from services.metering.ceilings import check_ceiling
 from services.metering.downlink import Message, ack, topic_of
 from services.metering.remembered import Remembered
+from services.metering.runs import MOST_IN_RUN
 from services.metering.series import Series
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import (
     TakenReading,
     keep_refusals,
-    reading_row,
+    run_row,
     take_ceiling,
     terms_of,
     waiting_row,
@@ -40,8 +43,9 @@ from services.metering.wire import (
     refused,
 )
 
-# An event is one message on the bus: large enough to be cheap, small enough to be taken at once.
-READINGS_IN_EVENT = 100
+# An event is one message on the bus: large enough to be cheap, small enough to be taken at once. What is told
+# in one event is stored in one row.
+READINGS_IN_EVENT = MOST_IN_RUN
 RENTALS_REMEMBERED = 10_000
 
 
@@ -179,18 +183,15 @@ class Recorder:
         return taken
 
     def _store_readings(self, store: Store, taken: Mapping[str, Series], *, now: datetime) -> None:
-        rows, events, hashes = [], [], []
+        runs, events, hashes = [], [], []
         for rental_id, series in taken.items():
             if series.reached is not None:
                 store.drop_waiting(rental_id, up_to=series.reached)
             for readings in _events_of(series.accepted):
-                rows += [reading_row(rental_id, one) for one in readings]
-                hashes += [one.hash for one in readings]
+                runs.append(run_row(rental_id, readings, start_at=series.terms.start_at))
+                hashes += [to_hex(one.hash) for one in readings]
                 events.append(_usage_accepted(rental_id, readings))
-        store.set_numbers(
-            {rental_id: each.chain.next_seq for rental_id, each in taken.items() if each.accepted}
-        )
-        store.add_readings(rows)
+        store.add_runs(runs)
         add_events(store.session, UsageAccepted, events, now=now)
         store.add_waiting([waiting_row(letter) for series in taken.values() for letter in series.held])
         store.resolve_refusals(list(taken), hashes, now=now)
@@ -243,10 +244,14 @@ def _acks(series: Mapping[str, Series]) -> list[Message]:
 
 
 def _events_of(accepted: Sequence[Sequence[TakenReading]]) -> Iterator[Sequence[TakenReading]]:
-    """Return readings by the event that tells of them: what one signature proves stays together."""
+    """Return readings by the event that tells of them, and the row that holds them.
+
+    What one signature proves stays together; what arrived on different days does not.
+    """
     told: list[TakenReading] = []
     for taken in accepted:
-        if told and len(told) + len(taken) > READINGS_IN_EVENT:
+        full = len(told) + len(taken) > READINGS_IN_EVENT
+        if told and (full or day_of(told[0].received_at) != day_of(taken[0].received_at)):
             yield told
             told = []
         told.extend(taken)

@@ -89,7 +89,7 @@ class Series:
         self.chain = chain
         taken = taken_readings(letter, skipped=skipped)
         self.accepted.append(taken)
-        known.update({one.seq: one.hash for one in taken})
+        known.update({one.seq: to_hex(one.hash) for one in taken})
         return True
 
     def _extended(

@@ -4,21 +4,23 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, tuple_
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import col, delete, select, update
 
-from services.chassis.rows import insert_rows
+from services.chassis.rows import insert_rows, insert_tuples
 from services.messages.errors import OutcomeUnknown, Unavailable
 from services.metering.models import (
     AcceptedCeiling,
-    AcceptedReading,
     Downlink,
+    ReadingRun,
     RefusalRow,
     Rental,
     WaitingReading,
 )
+from services.metering.run_store import Number, RunStore
+from services.metering.runs import Run
 
 # What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
 # in the middle of a commit. Everything ingest writes may be written again.
@@ -26,18 +28,27 @@ DATABASE_DOWN = (OperationalError, Unavailable, OutcomeUnknown)
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
-_READING: Table = AcceptedReading.metadata.tables["reading"]
-_WAITING: Table = AcceptedReading.metadata.tables["waiting_reading"]
+_RENTAL: Table = Rental.metadata.tables["rental"]
+_RUN: Table = ReadingRun.metadata.tables["reading_run"]
+_WAITING: Table = WaitingReading.metadata.tables["waiting_reading"]
 
-Number = tuple[str, int]
+_OLDEST, _NEWEST = _RENTAL.c.oldest_at, _RENTAL.c.newest_at
+# What waited beyond a hole arrived before what filled it.
+_REACHED = (
+    update(_RENTAL)
+    .where(_RENTAL.c.rental_id == bindparam("of_rental"))
+    .values(
+        next_seq=bindparam("reached"),
+        oldest_at=case((bindparam("oldest") < _OLDEST, bindparam("oldest")), else_=_OLDEST),
+        newest_at=case((bindparam("newest") > _NEWEST, bindparam("newest")), else_=_NEWEST),
+    )
+)
+
 Row = dict[str, Any]
 
 
-class Store:
+class Store(RunStore):
     """Every question and change of one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
 
     def add_rental(self, rental: Rental) -> None:
         """Add a rental."""
@@ -62,12 +73,6 @@ class Store:
         )
         return dict(self.session.exec(query).all())
 
-    def set_numbers(self, next_seqs: Mapping[str, int]) -> None:
-        """Note the next number of rentals that are locked."""
-        if next_seqs:
-            rows = [{"rental_id": rental_id, "next_seq": seq} for rental_id, seq in next_seqs.items()]
-            self.session.execute(update(Rental), rows)
-
     def lock_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
         """Return the known ones of these rentals, kept from other writers until this transaction ends."""
         query = (
@@ -89,47 +94,36 @@ class Store:
         )
         return self.session.exec(query).first()
 
-    def accepted_reading(self, rental_id: str, seq: int) -> dict[str, Any]:
-        """Return an accepted reading as it travelled. Raises LookupError."""
-        found = self.session.get(AcceptedReading, (rental_id, seq))
-        if found is None:
-            raise LookupError(f"reading {seq} of rental {rental_id} is not stored")
-        return found.signed
+    def add_runs(self, runs: Sequence[Run]) -> None:
+        """Insert accepted readings, all at once, and note how far their rentals have come.
 
-    def reading_hashes(self, numbers: Collection[Number]) -> dict[str, dict[int, str]]:
-        """Return the hashes of those of these readings that are accepted."""
-        return self._hashes(AcceptedReading, numbers)
+        The rentals must be locked (`lock_numbers`), and the runs of each follow each other from its next
+        number on: nothing else keeps a number from being stored twice.
+        """
+        insert_tuples(self.session, _RUN, Run._fields, runs)
+        reached: dict[str, Row] = {}
+        for run in runs:
+            arrived_at = run.received_at
+            before = reached.get(run.rental_id)
+            reached[run.rental_id] = {
+                "of_rental": run.rental_id,
+                "reached": run.last_seq + 1,
+                "oldest": arrived_at if before is None else min(arrived_at, before["oldest"]),
+                "newest": arrived_at if before is None else max(arrived_at, before["newest"]),
+            }
+        if reached:
+            self.session.connection().execute(_REACHED, list(reached.values()))
 
     def waiting_hashes(self, numbers: Collection[Number]) -> dict[str, dict[int, str]]:
-        """Return the hashes of those of these readings that wait beyond a hole."""
-        return self._hashes(WaitingReading, numbers)
-
-    def _hashes(
-        self, table: type[AcceptedReading | WaitingReading], numbers: Collection[Number]
-    ) -> dict[str, dict[int, str]]:
-        """Return hashes by number, by rental."""
+        """Return the hashes of those of these readings that wait beyond a hole, by number, by rental."""
         if not numbers:
             return {}
-        number = tuple_(col(table.rental_id), col(table.seq))
-        query = select(table.rental_id, table.seq, table.hash).where(number.in_(numbers))
+        number = tuple_(col(WaitingReading.rental_id), col(WaitingReading.seq))
+        query = select(WaitingReading.rental_id, WaitingReading.seq, WaitingReading.hash)
         hashes: dict[str, dict[int, str]] = {}
-        for rental_id, seq, found in self.session.exec(query):
+        for rental_id, seq, found in self.session.exec(query.where(number.in_(numbers))):
             hashes.setdefault(rental_id, {})[seq] = found
         return hashes
-
-    def readings(self, rental_id: str, *, after: int, limit: int) -> list[dict[str, Any]]:
-        """Return up to `limit` accepted readings with a number above `after`, ascending."""
-        query = (
-            select(AcceptedReading)
-            .where(AcceptedReading.rental_id == rental_id, AcceptedReading.seq > after)
-            .order_by(col(AcceptedReading.seq))
-            .limit(limit)
-        )
-        return [row.signed for row in self.session.exec(query)]
-
-    def add_readings(self, rows: Sequence[Row]) -> None:
-        """Insert accepted readings, all at once."""
-        insert_rows(self.session, _READING, rows)
 
     def add_waiting(self, rows: Sequence[Row]) -> None:
         """Insert readings that wait beyond a hole, all at once."""

@@ -10,13 +10,16 @@ from itertools import islice
 from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.batch import batch_wire
 from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.reading import Reading
 from hireling.rental.typed_data import Domain, from_hex, to_hex
 from services.chassis.outbox import add_event
 from services.chassis.rows import WrittenJson
 from services.messages.events.metering import CeilingAccepted
 from services.metering.ceilings import is_higher
 from services.metering.models import AcceptedCeiling, Rental
+from services.metering.runs import Run, run_of_readings
 from services.metering.store import Store
 from services.metering.usage import Terms
 from services.metering.wire import ReadingLetter, Refused
@@ -37,6 +40,8 @@ def rental_row(signed: SignedAgreement, *, now: datetime) -> Rental:
         end_by=rules.end_by,
         max_total=str(pay.max_total),
         agreed_at=now,
+        oldest_at=now,
+        newest_at=now,
     )
 
 
@@ -56,12 +61,17 @@ def terms_of(row: Rental) -> Terms:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TakenReading:
-    """A reading that counts: its number and hash, and the SignedReading as JSON."""
+    """A reading that counts, and the SignedReading as JSON."""
 
-    seq: int
-    hash: str
+    reading: Reading
+    hash: bytes
     wire: str
     received_at: datetime
+
+    @property
+    def seq(self) -> int:
+        """Return its number."""
+        return self.reading.seq
 
 
 def taken_readings(letter: ReadingLetter, *, skipped: int) -> list[TakenReading]:
@@ -73,20 +83,21 @@ def taken_readings(letter: ReadingLetter, *, skipped: int) -> list[TakenReading]
     for reading, hashed, signature in islice(parts, skipped, None):
         signed = f'"reading":{reading.model_dump_json()},"signature":"{to_hex(signature)}"'
         wire = f'{{"domain":{domain},{signed}}}'
-        one = TakenReading(seq=reading.seq, hash=to_hex(hashed), wire=wire, received_at=letter.received_at)
+        one = TakenReading(reading=reading, hash=hashed, wire=wire, received_at=letter.received_at)
         taken.append(one)
     return taken
 
 
-def reading_row(rental_id: str, taken: TakenReading) -> dict[str, Any]:
-    """Return a reading as it is stored."""
-    return {
-        "rental_id": rental_id,
-        "seq": taken.seq,
-        "hash": taken.hash,
-        "signed": WrittenJson(taken.wire),
-        "received_at": taken.received_at,
-    }
+def run_row(rental_id: str, taken: Sequence[TakenReading], *, start_at: int) -> Run:
+    """Return readings that follow each other, and arrived on one day, as they are stored."""
+    return run_of_readings(
+        [one.reading for one in taken],
+        rental_id=rental_id,
+        start_at=start_at,
+        received_at=max(one.received_at for one in taken),
+        hashes=b"".join([one.hash for one in taken]),
+        document=batch_wire([one.wire for one in taken]),
+    )
 
 
 def waiting_row(letter: ReadingLetter) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.database import open_database
 from services.chassis.wsgi import serve
 from services.listing.service import Listing
-from services.metering.models import AcceptedReading, ClosedDay, DeviceDayRow
+from services.metering.models import ClosedDay, DeviceDayRow, ReadingRun
 from services.metering.service import Metering
 from services.negotiation.service import Negotiation
 from services.settlement.service import Settlement
@@ -176,17 +176,18 @@ def forged_roots(market: Market) -> tuple[str, str]:
 def refuses_every_lie(market: Market, rpc: tuple[str, str]) -> None:
     """See each thing that a marketplace could change afterwards be found out, one after the other."""
     with market.books.database.snapshot() as session:
-        row = session.exec(select(AcceptedReading).where(AcceptedReading.seq == 3)).one()
-    document = json.loads(json.dumps(row.signed))
-    document["reading"]["amount_due"] = str(int(document["reading"]["amount_due"]) + 1)
-    its_row = update(AcceptedReading).where(col(AcceptedReading.seq) == 3)
+        run = session.exec(select(ReadingRun)).one()
+    document = json.loads(run.document)
+    forged = document["readings"][3]
+    forged["reading"]["amount_due"] = str(int(forged["reading"]["amount_due"]) + 1)
+    hashes = run.hashes[: 3 * 32] + from_hex(hash_of(forged)) + run.hashes[4 * 32 :]
 
-    market.lie(its_row.values(signed=document))
+    market.lie(update(ReadingRun).values(document=json.dumps(document)))
     code, _, failed = market.proof(3, *rpc)
     assert (code, "reading 3 hashes to" in failed) == (1, True)
 
     # Its hash is changed with it: the path leads elsewhere, for the others too.
-    market.lie(its_row.values(signed=document, hash=hash_of(document)))
+    market.lie(update(ReadingRun).values(hashes=hashes))
     code, _, failed = market.proof(4, *rpc)
     assert (code, "does not lead to the device's root" in failed) == (1, True)
 

@@ -1,0 +1,70 @@
+"""docker-compose.yml: what must hold of every container, whoever adds the next one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[3]
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PUBLISHED = {"gateway", "mosquitto", "chain"}
+# Not processes of the stack: plumbing, words, the agents' distribution, the one-machine supervisor.
+NOT_RUN = {"agent", "chassis", "embedded", "messages"}
+# Their own entrypoint, or handing secrets out, needs root to begin with.
+BEGIN_AS_ROOT = {"secrets", "migrations", "rabbitmq"}
+# One that writes its configuration where it starts.
+WRITES_ITS_ROOT = {"rabbitmq"}
+
+
+def test_has_a_service_for_each_folder() -> None:
+    folders = {path.parent.name for path in (PROJECT / "services").glob("*/__init__.py")} - NOT_RUN
+    assert folders <= set(SERVICES)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+class TestEach:
+    def test_has_no_right_that_it_does_not_name(self, name: str) -> None:
+        service = SERVICES[name]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert not service.get("privileged")
+
+    def test_cannot_write_its_own_files(self, name: str) -> None:
+        assert SERVICES[name].get("read_only", False) or name in WRITES_ITS_ROOT
+
+    def test_is_not_root(self, name: str) -> None:
+        service = SERVICES[name]
+        is_ours = str(service["image"]).startswith("hireling-")
+        assert name in BEGIN_AS_ROOT or service.get("user", "root" if not is_ours else "hireling") != "root"
+
+    def test_has_a_limit_of_memory(self, name: str) -> None:
+        assert SERVICES[name]["mem_limit"]
+
+    def test_is_published_on_loopback_alone(self, name: str) -> None:
+        ports: list[str] = SERVICES[name].get("ports", [])
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+        assert (name in PUBLISHED) == bool(ports)
+        assert ("outside" in SERVICES[name].get("networks", [])) == bool(ports)
+
+    def test_finds_no_password_in_its_environment(self, name: str) -> None:
+        for variable, value in SERVICES[name].get("environment", {}).items():
+            assert not any(word in variable for word in ("PASS", "KEY", "TOKEN", "SECRET")) or str(
+                value
+            ).startswith("/"), variable
+            assert "@" not in str(value), variable
+
+    def test_tells_how_it_is_or_ends(self, name: str) -> None:
+        service = SERVICES[name]
+        ends = service["restart"] == "on-failure:3"
+        assert ends or "healthcheck" in service or name.startswith("device-")
+
+
+def test_runs_each_service_under_a_number_of_its_own() -> None:
+    order = ["gateway", "listing", "metering", "negotiation", "settlement"]
+    assert {name: SERVICES[name]["user"] for name in order} == {
+        name: f"{10001 + place}:{10001 + place}" for place, name in enumerate(order)
+    }
+    for script in ("make-secrets.sh", "migrate.sh"):
+        assert " ".join(order) in (PROJECT / "infra/containers" / script).read_text()

@@ -10,6 +10,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from services.chassis.settings import LogSettings
+from services.chassis.tracing import trace_fields
 
 REFUSED = "[refused]"
 
@@ -31,6 +32,7 @@ def configure_logging(settings: LogSettings | None = None) -> None:
     settings = settings or LogSettings()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        trace_fields,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
-from structlog.contextvars import get_contextvars
 
 from services.chassis.database import EVENT_ADDED
 from services.chassis.rows import WrittenJson, insert_rows
 from services.chassis.tables import OUTBOX
+from services.chassis.tracing import current_traceparent
 from services.messages.errors import Conflict
 from services.messages.event import Event
 
@@ -45,7 +45,7 @@ def add_event(session: Session, event: Event, *, now: datetime) -> None:
         "source": event.source,
         "type": event.type,
         "payload": event.model_dump(mode="json"),
-        "trace": get_contextvars().get("trace"),
+        "trace": current_traceparent(),
         "created_at": now,
     }
     try:
@@ -58,14 +58,18 @@ def add_event(session: Session, event: Event, *, now: datetime) -> None:
 
 
 def add_events(
-    session: Session, kind: type[Event], keyed_payloads: Sequence[tuple[str, str]], *, now: datetime
+    session: Session,
+    kind: type[Event],
+    keyed_payloads: Sequence[tuple[str, str]],
+    *,
+    traces: Sequence[str],
+    now: datetime,
 ) -> None:
-    """Publish many events of one type, as `add_event` does, from their keys and their JSON as text.
+    """Publish many events of one type, as `add_event` does, from keys, JSON as text and traces.
 
     For events that are too many to be built and written one by one; keys that were published before are the
     caller's mistake, and raise IntegrityError at the latest when the transaction commits.
     """
-    trace = get_contextvars().get("trace")
     rows = [
         {
             "key": f"{kind.type}:{key}",
@@ -75,7 +79,7 @@ def add_events(
             "trace": trace,
             "created_at": now,
         }
-        for key, payload in keyed_payloads
+        for (key, payload), trace in zip(keyed_payloads, traces, strict=True)
     ]
     if rows:
         insert_rows(session, OUTBOX, rows)

@@ -1,14 +1,12 @@
 """What Nameko puts on a service's instance for each call.
 
-Its database, the other services, a clock, and the trace in its logs.
+Its database, the other services, and a clock.
 """
 
-import uuid
 from typing import Any
 
 from eventlet.semaphore import Semaphore
 from nameko.extensions import DependencyProvider, SharedExtension
-from structlog.contextvars import bind_contextvars
 
 from services.chassis.assembly import assembly_of
 from services.chassis.clock import Clock
@@ -66,22 +64,3 @@ class ClockProvider(DependencyProvider):
     def get_dependency(self, worker_ctx: Any) -> Clock:
         """Return the process's clock."""
         return assembly_of(self.container).clock
-
-
-class TraceProvider(DependencyProvider):
-    """Binds service, entrypoint and trace to everything a worker logs.
-
-    The trace came with the call or event, or begins here.
-    """
-
-    def get_dependency(self, worker_ctx: Any) -> str:
-        """Return the trace's id."""
-        return str(worker_ctx.data.get("trace") or worker_ctx.data.setdefault("trace", uuid.uuid4().hex[:16]))
-
-    def worker_setup(self, worker_ctx: Any) -> None:
-        """Bind the fields in this worker's greenlet, which has a context of its own."""
-        bind_contextvars(
-            service=worker_ctx.service_name,
-            entrypoint=worker_ctx.entrypoint.method_name,
-            trace=worker_ctx.data["trace"],
-        )

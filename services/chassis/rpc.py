@@ -22,10 +22,12 @@ from services.chassis.counts import RPC_CALLED, RPC_CALLED_SECONDS, outcome_of
 from services.chassis.database import inside_unit_of_work, note_effect
 from services.chassis.logging import get_logger
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
+from services.chassis.tracing import TRACEPARENT, begin, current_traceparent
 from services.messages.errors import ERRORS, HirelingError, OperatorError, OutcomeUnknown, Unavailable
 
 EXCHANGE = Exchange("nameko-rpc", durable=True, type="topic")
-TRACE_HEADER = "nameko.trace"
+# Nameko hands a worker the headers that begin so.
+TRACE_HEADER = f"nameko.{TRACEPARENT}"
 
 _log = get_logger(__name__)
 
@@ -71,16 +73,17 @@ class RpcClient:
                 f"call of {service}.{method} inside a unit of work would hold the database for {timeout} s"
             )
         note_effect()
-        began = monotonic()
+        began, outcome = monotonic(), "done"
+        work = begin(f"call {service}.{method}", service=_caller(), kind="call")
         try:
-            result = self._call(service, method, {"args": arguments, "kwargs": keywords}, timeout=timeout)
+            return self._call(service, method, {"args": arguments, "kwargs": keywords}, timeout=timeout)
         except BaseException as error:
-            RPC_CALLED.labels(service, method, outcome_of(error)).inc()
+            outcome = outcome_of(error)
             raise
         finally:
+            work.end(outcome)
+            RPC_CALLED.labels(service, method, outcome).inc()
             RPC_CALLED_SECONDS.labels(service, method).observe(monotonic() - began)
-        RPC_CALLED.labels(service, method, "done").inc()
-        return result
 
     def _call(self, service: str, method: str, body: dict[str, Any], *, timeout: float) -> Any:
         correlation_id = str(uuid.uuid4())
@@ -191,9 +194,13 @@ class RpcClient:
             pending.arrived.set()
 
 
+def _caller() -> str:
+    return str(get_contextvars().get("service", "unnamed"))
+
+
 def _trace_headers() -> dict[str, str]:
-    trace = get_contextvars().get("trace")
-    return {TRACE_HEADER: trace} if trace else {}
+    traceparent = current_traceparent()
+    return {TRACE_HEADER: traceparent} if traceparent else {}
 
 
 def _result_of(body: dict[str, Any], target: str) -> Any:

@@ -24,6 +24,7 @@ from services.chassis.migrations import check_schema, migrate
 from services.chassis.rpc import RpcClient
 from services.chassis.service import Service
 from services.chassis.settings import MEMORY_SCHEME, BusSettings, is_memory
+from services.chassis.tracing import configure_tracing
 from services.messages.errors import OperatorError
 
 DRAIN_SECONDS = 20.0
@@ -127,6 +128,7 @@ def _run(
     service_classes: Sequence[type[Service]], background: Sequence[Callable[[], None]], process: str
 ) -> int:
     try:
+        configure_tracing()
         platform = _prepare(service_classes)
         serve_metrics(process, health=lambda: _health(platform, service_classes))
     except (OperatorError, ValueError) as error:

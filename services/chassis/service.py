@@ -7,7 +7,7 @@ from services.chassis.database import Database
 from services.chassis.entrypoints import rpc
 from services.chassis.health import health_of
 from services.chassis.observing import WorkObserver
-from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider, TraceProvider
+from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider
 from services.chassis.relay import OutboxRelay
 from services.chassis.rpc import RpcClient
 
@@ -20,7 +20,6 @@ class Service:
     database: Database = DatabaseProvider()
     remote: RpcClient = RemoteProvider()
     clock: Clock = ClockProvider()
-    trace: str = TraceProvider()
     relay = OutboxRelay()
     observer = WorkObserver()
 

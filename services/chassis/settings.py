@@ -58,6 +58,19 @@ class LogSettings(ServiceSettings):
     log_format: Literal["console", "json"] = "console"
 
 
+class TraceSettings(ServiceSettings):
+    """Where spans go: HIRELING_OTLP_ENDPOINT (nowhere where unset), and of which part of all traces."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    otlp_endpoint: str | None = Field(
+        default=None, description="OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces"
+    )
+    trace_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="by the trace's id: whole rentals or none"
+    )
+
+
 class DatabaseSettings(ServiceSettings):
     """Where a service keeps its rows: <SERVICE>_DATABASE_URL, else a SQLite file under HIRELING_HOME."""
 

@@ -10,6 +10,7 @@ from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.rpc import RpcClient
 from services.chassis.settings import BusSettings
+from services.chassis.tracing import configure_tracing
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
 from services.messages.errors import OperatorError
@@ -45,7 +46,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Build the application in a worker process, which serves its own metrics."""
+        """Build the application in a worker process, which tells of itself."""
+        configure_tracing()
         serve_metrics("gateway", copies=self._settings.workers)
         return create_app(self._settings, RpcClient(self._bus.amqp_uri))
 

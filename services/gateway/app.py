@@ -33,6 +33,7 @@ from services.gateway.routes import (
 )
 from services.gateway.rpc import EXTENSION, Neighbours
 from services.gateway.settings import GatewaySettings
+from services.gateway.tracing import register_tracing
 from services.gateway.web import pages
 
 INFO = Info(
@@ -78,6 +79,7 @@ def create_app(
         streams=threading.BoundedSemaphore(settings.max_streams),
     )
     register_error_handlers(app)
+    register_tracing(app)
     register_metrics(app)
     limiter = Limiter(
         get_remote_address, app=app, default_limits=[settings.rate_limit], storage_uri="memory://"

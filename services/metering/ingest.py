@@ -26,6 +26,7 @@ from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
+from services.chassis.tracing import configure_tracing
 from services.messages.errors import OperatorError
 from services.metering.broker_line import BrokerLine, BrokerLost, open_line
 from services.metering.database_thread import DatabaseThread
@@ -310,6 +311,7 @@ async def serve(database: Database) -> None:
 def main() -> int:
     """Run the process; return its exit code."""
     configure_logging()
+    configure_tracing()
     # Thousands of readings live for one transaction and die without cycles: looking for these at every 700th
     # object took a fifth of the time.
     gc.freeze()

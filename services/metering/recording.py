@@ -17,6 +17,7 @@ from hireling.rental.reading import ReadingChain, SignedReading
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database
 from services.chassis.outbox import add_events
+from services.chassis.tracing import noted_in_rental
 from services.messages.events.metering import UsageAccepted
 from services.metering.ceilings import check_ceiling
 from services.metering.downlink import Message, ack, topic_of
@@ -183,7 +184,7 @@ class Recorder:
         return taken
 
     def _store_readings(self, store: Store, taken: Mapping[str, Series], *, now: datetime) -> None:
-        runs, events, hashes = [], [], []
+        runs, events, traces, hashes = [], [], [], []
         for rental_id, series in taken.items():
             if series.reached is not None:
                 store.drop_waiting(rental_id, up_to=series.reached)
@@ -191,8 +192,9 @@ class Recorder:
                 runs.append(run_row(rental_id, readings, start_at=series.terms.start_at))
                 hashes += [to_hex(one.hash) for one in readings]
                 events.append(_usage_accepted(rental_id, readings))
+                traces.append(noted_in_rental("accept readings", service="metering", rental_id=rental_id))
         store.add_runs(runs)
-        add_events(store.session, UsageAccepted, events, now=now)
+        add_events(store.session, UsageAccepted, events, traces=traces, now=now)
         store.add_waiting([waiting_row(letter) for series in taken.values() for letter in series.held])
         store.resolve_refusals(list(taken), hashes, now=now)
         judged = [hash_ for series in taken.values() for hash_ in series.judged_waiting]

@@ -16,6 +16,7 @@ from hireling.rental.typed_data import digest, from_hex, to_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
+from services.chassis.tracing import rental_work
 from services.messages.errors import Conflict, HirelingError, OperatorError, Refused
 from services.messages.events.settlement import BillIssued
 from services.messages.settlement import CloseHalf
@@ -83,7 +84,8 @@ class Issuing:
             if now < self._not_before.get(row.rental_id, now):
                 continue
             try:
-                self._issue(row, self._readings(row))
+                with rental_work("issue bill", service="settlement", rental_ids=[row.rental_id]):
+                    self._issue(row, self._readings(row))
             except (RentalError, HirelingError) as error:
                 self._not_before[row.rental_id] = now + BILL_AGAIN_AFTER
                 _log.error("bill_not_made", rental_id=row.rental_id, code=error.code, reason=error.detail)

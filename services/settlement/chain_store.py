@@ -152,6 +152,11 @@ class ChainStore:
         for claim in self._session.exec(statement):
             claim.outcome, claim.block, claim.told_at = str(log.arguments["outcome"]), log.block, at
 
+    def rentals_in_batch(self, transaction_id: int) -> Sequence[str]:
+        """Return whose claims a batch has."""
+        statement = select(BatchedClaimRow.rental_id).where(BatchedClaimRow.transaction_id == transaction_id)
+        return self._session.exec(statement).all()
+
     # -- the chain, as far as it was read
 
     def seen(self) -> Sequence[SeenBlock]:

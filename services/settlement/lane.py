@@ -11,12 +11,14 @@ same bytes are broadcast again.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
+from services.chassis.tracing import rental_work
 from services.settlement import metrics
 from services.settlement.escrow.chain import Chain, Fees
 from services.settlement.escrow.node import Call, ChainUnreachable, NodeRefused, Receipt, Reverted
@@ -83,7 +85,8 @@ class Lane:
         for row in self._unsettled(mined_nonce):
             self._look_after(row, mined_nonce=mined_nonce, deep=deep)
         for row in self._queued():
-            self._send(row, mined_nonce=mined_nonce)
+            with self._work("send", row):
+                self._send(row, mined_nonce=mined_nonce)
 
     # -- signed ones
 
@@ -120,12 +123,13 @@ class Lane:
             if (kept.kind, status) == (ANNOUNCE, "confirmed"):
                 store.say(root_announced(kept, self._chain.anchor, seen_at=store.now))
 
-        self._write(note)
+        with self._work("see", row):
+            self._write(note)
+            _log.info(
+                "transaction_seen", kind=row.kind, status=status, tx_hash=sighting.hash, block=receipt.block
+            )
         if status != "mined":
             metrics.TRANSACTIONS.labels(row.kind, status).inc()
-        _log.info(
-            "transaction_seen", kind=row.kind, status=status, tx_hash=sighting.hash, block=receipt.block
-        )
 
     def _requeue(self, row: TransactionRow) -> None:
         """Begin the intent anew.
@@ -198,6 +202,7 @@ class Lane:
             return True
 
         if self._database.work(lambda session: sign_off(Store(session, now=self._now()))):
+            _log.info("transaction_signed", kind=row.kind, nonce=attempt.nonce, tx_hash=attempt.hash)
             self._hand_over(row, attempt)
 
     def _refuse(self, row: TransactionRow, reason: str) -> None:
@@ -249,6 +254,15 @@ class Lane:
         self._note(row, status="sent", reason=None)
 
     # -- rows
+
+    def _work(self, verb: str, row: TransactionRow) -> AbstractContextManager[None]:
+        """Return work on a transaction, in the trace of its rental or linked to those of a batch."""
+        rentals = [row.rental_id] if row.kind != CLAIMS else self._rentals_in(row)
+        return rental_work(f"{verb} {row.kind}", service="settlement", rental_ids=rentals)
+
+    def _rentals_in(self, row: TransactionRow) -> list[str | None]:
+        with self._database.snapshot() as session:
+            return list(Store(session, now=self._now()).rentals_in_batch(_id(row)))
 
     def _note(self, row: TransactionRow, *, status: str, reason: str | None) -> None:
         def note(store: Store) -> None:

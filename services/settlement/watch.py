@@ -15,6 +15,7 @@ from typing import TypeVar
 from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
+from services.chassis.tracing import rental_work
 from services.messages.events.settlement import DeviceRegistered
 from services.settlement import metrics, progress
 from services.settlement.escrow.chain import Chain
@@ -107,12 +108,14 @@ class Watch:
         for subject, new in fresh.items():
             self._follow_subject(store, subject, new, at=at)
         for rental in store.rentals_due(chain_time=block.time):
-            progress.follow_time(store, rental, chain_time=block.time)
+            with rental_work("follow time", service="settlement", rental_ids=[rental.rental_id]):
+                progress.follow_time(store, rental, chain_time=block.time)
 
     def _follow_subject(self, store: Store, subject: str, new: Sequence[LogRow], *, at: datetime) -> None:
         rental = store.find_rental(subject)
         if rental is not None:
-            progress.follow_logs(store, rental, store.logs_of(subject), new=new, at=at)
+            with rental_work("follow logs", service="settlement", rental_ids=[subject]):
+                progress.follow_logs(store, rental, store.logs_of(subject), new=new, at=at)
         for log in new:
             if log.name == REGISTERED:
                 note_registered(store, subject, tx_hash=log.tx_hash)

@@ -63,7 +63,8 @@ class TestAcceptReadings:
 class TestAtomicity:
     def test_stores_all_or_nothing_of_what_cannot_be_told(self, clerk: Clerk, books: Books) -> None:
         with books.database.unit_of_work() as session:
-            add_events(session, UsageAccepted, [(f"{books.rental_id}:5", '{"readings":[]}')], now=NOW)
+            told = (f"{books.rental_id}:5", '{"readings":[]}')
+            add_events(session, UsageAccepted, [told], traces=[""], now=NOW)
         with pytest.raises(IntegrityError):
             clerk.take(HONEST)
         assert books.accepted() == []

@@ -122,6 +122,8 @@ def running(machines: Sequence[Machine], *, ingests: int = 1, **settings: str) -
             "HIRELING_MQTT_URL": stack.mqtt_url(),
             "METERING_DATABASE_URL": url,
             "METERING_SHARE_GROUP": SHARE_GROUP,
+            # What ingest can take is measured, with few devices or many: not what one device may send.
+            "METERING_READINGS_PER_SECOND": "0",
             **settings,
         }
         rig = Rig(url, database, Path(folder), [], environment)

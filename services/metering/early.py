@@ -33,6 +33,9 @@ class Early(Generic[Message]):
         """Return whether it keeps none."""
         return not self._kept
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def keep(self, messages: Sequence[Message]) -> list[Message]:
         """Keep these messages; return those for which there is no room."""
         room = max(0, self._size - len(self._kept))

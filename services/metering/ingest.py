@@ -20,18 +20,22 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging, get_logger
+from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
 from services.chassis.tracing import configure_tracing
 from services.messages.errors import OperatorError
+from services.metering import metrics
 from services.metering.broker_line import BrokerLine, BrokerLost, open_line
 from services.metering.database_thread import DatabaseThread
 from services.metering.downlink import Message
 from services.metering.early import RETRY_SECONDS, Early
+from services.metering.limiting import Turnstile
 from services.metering.models import Downlink
 from services.metering.mqtt_packets import Delivery, Version
 from services.metering.opening import Opener
@@ -76,6 +80,8 @@ class Ingest:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._recorder = Recorder(database, settings=settings)
+        self._turnstile = Turnstile(settings)
+        self._in_hand = 0
         self._opener = Opener(threads=settings.verify_threads, largest_payload=settings.largest_payload)
         self._early: Early[Letter] = Early(
             size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds
@@ -107,6 +113,18 @@ class Ingest:
                 for worker in workers:
                     worker.cancel()
         _log.info("ingest_stopped")
+
+    def show(self) -> None:
+        """Show how full this process's hands are, whenever its metrics are read."""
+        metrics.IN_HAND.set_function(lambda: self._in_hand)
+        metrics.EARLY.set_function(lambda: len(self._early))
+        metrics.CONNECTED.set_function(self.ready.is_set)
+
+    def health(self) -> dict[str, Any]:
+        """Return how this process is. Raises where it has no broker to take messages from."""
+        if not self.ready.is_set():
+            raise BrokerLost(f"no connection to the broker {self._mqtt.host}:{self._mqtt.port}")
+        return {"process": "metering-ingest", "in_hand": self._in_hand}
 
     # From the broker.
 
@@ -169,8 +187,22 @@ class Ingest:
             for start in range(0, len(deliveries), size):
                 some = deliveries[start : start + size]
                 incoming = [Incoming(topic=one.topic, payload=one.payload, received_at=now) for one in some]
-                opening = asyncio.ensure_future(self._opener.open(incoming))
+                self._note_received(len(some))
+                opening = asyncio.ensure_future(self._open(incoming))
                 await self._opening.put(_Chunk(line, some, opening))
+
+    def _note_received(self, messages: int) -> None:
+        metrics.RECEIVED.inc(messages)
+        self._in_hand += messages
+
+    async def _open(self, incoming: Sequence[Incoming]) -> list[Opened]:
+        """Return what is to be recorded of these messages, the admitted ones first and in their order."""
+        now = asyncio.get_running_loop().time()
+        admitted, refusals, silent = self._turnstile.admit(incoming, monotonic=now)
+        if silent:
+            metrics.REFUSED.labels("rate_limited").inc(silent)
+        with metrics.OPEN_SECONDS.time():
+            return [*await self._opener.open(admitted), *refusals]
 
     async def _drain(self, receiving: BrokerLine) -> None:
         await receiving.unsubscribe(self._topics())
@@ -208,6 +240,7 @@ class Ingest:
             await self._record([*expired, *surplus], patient=False)
             for chunk in chunks:
                 chunk.line.acknowledge(chunk.deliveries)
+                self._in_hand -= len(chunk.deliveries)
                 self._opened.task_done()
 
     async def _next_chunks(self) -> list[_Chunk]:
@@ -228,9 +261,10 @@ class Ingest:
         if not batch:
             return []
         try:
-            answers = await self._database_thread.run(
-                lambda: self._recorder.record(batch, now=self._clock.now(), patient=patient)
-            )
+            with metrics.COMMIT_SECONDS.time():
+                answers = await self._database_thread.run(
+                    lambda: self._recorder.record(batch, now=self._clock.now(), patient=patient)
+                )
         except Exception as error:  # noqa: BLE001 - one message that cannot be recorded must not stop the others
             if len(batch) == 1:
                 _log.error("message_unrecordable", of=_origin(batch[0]), exc_info=error)
@@ -238,7 +272,11 @@ class Ingest:
             middle = len(batch) // 2
             halves = (batch[:middle], batch[middle:])
             return [early for half in halves for early in await self._record(half, patient=patient)]
+        metrics.BATCH_SIZE.observe(len(batch))
+        answers.durable.show(self._clock.now())
         if answers.refused:
+            for code, count in answers.refused.items():
+                metrics.REFUSED.labels(code).inc(count)
             _log.info("messages_refused", codes=dict(answers.refused))
         await self._answers.put(answers.messages)
         return answers.early
@@ -259,6 +297,7 @@ class Ingest:
             return
         try:
             await self._sending.publish([_written(message) for message in messages])
+            metrics.ACKS.inc(sum(topic.endswith("/acks") for topic, _ in messages))
         except BrokerLost as error:
             _log.warning("answers_unpublished", count=len(messages), reason=str(error))
 
@@ -302,6 +341,8 @@ def _written(message: Message) -> tuple[str, bytes]:
 async def serve(database: Database) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     ingest = Ingest(database, mqtt=MqttSettings(), settings=MeteringSettings())
+    ingest.show()
+    serve_metrics("metering-ingest", health=ingest.health)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ingest.stop)

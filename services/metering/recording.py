@@ -21,6 +21,7 @@ from services.chassis.tracing import noted_in_rental
 from services.messages.events.metering import UsageAccepted
 from services.metering.ceilings import check_ceiling
 from services.metering.downlink import Message, ack, topic_of
+from services.metering.durable import Durable
 from services.metering.remembered import Remembered
 from services.metering.runs import MOST_IN_RUN
 from services.metering.series import Series
@@ -61,6 +62,7 @@ class Answers:
     messages: list[Message] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     early: list[Letter] = field(default_factory=list)
+    durable: Durable = field(default_factory=Durable)
 
 
 @dataclass
@@ -143,6 +145,7 @@ class Recorder:
             refusals += [one for each in series.values() for one in each.refused]
             keep_refusals(store, refusals, kept=self._settings.refusals_kept)
         self._chains.update({rental_id: each.chain for rental_id, each in series.items()})
+        answers.durable.note(taken for each in series.values() for taken in each.accepted)
         answers.messages += _acks(series)
         answers.messages += [(topic_of(one.device, "refusals"), one.notice) for one in refusals if one.device]
         answers.refused.update(one.code for one in refusals)

@@ -95,6 +95,17 @@ class MeteringSettings(ServiceSettings):
     refusals_kept: int = Field(
         default=1_000, ge=1, description="refusals kept for each rental, and for those that name none"
     )
+    readings_per_second: float = Field(
+        default=400.0,
+        ge=0,
+        description="of one device; in a batch ten count as one, and one for the batch; 0 sets no limit",
+    )
+    readings_burst: int = Field(
+        default=4_000, ge=11, description="as many at once, for a backlog; at least one batch's worth"
+    )
+    limited_told_seconds: float = Field(
+        default=5.0, ge=0, description="how often at most a device is told that it sends too many"
+    )
     day_grace_seconds: float = Field(
         default=60.0,
         ge=0,

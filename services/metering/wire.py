@@ -122,6 +122,8 @@ class Refused:
     evidence: str
     at: datetime
     against: dict[str, Any] | None = None
+    wait_ms: int | None = None
+    """How long the device does well to wait before it sends again."""
 
     @property
     def key(self) -> str:
@@ -132,7 +134,8 @@ class Refused:
     def notice(self) -> dict[str, Any]:
         """Return what the device is told."""
         seq = None if self.seq is None else str(self.seq)
-        return {"rental_id": self.rental_id, "seq": seq, "code": self.code, "detail": self.detail}
+        said = {"rental_id": self.rental_id, "seq": seq, "code": self.code, "detail": self.detail}
+        return said if self.wait_ms is None else {**said, "wait_ms": str(self.wait_ms)}
 
 
 Opened = Letter | Refused
@@ -220,6 +223,21 @@ def malformed(incoming: Incoming, *, detail: str) -> Refused:
         hash=to_hex(keccak256(incoming.payload)),
         evidence=_evidence(incoming.payload),
         at=incoming.received_at,
+    )
+
+
+def rate_limited(incoming: Incoming, *, wait_ms: int) -> Refused:
+    """Refuse a message unread, because its device sends too many; a ceiling's sender is not the device."""
+    return Refused(
+        rental_id=None,
+        device=None if incoming.kind == "ceilings" else incoming.device,
+        seq=None,
+        code="rate_limited",
+        detail=f"too many messages: nothing is taken for {wait_ms} ms; what is not acknowledged, send again",
+        hash=to_hex(keccak256(incoming.payload)),
+        evidence=_evidence(incoming.payload),
+        at=incoming.received_at,
+        wait_ms=wait_ms,
     )
 
 

@@ -164,3 +164,33 @@ def numbers(sent: list[tuple[str, str]]) -> list[int]:
         else:
             found += [each.reading.seq for each in ReadingBatch.model_validate_json(wire).readings]
     return found
+
+
+class TestPause:
+    def test_lasts_as_long_as_it_is_told_and_then_everything_is_sent_again(self, tmp_path: Path) -> None:
+        log = a_log(tmp_path, readings=3)
+
+        async def run() -> tuple[float, list[tuple[str, str]]]:
+            line = OpenLine(ignore)
+            uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore)
+            loop = asyncio.get_running_loop()
+            moments: list[float] = []
+
+            def heard(topic: str, payload: str) -> None:
+                moments.append(loop.time())
+                if len(moments) == 3:
+                    uplink.pause(0.5)
+
+            line.on_sent = heard
+            sending = asyncio.create_task(uplink.run())
+            async with asyncio.timeout(60):
+                while len(line.sent) < 6:
+                    line.news.clear()
+                    await line.news.wait()
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            return moments[3] - moments[2], line.sent
+
+        waited, sent = asyncio.run(run())
+        assert waited >= 0.5
+        assert numbers(sent) == [0, 1, 2, 0, 1, 2]

@@ -43,6 +43,8 @@ SENTENCES: Mapping[str, str] = {
     "unlocked": "[green]unlocked[/green] by challenge and answer",
     "suspended": "[yellow]suspended[/yellow]: {reason}",
     "resumed": "going on: {reason}",
+    "rate_limited": "[yellow]too many readings at once[/yellow]: sending goes on in {wait_ms} ms",
+    "message_refused": "[yellow]a message was refused[/yellow]: {detail} ({code})",
     "refused": "[red]reading {seq} was refused[/red]: {detail} ({code})",
     "ceiling_received": "the renter allows up to {allowed}",
     "ended": "[green]ended[/green]; due {amount_due}",

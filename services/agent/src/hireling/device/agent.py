@@ -32,6 +32,8 @@ ARRIVE_AGAIN_SECONDS = 2.0
 # While somebody is at the table: a signature on the agreement comes without a notice.
 POLL_AT_THE_TABLE_SECONDS = 1.0
 AT_THE_TABLE_FOR = timedelta(seconds=OFFER_SECONDS)
+# Whoever else writes to the device's topic shall not silence it.
+LONGEST_WAIT_SECONDS = 60.0
 WORDS = ("acks", "refusals", "ceilings", "notices", "unlock/ask", "unlock/answer")
 
 
@@ -44,13 +46,14 @@ class Ack(BaseModel):
 
 
 class Refused(BaseModel):
-    """The platform does not count a reading."""
+    """The platform does not count a reading, or took none of a message because too many came."""
 
     model_config = ConfigDict(frozen=True)
-    rental_id: Bytes32
-    seq: int
+    rental_id: Bytes32 | None
+    seq: int | None
     code: str
     detail: str = ""
+    wait_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -254,8 +257,15 @@ class DeviceAgent:
 
     def _on_refusal(self, payload: bytes) -> None:
         refused = Refused.model_validate_json(payload)
-        for engagement in self._engaged(refused.rental_id):
-            engagement.on_refusal(seq=refused.seq, code=refused.code, detail=refused.detail)
+        if refused.wait_ms is not None:
+            # It counts what the device sends, of whichever rental.
+            for engagement in self._engagements.values():
+                engagement.on_rate_limited(min(refused.wait_ms / 1000, LONGEST_WAIT_SECONDS))
+        elif refused.rental_id is not None and refused.seq is not None:
+            for engagement in self._engaged(refused.rental_id):
+                engagement.on_refusal(seq=refused.seq, code=refused.code, detail=refused.detail)
+        else:
+            self._tools.announce("message_refused", code=refused.code, detail=refused.detail)
 
     def _on_ceiling(self, payload: bytes) -> None:
         signed = SignedCeiling.model_validate_json(payload)

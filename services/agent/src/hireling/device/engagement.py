@@ -138,6 +138,12 @@ class Engagement:
         if code not in HARMLESS_REFUSALS and self._session is not None:
             self._session.stop(f"refused: {code}")
 
+    def on_rate_limited(self, seconds: float) -> None:
+        """Send nothing for so long."""
+        self._tools.announce("rate_limited", rental_id=self._id, wait_ms=int(seconds * 1000))
+        if self._uplink is not None:
+            self._uplink.pause(seconds)
+
     def on_ceiling(self, signed: SignedCeiling) -> None:
         """Serve under a new ceiling."""
         session = self._session

@@ -53,6 +53,7 @@ class Uplink:
         self._news = asyncio.Event()
         self._first_silence = self._silence = first_silence
         self._connection = 0
+        self._paused_until = 0.0
 
     @property
     def is_done(self) -> bool:
@@ -81,10 +82,16 @@ class Uplink:
         self._sent = -1
         self._news.set()
 
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so long, and then everything unacknowledged again: the platform took no more."""
+        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
+        self.send_again()
+
     async def run(self) -> None:
         """Send until nothing is left to send."""
         while not self.is_done:
             await self._line.wait_up()
+            await self._wait_out_the_pause()
             if self._line.connections != self._connection:
                 self._connection = self._line.connections
                 self._sent = -1
@@ -115,6 +122,13 @@ class Uplink:
         except LineDown:
             return False
         return True
+
+    async def _wait_out_the_pause(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._paused_until:
+            await asyncio.sleep(self._paused_until - now)
+            # What was sent meanwhile came too early as well.
+            self._sent = -1
 
     async def _wait_for_news(self) -> None:
         self._news.clear()

@@ -24,6 +24,9 @@ from services.embedded.supervisor import only_one, running_pid
 SILENCE = 60.0  # seconds without a word from an agent are a failure
 # An owner asks for the machine, not for its electricity: 100 a kWh, in sight of the flat fee.
 REPLAY = ("--driver", "replay", "--flat", "0.01", "--price", "100")
+# What each side wants, as people say it; the machines' agents and the renter's bargain within it.
+OWNER_SAYS = "never under 80 %, prefer evenings, short rentals fine"
+RENTER_SAYS = "at least 80 % of the use, price matters most"
 READINGS_EVERY = 1.0  # seconds between two progress lines of a running meter
 
 
@@ -126,7 +129,8 @@ class Demo:
             "--gateway",
             self._settings.gateway_url,
         ]
-        agent = Program(title, ["device", "run", *driver, *options], log=self._log(name))
+        says = ["--says", OWNER_SAYS]
+        agent = Program(title, ["device", "run", *driver, *says, *options], log=self._log(name))
         stack.callback(agent.stop)
         ready = agent.wait_for("device_ready", within=SILENCE)
         self._say(
@@ -146,7 +150,10 @@ class Demo:
 
     def _rent(self, machine: Machine) -> Rental:
         self._console.rule(f"renting {machine.title}", align="left")
+        self._say(machine.title, f"its owner says: {OWNER_SAYS}")
+        self._say("renter", f"says: {RENTER_SAYS}")
         arguments = ["rent", "--device", machine.device, "--home", str(self._home / "renter")]
+        arguments += ["--says", RENTER_SAYS]
         places = ["--bills", str(self._settings.home / "bills"), "--gateway", self._settings.gateway_url]
         renter = Program("renter", [*arguments, *places], log=self._log("renter"))
         try:
@@ -166,6 +173,8 @@ class Demo:
                     self._say(
                         machine.title, f"offers {self._money(int(said['all_in']))} all in: {said['reason']}"
                     )
+                if said["event"] == "agreement_signed":
+                    self._say(machine.title, f"signs: {said['reason']}")
             if event["event"] == "bill":
                 bill = Path(event["path"])
             if event["event"] == "reading":

@@ -12,7 +12,7 @@ LINES = {
     "found": "found {title!r}",
     "quote": "asked and was offered: at most {max_total}, deposit {deposit}",
     "counter_offer": "counters with at most {max_total}: {reason}",
-    "accepted": "agreed on at most {max_total}",
+    "accepted": "takes at most {max_total}: {reason}",
     "agreed": "both sides signed: rental {rental_id}",
     "funded": "escrow funded by permit, relayed by the platform: {tx}",
     "unlocked": "the machine checked the chain itself, and unlocked by challenge and answer",

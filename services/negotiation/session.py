@@ -21,7 +21,6 @@ from hireling.rental.limits import check_openable
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import Clearance, SignedMandate
 from hireling.rental.offer import (
-    LAST_ROUND,
     Offer,
     PlatformTerms,
     QuoteRequest,
@@ -37,13 +36,12 @@ LONGEST_OFFER = timedelta(minutes=10)
 # Until it is funded, an agreement keeps the device from everybody else.
 LONGEST_FUNDING = timedelta(hours=1)
 
-# What the listing said and no offer may change; the tariff is what bargaining is about.
+# What the listing said and no offer may change; its agenda is what bargaining is about.
 _LISTED = (
     "device",
     "owner",
     "owner_agent",
     "meter",
-    "deposit",
     "notice",
     "claim_window",
     "challenge_window",
@@ -99,8 +97,9 @@ class QuoteSession:
         if any(made.hash == signed.hash for made in self.offers):
             return self
         self._require_open()
-        if signed.offer.round > LAST_ROUND:
-            detail = f"round {signed.offer.round} is above {LAST_ROUND}, the last"
+        last_round = self.listing.agenda.rounds
+        if signed.offer.round > last_round:
+            detail = f"round {signed.offer.round} is above {last_round}, the last"
             raise Refused("too_many_rounds", detail, round=signed.offer.round)
         if signed.offer.round != len(self.offers) or self.turn != side_of(len(self.offers)):
             raise Conflict(
@@ -170,7 +169,7 @@ class QuoteSession:
         offer = signed.offer
         try:
             signed.check(self.terms.domain)
-            check_sequence(self.request, [*(made.offer for made in self.offers), offer])
+            check_sequence(self.listing, self.request, [*(made.offer for made in self.offers), offer])
         except RentalError as error:
             raise Refused(error.code, error.detail) from error
         self._check_names(offer)
@@ -189,11 +188,6 @@ class QuoteSession:
         for name in _LISTED:
             if getattr(offer, name) != getattr(self.listing, name):
                 raise Refused("not_as_listed", f"the offer's {name} is not the listing's", term=name)
-        listed = self.listing.tariff
-        if (offer.tariff.currency, offer.tariff.counters) != (listed.currency, listed.counters):
-            raise Refused(
-                "not_as_listed", "the offer's tariff has another currency or other counters", term="tariff"
-            )
 
     def _check_mandate(self, offer: Offer) -> None:
         """Raise Refused unless the owner's agent may offer this, its other rentals apart."""

@@ -1,6 +1,6 @@
 """A device's agent and a renter's agent as the front sees them: they sign what they send."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hireling.rental.close import Possession
@@ -17,6 +17,7 @@ from hireling.rental.offer import (
     first_offer,
     quote_of,
     sign_offer,
+    terms_of,
 )
 from hireling.rental.signing import Secp256k1Key, sign
 from hireling.rental.tariff import scaled
@@ -135,9 +136,8 @@ class RenterActor:
 
     def counter_offer(self, offer: Offer, *, percent: int = 90) -> SignedOffer:
         """Return a counter-offer at so many percent of the tariff."""
-        return sign_offer(
-            self.session_key, counter(offer, tariff=scaled(offer.tariff, percent, 100), now=self.clock.now())
-        )
+        terms = replace(terms_of(offer), tariff=scaled(offer.tariff, percent, 100))
+        return sign_offer(self.session_key, counter(offer, terms=terms, now=self.clock.now()))
 
     def signature(self, offer: Offer) -> AgreementSignature:
         """Return the renter's signature over the agreement an offer makes."""

@@ -1,12 +1,13 @@
 """One rental's objects from listing to close, all signed, and its chain of readings."""
 
+from dataclasses import replace
 from typing import Any
 
 from hireling.rental.ceiling import first_ceiling, next_ceiling, sign_ceiling
 from hireling.rental.close import Close, Exit, Fund, Unlock, UnlockAction
 from hireling.rental.documents import document_hash
 from hireling.rental.listing import sign_listing
-from hireling.rental.offer import counter, quote_of, sign_offer
+from hireling.rental.offer import counter, quote_of, sign_offer, terms_of
 from hireling.rental.reading import reading_hash
 from hireling.rental.signing import Signer, keccak256, sign
 from hireling.rental.tariff import scaled
@@ -36,7 +37,8 @@ def vectors() -> dict[str, Any]:
     listing = a_listing(meter_key=METER)
     request = a_request(listing=listing)
     first = an_offer(listing=listing, request=request)
-    second = counter(first, tariff=scaled(first.tariff, 9, 10), now=NOW)
+    terms = replace(terms_of(first), tariff=scaled(first.tariff, 9, 10))
+    second = counter(first, terms=terms, now=NOW)
     signed = signed_agreement(offer=second)
     domain, agreement, rental = signed.domain, signed.agreement, signed.rental_id
     readings = a_reading_chain(5, signed=signed, meter_key=METER)

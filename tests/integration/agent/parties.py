@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hireling.announce import Field
+from hireling.approvals import Approvals
+from hireling.bargaining.wishes import OwnerWishes
 from hireling.clock import SystemClock
+from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
 from hireling.device.chain import EscrowReader
 from hireling.device.engagement import Tools
-from hireling.device.negotiator import Negotiator
+from hireling.device.negotiator import Brief, Negotiator
 from hireling.device.offering import Wishes
 from hireling.device.presence import Presence
 from hireling.drivers.driver import Driver
 from hireling.durable import make_private_folder
 from hireling.json_rpc import JsonRpc
 from hireling.keystore import Keystore
+from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import MqttLine
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView
 from hireling.renter.agent import RenterAgent
+from hireling.renter.bargainer import Brief as RenterBrief
 from hireling.renter.book import RenterBook
 from hireling.renter.wallet import Wallet
 from tests.integration.agent.marketplace import Marketplace
@@ -107,6 +112,7 @@ async def a_device(market: Marketplace, driver: Driver, folder: Path) -> AsyncIt
         bill_signer=facts.bill_signer,
         in_use=asyncio.Lock(),
     )
+    ledger = MandateLedger(folder / "mandates.sqlite")
     negotiator = Negotiator(
         platform=platform,
         facts=facts,
@@ -114,9 +120,14 @@ async def a_device(market: Marketplace, driver: Driver, folder: Path) -> AsyncIt
         key=PARTIES.owner_agent,
         clock=clock,
         announce=story,
-        floor_percent=80,
+        brief=Brief(
+            wishes=OwnerWishes(least_price_percent=80),
+            ledger=ledger,
+            approvals=Approvals(folder / "mandates.sqlite"),
+            decisions=DecisionLog(folder / "decisions", side="owner"),
+        ),
     )
-    agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator)
+    agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator, ledger=ledger)
     device = Device(agent=agent, story=story, folder=folder, task=asyncio.create_task(agent.run_once()))
     try:
         yield device
@@ -153,6 +164,11 @@ async def a_renter(market: Marketplace, folder: Path) -> AsyncIterator[Renter]:
         bills=folder / "bills",
         clock=SystemClock(),
         announce=story,
+        brief=RenterBrief(
+            ledger=MandateLedger(folder / "mandates.sqlite"),
+            approvals=Approvals(folder / "mandates.sqlite"),
+            decisions=DecisionLog(folder / "decisions", side="renter"),
+        ),
     )
     try:
         yield Renter(agent=agent, story=story, book=book, platform=platform)

@@ -1,5 +1,6 @@
 """The rules of a quote session, without a service."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hireling.rental.agenda import Agenda
 from hireling.rental.hashing import keccak256
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import SignedMandate
-from hireling.rental.offer import Offer, SignedOffer, counter, first_offer, sign_offer
+from hireling.rental.offer import Offer, SignedOffer, counter, first_offer, sign_offer, terms_of
 from hireling.rental.tariff import scaled
 from services.messages.errors import CallerError, Conflict, Refused
 from services.messages.negotiation import QuoteStatus
@@ -58,8 +60,9 @@ def round_0(session: QuoteSession | None = None, **changes: Any) -> SignedOffer:
 
 
 def answer(signed: SignedOffer, *, percent: int = 90) -> SignedOffer:
-    """Return the next round by whoever's turn it is."""
-    next_offer = counter(signed.offer, tariff=scaled(signed.offer.tariff, percent, 100), now=NOW)
+    """Return the next round by whoever's turn it is, at so many percent of the listed price."""
+    terms = replace(terms_of(signed.offer), tariff=scaled(LISTING.tariff, percent, 100))
+    next_offer = counter(signed.offer, terms=terms, now=NOW)
     return sign_offer(OWNER_AGENT_KEY if next_offer.round % 2 == 0 else RENTER_AGENT_KEY, next_offer)
 
 
@@ -99,8 +102,8 @@ class TestWithOffer:
 
     def test_takes_eight_rounds_and_no_ninth(self) -> None:
         session, last = offered(), round_0()
-        for _ in range(8):
-            last = answer(last, percent=99)
+        for number in range(8):
+            last = answer(last, percent=99 - number)
             session = session.with_offer(last, now=NOW)
         assert len(session.offers) == 9
         ninth = SignedOffer(
@@ -109,6 +112,21 @@ class TestWithOffer:
         with pytest.raises(Refused) as caught:
             session.with_offer(ninth, now=NOW)
         assert caught.value.code == "too_many_rounds"
+
+    def test_takes_as_many_rounds_as_the_listing_allows(self) -> None:
+        session = a_session(listing=a_listing(agenda=Agenda(rounds=100)))
+        last = round_0(session)
+        session = session.with_offer(last, now=NOW)
+        for number in range(100):
+            last = answer(last, percent=99 - number % 2)
+            session = session.with_offer(last, now=NOW)
+        with pytest.raises(Refused, match="round 101 is above 100"):
+            session.with_offer(answer(last, percent=97), now=NOW)
+
+    def test_refuses_a_price_that_is_not_on_the_agenda(self) -> None:
+        with pytest.raises(Refused) as caught:
+            offered().with_offer(answer(round_0(), percent=49), now=NOW)
+        assert caught.value.code == "off_agenda"
 
     def test_refuses_another_offer_in_a_round_that_was_made(self) -> None:
         other = round_0(salt=keccak256(b"other salt"))
@@ -137,7 +155,7 @@ class TestWithOffer:
             a_session().with_offer(round_0(**{term: value}), now=NOW)
         assert (caught.value.code, caught.value.fields["term"]) == ("not_the_platforms_terms", term)
 
-    @pytest.mark.parametrize("term", ["deposit", "notice", "claim_window", "challenge_window", "grace"])
+    @pytest.mark.parametrize("term", ["notice", "claim_window", "challenge_window"])
     def test_refuses_other_terms_than_the_listings(self, term: str) -> None:
         with pytest.raises(Refused) as caught:
             a_session().with_offer(round_0(**{term: getattr(LISTING, term) + 1}), now=NOW)
@@ -154,8 +172,10 @@ class TestWithOffer:
         assert caught.value.code == "offer_expiry"
 
     def test_refuses_to_hold_the_device_unfunded_for_hours(self) -> None:
+        fund_by = int(NOW.timestamp()) + 3_601
+        end_by = fund_by + 600 + LISTING.grace
         with pytest.raises(Refused) as caught:
-            a_session().with_offer(round_0(fund_by=int(NOW.timestamp()) + 3_601), now=NOW)
+            a_session().with_offer(round_0(fund_by=fund_by, end_by=end_by), now=NOW)
         assert caught.value.code == "funding_too_long"
 
     def test_refuses_what_the_owners_mandate_does_not_allow(self) -> None:

@@ -169,6 +169,10 @@ class MandateLedger:
         """Note that the escrow holds the rental's money, or is about to; an unknown rental is ignored."""
         self._change(rental, lambda reservation: reservation.opened())
 
+    def note_not_opened(self, rental: bytes) -> None:
+        """Note that the escrow, asked to open, did not: the reservation lapses soon after ``fund_by``."""
+        self._change(rental, lambda reservation: reservation.not_opened())
+
     def note_done(self, rental: bytes, *, spent: int) -> None:
         """Note what the rental cost in the end, in base units: the rest is free again."""
         self._change(rental, lambda reservation: reservation.done(spent))

@@ -30,6 +30,7 @@ from hireling.rental.bill import SignedBill
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import Close
 from hireling.rental.listing import Heartbeat, SignedListing
+from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import QuoteRequest, SignedOffer
 from hireling.rental.reading import SignedReading
 from hireling.rental.typed_data import to_hex
@@ -155,6 +156,14 @@ class PlatformClient:
     async def agreement(self, rental_id: bytes) -> SignedAgreement:
         """Return what both sides signed."""
         return await self._get(f"/v1/agreements/{to_hex(rental_id)}", SignedAgreement)
+
+    async def revocations(self, principal: bytes) -> Sequence[SignedRevocation]:
+        """Return a principal's latest words on its agents."""
+        return await self._page(f"/v1/principals/{to_hex(principal)}/revocations", {}, SignedRevocation)
+
+    async def revoke(self, word: SignedRevocation) -> SignedRevocation:
+        """Stop agents, or let them go on; return the word that counts. Idempotent."""
+        return await self._post("/v1/revocations", word.model_dump(mode="json"), SignedRevocation)
 
     # -- rentals ---------------------------------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ from hireling.bargaining.preferences import AdditiveUtility, Outcome
 
 
 class OutcomeSpace:
-    """Every outcome with its utility, worst first."""
+    """Every acceptable outcome with its utility, worst first."""
 
     def __init__(self, utility: AdditiveUtility) -> None:
-        """List the outcomes of ``utility``'s issues."""
-        ranges = [range(len(table)) for table in utility.worths]
-        worths = map(sum, product(*utility.scaled))
-        ranked = sorted(zip(worths, product(*ranges), strict=True))
+        """List the acceptable outcomes of ``utility``'s issues."""
+        allowed = utility.allowed
+        pairs = zip(utility.scaled, allowed, strict=True)
+        tables = [[table[value] for value in kept] for table, kept in pairs]
+        ranked = sorted(zip(map(sum, product(*tables)), product(*allowed), strict=True))
         self.utilities: Sequence[float] = [worth for worth, _ in ranked]
         self.outcomes: Sequence[Outcome] = [outcome for _, outcome in ranked]
 

@@ -13,6 +13,7 @@ from math import isfinite, prod
 # One value per issue, named by its position among the issue's values.
 Outcome = tuple[int, ...]
 
+UNACCEPTABLE = -1.0
 MOST_OUTCOMES = 100_000  # every outcome is weighed once per session: about 0.1 s for as many
 
 
@@ -31,10 +32,15 @@ class Issue:
 
 @dataclass(frozen=True)
 class AdditiveUtility:
-    """Weights that sum to 1, and for each issue how good each value is: 1 the best, 0 the worst."""
+    """Weights that sum to 1, and for each issue how good each value is: 1 the best, 0 the worst.
+
+    ``excluded`` are values, issue by issue, that nothing else makes up for: an outcome with one of them is
+    worth less than no deal, whatever no deal is worth.
+    """
 
     weights: tuple[float, ...]
     worths: tuple[tuple[float, ...], ...]
+    excluded: tuple[frozenset[int], ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for weights or worths outside [0, 1], or weights that do not sum to 1."""
@@ -45,10 +51,25 @@ class AdditiveUtility:
             raise ValueError(
                 f"{len(self.weights)} weights for {len(self.worths)} issues sum to {sum(self.weights)}"
             )
+        if self.excluded and len(self.excluded) != len(self.worths):
+            raise ValueError(f"{len(self.excluded)} exclusions for {len(self.worths)} issues")
+        if not all(self.allowed):
+            raise ValueError("an issue has no acceptable value: there is nothing to bargain about")
 
     def of(self, outcome: Outcome) -> float:
-        """Return the utility of an outcome, in [0, 1]."""
+        """Return the utility of an outcome, in [0, 1], or UNACCEPTABLE."""
+        if self.excluded and any(value in out for out, value in zip(self.excluded, outcome, strict=True)):
+            return UNACCEPTABLE
         return sum([table[value] for table, value in zip(self.scaled, outcome, strict=True)])
+
+    @cached_property
+    def allowed(self) -> tuple[tuple[int, ...], ...]:
+        """Return the acceptable values of each issue."""
+        excluded = self.excluded or (frozenset(),) * len(self.worths)
+        return tuple(
+            tuple(value for value in range(len(table)) if value not in out)
+            for table, out in zip(self.worths, excluded, strict=True)
+        )
 
     @cached_property
     def scaled(self) -> tuple[tuple[float, ...], ...]:
@@ -63,22 +84,41 @@ class AdditiveUtility:
         return tuple(table[value] for table, value in zip(self.scaled, outcome, strict=True))
 
 
-def additive(weights: Sequence[float], worths: Iterable[Sequence[float]]) -> AdditiveUtility:
+def additive(
+    weights: Sequence[float],
+    worths: Iterable[Sequence[float]],
+    excluded: Sequence[frozenset[int]] | None = None,
+) -> AdditiveUtility:
     """Return the utility with the weights scaled to sum to 1, and each issue's worths stretched to [0, 1].
 
-    An issue whose values are all alike counts for nothing. Raises ValueError where every issue does.
+    They are stretched over the values that are not excluded. An issue whose values are all alike counts for
+    nothing. Raises ValueError where every issue does, or where one has no acceptable value.
     """
     spans, tables = [], []
-    for weight, table in zip(weights, worths, strict=True):
-        low, high = min(table), max(table)
-        spans.append(weight * (high - low))
-        tables.append(
-            tuple((worth - low) / (high - low) for worth in table) if high > low else (0.0,) * len(table)
-        )
+    out = excluded or (frozenset(),) * len(weights)
+    for weight, table, excluded_values in zip(weights, worths, out, strict=True):
+        span, stretched = _stretched(table, excluded_values)
+        spans.append(weight * span)
+        tables.append(stretched)
     total = sum(spans)
     if total <= 0:
         raise ValueError("no issue matters: there is nothing to bargain about")
-    return AdditiveUtility(weights=tuple(span / total for span in spans), worths=tuple(tables))
+    return AdditiveUtility(
+        weights=tuple(span / total for span in spans), worths=tuple(tables), excluded=tuple(excluded or ())
+    )
+
+
+def _stretched(table: Sequence[float], excluded: frozenset[int]) -> tuple[float, tuple[float, ...]]:
+    """Return how far the acceptable values lie apart, and all of them stretched to [0, 1]."""
+    kept = [worth for value, worth in enumerate(table) if value not in excluded]
+    if not kept:
+        raise ValueError("an issue has no acceptable value: there is nothing to bargain about")
+    low, high = min(kept), max(kept)
+    if high <= low:
+        return 0.0, (0.0,) * len(table)
+    return high - low, tuple(
+        0.0 if value in excluded else (worth - low) / (high - low) for value, worth in enumerate(table)
+    )
 
 
 def rising(count: int, *, power: float = 1.0) -> tuple[float, ...]:

@@ -25,7 +25,9 @@ class TimeDependent:
 
     def target(self, view: SessionView) -> float:
         """Return the utility asked for in this move."""
-        return 1 - (1 - view.reservation) * float(view.elapsed**self.exponent)
+        target = 1 - (1 - view.reservation) * float(view.elapsed**self.exponent)
+        # Rounding may leave it below a tiny reservation value.
+        return max(view.reservation, target)
 
 
 BOULWARE = TimeDependent(exponent=4.0)

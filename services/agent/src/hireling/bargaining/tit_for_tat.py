@@ -25,6 +25,6 @@ class TitForTat:
 
     def target(self, view: SessionView) -> float:
         """Return the utility asked for in this move."""
-        theirs = [view.utility.of(offer) for offer in view.theirs]
+        theirs = [max(0.0, view.utility.of(offer)) for offer in view.theirs]
         gained = max(theirs) - theirs[0] if theirs else 0.0
         return max(view.reservation, 1 - self.opening * len(view.ours) - gained)

@@ -7,11 +7,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hireling.approvals import Approvals
 from hireling.cli.outlet import Outlet, run
 from hireling.cli.surroundings import (
     DEFAULT_GATEWAY,
@@ -22,17 +24,19 @@ from hireling.cli.surroundings import (
     JsonOption,
 )
 from hireling.clock import SystemClock
+from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
 from hireling.device.chain import EscrowReader
 from hireling.device.engagement import Tools
-from hireling.device.negotiator import Negotiator
-from hireling.device.offering import Wishes
+from hireling.device.negotiator import Brief, Negotiator
+from hireling.device.offering import Wishes, bargaining_wishes
 from hireling.device.presence import Presence
 from hireling.drivers.choice import Choice, DriverName, open_driver
 from hireling.drivers.driver import BadInput
 from hireling.durable import make_private_folder, write_atomically
 from hireling.json_rpc import JsonRpc
 from hireling.keystore import Curve
+from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformUnreachable
@@ -78,6 +82,19 @@ def run_device(
     floor: Annotated[
         int, typer.Option(min=1, max=100, help="Least share of the price to agree to, in percent.")
     ] = 80,
+    says: Annotated[
+        str, typer.Option(help="What you want, such as: never under 0.12 per kWh, prefer evenings.")
+    ] = "",
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of counter-offers at most.")] = 8,
+    later_starts: Annotated[
+        int, typer.Option(min=0, max=12, help="Quarters of an hour that a start may be put off.")
+    ] = 0,
+    approval_above: Annotated[
+        str | None, typer.Option(help="Ask a person before agreeing to more than this, all in.")
+    ] = None,
+    mandate_total: Annotated[
+        str | None, typer.Option(help="The most that all rentals together may come to. Default: no cap.")
+    ] = None,
     ceiling_seconds: Annotated[
         int | None, typer.Option(min=1, help="How much use the renter allows ahead. Default: the driver's.")
     ] = None,
@@ -129,6 +146,11 @@ def run_device(
             flat=flat,
             deposit=deposit,
             floor_percent=floor,
+            says=says,
+            rounds=rounds,
+            later_starts=later_starts,
+            approval_above=approval_above,
+            mandate_total=mandate_total,
             ceiling_seconds=ceiling_seconds,
             grace_seconds=grace,
             notice_seconds=notice,
@@ -214,6 +236,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             bill_signer=facts.bill_signer,
             in_use=asyncio.Lock(),
         )
+        ledger = MandateLedger(order.home.ledger)
         negotiator = Negotiator(
             platform=platform,
             facts=facts,
@@ -221,9 +244,15 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             key=agent_key,
             clock=clock,
             announce=outlet.announce,
-            floor_percent=order.wishes.floor_percent,
+            brief=Brief(
+                wishes=bargaining_wishes(driver.facts, order.wishes, facts.money),
+                ledger=ledger,
+                approvals=Approvals(order.home.ledger),
+                decisions=DecisionLog(order.home.decisions, side="owner"),
+                zone=clock.now().astimezone().tzinfo or UTC,
+            ),
         )
-        agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator)
+        agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator, ledger=ledger)
         if order.once:
             return (await agent.run_once()).has_bill
         await agent.run_for_ever()

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from hireling.approvals import Approvals
+from hireling.bargaining.phrases import NotUnderstood, RenterSays, renter_says
+from hireling.bargaining.wishes import RenterWishes
 from hireling.cli.outlet import Outlet, run
 from hireling.cli.surroundings import (
     DEFAULT_GATEWAY,
@@ -20,13 +23,15 @@ from hireling.cli.surroundings import (
     JsonOption,
 )
 from hireling.clock import SystemClock
+from hireling.decision_log import DecisionLog
 from hireling.drivers.driver import BadInput
 from hireling.json_rpc import JsonRpc
+from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import ListingView, PlatformView
 from hireling.rental.money import format_amount, parse_amount
 from hireling.renter.agent import Kept, RenterAgent, cheapest
-from hireling.renter.bargainer import NoDeal
+from hireling.renter.bargainer import Brief, NoDeal
 from hireling.renter.book import RenterBook
 from hireling.renter.wallet import Wallet
 
@@ -50,6 +55,7 @@ class Order:
     kind: str | None
     budget: str | None
     seconds: int | None
+    says: str
     faucet: str | None
     stop_after: int | None
     resume: bool
@@ -68,6 +74,9 @@ def rent(
     seconds: Annotated[
         int | None, typer.Option(min=1, help="For how long at most. Default: what the listing suggests.")
     ] = None,
+    says: Annotated[
+        str, typer.Option(help="What you want, such as: never over 90 %, start within 30 min.")
+    ] = "",
     stop_after: Annotated[
         int | None, typer.Option(min=0, help="Stop the machine after so many seconds of use.")
     ] = None,
@@ -100,6 +109,7 @@ def rent(
         kind=kind,
         budget=budget,
         seconds=seconds,
+        says=says,
         faucet=faucet,
         stop_after=stop_after,
         resume=resume,
@@ -127,6 +137,12 @@ async def _rent(order: Order, outlet: Outlet) -> bool:
             bills=order.bills,
             clock=SystemClock(),
             announce=outlet.announce,
+            brief=Brief(
+                wishes=_said(order.says).wishes,
+                ledger=MandateLedger(order.home.ledger),
+                approvals=Approvals(order.home.ledger),
+                decisions=DecisionLog(order.home.decisions, side="renter"),
+            ),
             stop_after=None if order.stop_after is None else timedelta(seconds=order.stop_after),
         )
         if order.faucet is not None:
@@ -155,9 +171,17 @@ async def _work(
     for page in unfinished:
         rental_id = f"0x{page.agreement.rental_id.hex()}"
         outlet.say(f"[yellow]a rental is unfinished: {rental_id}; --resume goes on with it[/yellow]")
-    budget = None if order.budget is None else parse_amount(order.budget, facts.money)
+    most = order.budget or _said(order.says).budget
+    budget = None if most is None else parse_amount(most, facts.money)
     chosen = await _find(order, platform)
     return _report(await agent.rent(chosen, seconds=order.seconds, budget=budget), outlet, facts)
+
+
+def _said(text: str) -> RenterSays:
+    try:
+        return renter_says(text, RenterWishes())
+    except NotUnderstood as error:
+        raise BadInput(str(error)) from error
 
 
 async def _interruptible(agent: RenterAgent, work: Coroutine[Any, Any, bool], outlet: Outlet) -> bool:

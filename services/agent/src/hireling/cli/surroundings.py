@@ -61,6 +61,16 @@ class Home:
         """Return where verified bills are kept."""
         return self.folder / "bills"
 
+    @property
+    def ledger(self) -> Path:
+        """Return the file of what mandates have promised, and what people approved."""
+        return self.folder / "mandates.sqlite"
+
+    @property
+    def decisions(self) -> Path:
+        """Return where agents keep why they did what they did."""
+        return self.folder / "decisions"
+
     def device(self, name: str) -> Path:
         """Return the folder of a machine."""
         return self.folder / "devices" / (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "machine")

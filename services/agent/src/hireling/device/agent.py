@@ -19,6 +19,7 @@ from hireling.device.presence import Presence
 from hireling.device.record_file import LogDamaged
 from hireling.device.settling import BillWrong
 from hireling.device.unlock import Answer, Ask
+from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import topic_of
 from hireling.platform_errors import PlatformError, PlatformRefused
 from hireling.rental.ceiling import SignedCeiling
@@ -67,7 +68,10 @@ class Outcome:
 class DeviceAgent:
     """Runs one machine."""
 
-    def __init__(self, *, tools: Tools, presence: Presence, negotiator: Negotiator) -> None:
+    def __init__(
+        self, *, tools: Tools, presence: Presence, negotiator: Negotiator, ledger: MandateLedger
+    ) -> None:
+        self._ledger = ledger
         self._tools = tools
         self._presence = presence
         self._negotiator = negotiator
@@ -188,6 +192,8 @@ class DeviceAgent:
                 detail="not for this machine",
             )
             return
+        # Before anything else: what was promised must not lapse while the machine serves it.
+        await asyncio.to_thread(self._ledger.note_opened, rental_id)
         self._tools.announce("agreed", rental_id=_hex(rental_id), all_in=agreement.agreement.all_in)
         self._start(Engagement(self._tools, agreement))
 
@@ -219,13 +225,19 @@ class DeviceAgent:
 
     async def _carry(self, engagement: Engagement) -> None:
         try:
-            has_bill = await engagement.run()
+            cost = await engagement.run()
         except BillWrong as error:
             self._tools.announce("bill_refused", rental_id=_hex(engagement.rental_id), detail=str(error))
-            has_bill = False
+            cost = None
+        else:
+            await self._give_back(engagement.rental_id, cost)
         del self._engagements[engagement.rental_id]
-        self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=has_bill))
+        self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=cost is not None))
         self._look.set()
+
+    async def _give_back(self, rental_id: bytes, cost: int | None) -> None:
+        """Free what the rental did not use of the owner's mandate: all of it, where there is no bill."""
+        await asyncio.to_thread(self._ledger.note_done, rental_id, spent=cost or 0)
 
     # -- what the broker brings ------------------------------------------------------------------------------
 

@@ -87,13 +87,13 @@ class Engagement:
         """Return whether the machine is promised to this rental or serving it."""
         return self._log is None or not self._log.is_over
 
-    async def run(self) -> bool:
-        """Carry the rental to its end; return whether it came to a bill (False: never funded, or cancelled).
+    async def run(self) -> int | None:
+        """Carry the rental to its end; return what its bill says it cost, None where it came to none.
 
         Raises BillWrong.
         """
         if self._log is None and not await self._wait_for_money():
-            return False
+            return None
         log = self._require_log()
         uplink = self._uplink = Uplink(
             log, line=self._tools.line, topic=self._topic("readings"), announce=self._tools.announce
@@ -116,7 +116,7 @@ class Engagement:
         log_path(self._tools.folder, self.rental_id).replace(
             make_private_folder(self._tools.folder / "finished") / f"{self.rental_id.hex()}.log"
         )
-        return bill is not None
+        return None if bill is None else int(bill.bill.total)
 
     # -- what the broker brings ------------------------------------------------------------------------------
 
@@ -168,9 +168,13 @@ class Engagement:
         """Return the challenge for a wish, or None while there is nothing to grant."""
         if self._session is None:
             return None
-        if ask.action is UnlockAction.UNLOCK and not self._session.can_begin():
+        if ask.action is UnlockAction.UNLOCK and not self._may_begin(self._session):
             return None
         return self._gate.challenge(ask.action)
+
+    def _may_begin(self, session: RentalSession) -> bool:
+        start = _moment(self._agreement.agreement.pay.start_at)
+        return session.can_begin() and self._tools.clock.now() >= start
 
     def on_answer(self, answer: Answer) -> None:
         """Grant what a right answer asks for."""

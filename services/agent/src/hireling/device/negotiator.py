@@ -1,14 +1,23 @@
 """The owner's agent at the table.
 
-The listed price first, then concessions down to the owner's floor, then a signature.
+The listed price first, then what the default strategy makes of the owner's wishes, then a signature, which
+the owner's mandate has to have room for.
 """
 
+import asyncio
 import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from hireling.announce import Announce
-from hireling.bargaining.concession import Accept, Counter, owner_reply
+from hireling.approvals import Approvals, Wanted
+from hireling.bargaining.session import Accept, Counter
+from hireling.bargaining.talks import Talks, describe, reason_for
+from hireling.bargaining.wishes import OwnerWishes, Preferences
 from hireling.clock import Clock
+from hireling.decision_log import DecisionLog
 from hireling.device.presence import Presence
+from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView, QuoteView
 from hireling.rental.errors import RentalError
@@ -24,9 +33,23 @@ from hireling.rental.offer import (
     sign_offer,
 )
 from hireling.rental.signing import Signer, sign
-from hireling.rental.tariff import scaled
+from hireling.rental.table import Table
+from hireling.rental.terms import rental_id
 
 OWNER_ROUND = 0  # even rounds are the owner's
+# What is left of an offer's time to sign and send after a person said yes.
+ANSWERED_BEFORE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What the owner's agent bargains by, and where it keeps what it promised and why."""
+
+    wishes: OwnerWishes
+    ledger: MandateLedger
+    approvals: Approvals
+    decisions: DecisionLog
+    zone: tzinfo = UTC
 
 
 class Negotiator:
@@ -44,7 +67,7 @@ class Negotiator:
         key: Signer,
         clock: Clock,
         announce: Announce,
-        floor_percent: int,
+        brief: Brief,
     ) -> None:
         self._platform = platform
         self._facts = facts
@@ -52,7 +75,7 @@ class Negotiator:
         self._key = key
         self._clock = clock
         self._announce = announce
-        self._floor_percent = floor_percent
+        self._brief = brief
 
     async def answer(self, quote: QuoteView) -> None:
         """Make the owner's next move in a session.
@@ -61,8 +84,9 @@ class Negotiator:
         """
         try:
             await self._answer(quote)
-        except RentalError as error:
-            self._announce("quote_left", quote_id=quote.quote_id, code=error.code, reason=str(error))
+        except (RentalError, ValueError) as error:
+            code = error.code if isinstance(error, RentalError) else "out_of_bounds"
+            self._announce("quote_left", quote_id=quote.quote_id, code=code, reason=str(error))
 
     async def _answer(self, quote: QuoteView) -> None:
         listing = self._presence.listing(quote.request.listing)
@@ -74,13 +98,14 @@ class Negotiator:
                 reason="asked under an older listing",
             )
             return
+        await asyncio.to_thread(self._brief.ledger.require_unrevoked, self._presence.mandate)
         if not quote.offers:
             await self._open(quote, listing)
             return
         last = quote.offers[-1]
-        check_sequence(quote.request, [signed.offer for signed in quote.offers])
         if last.offer.round % 2 == OWNER_ROUND:
             # The renter has signed the agreement that the owner's own last offer makes.
+            check_sequence(listing, quote.request, [signed.offer for signed in quote.offers])
             await self._sign(quote, last, listing, reason="the renter signed the offer as it stands")
             return
         last.check(self._presence.domain)
@@ -98,21 +123,25 @@ class Negotiator:
         await self._offer(quote, offer, reason="the listed price")
 
     async def _reply(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> None:
-        decision = owner_reply(
-            listed=listing.tariff,
-            offered=last.offer.tariff,
-            floor_percent=self._floor_percent,
-            round_number=last.offer.round,
-        )
+        table = Table(listing=listing, request=quote.request)
+        talks = Talks(table=table, preferences=self._preferences(table))
+        view = talks.view([signed.offer for signed in quote.offers])
+        decision = talks.negotiator.step(view)
+        # Why comes before what: a move is never on the wire without its record on the disk.
+        now = self._clock.now()
+        await asyncio.to_thread(self._brief.decisions.note, quote.quote_id, view, decision, now)
+        reason = reason_for(decision, view.issues)
         if isinstance(decision, Accept):
-            await self._sign(quote, last, listing, reason=decision.reason)
+            await self._sign(quote, last, listing, reason=reason)
         elif isinstance(decision, Counter):
-            tariff = scaled(listing.tariff, decision.percent, 100)
-            await self._offer(
-                quote, counter(last.offer, tariff=tariff, now=self._clock.now()), reason=decision.reason
-            )
+            answer = counter(last.offer, terms=talks.terms(decision.offer), now=now)
+            await self._offer(quote, answer, reason=reason)
         else:
-            self._announce("quote_left", quote_id=quote.quote_id, code="below_floor", reason=decision.reason)
+            self._announce("quote_left", quote_id=quote.quote_id, code="no_deal", reason=reason)
+
+    def _preferences(self, table: Table) -> Preferences:
+        agenda = table.listing.agenda
+        return self._brief.wishes.preferences(agenda, start=table.start, zone=self._brief.zone)
 
     async def _offer(self, quote: QuoteView, offer: Offer, *, reason: str) -> None:
         await self._platform.make_offer(quote.quote_id, sign_offer(self._key, offer))
@@ -128,12 +157,25 @@ class Negotiator:
     async def _sign(
         self, quote: QuoteView, last: SignedOffer, listing: ListingDocument, *, reason: str
     ) -> None:
-        agreement = agreement_from(last.offer)
-        self._presence.mandate.allows(
+        agreement, mandate = agreement_from(last.offer), self._presence.mandate
+        rental, now = rental_id(self._presence.domain, agreement), self._clock.now()
+        approved = not mandate.needs_approval(agreement) or await self._is_approved(quote, last, listing)
+        if not approved:
+            return
+        clearance = Clearance(
+            kind=listing.kind, listed=listing.tariff, offered=last.offer.tariff, approved=True
+        )
+        ledger = self._brief.ledger
+        await asyncio.to_thread(
+            ledger.reserve,
+            mandate,
             agreement,
-            clearance=Clearance(kind=listing.kind, listed=listing.tariff, offered=last.offer.tariff),
+            domain=self._presence.domain,
+            now=now,
+            clearance=clearance,
         )
         signature = sign(self._key, self._presence.domain, agreement)
+        await asyncio.to_thread(ledger.note_signed, rental, self._clock.now())
         view = await self._platform.sign_agreement(
             quote_id=quote.quote_id, by="owner", offer=last.hash, signature=signature
         )
@@ -143,3 +185,35 @@ class Negotiator:
             rental_id=f"0x{view.rental_id.hex()}" if view.rental_id else None,
             reason=reason,
         )
+
+    async def _is_approved(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> bool:
+        """Return whether a person agreed to this rental; where nobody did yet, ask once and come back."""
+        approvals, offer, now = self._brief.approvals, last.offer, self._clock.now()
+        rental = rental_id(self._presence.domain, agreement_from(offer))
+        state = await asyncio.to_thread(approvals.state, rental, now)
+        if state == "approved":
+            return True
+        if state == "waiting":
+            outcomes = check_sequence(listing, quote.request, [signed.offer for signed in quote.offers])
+            issues = self._preferences(Table(listing=listing, request=quote.request)).issues
+            wanted = Wanted(
+                rental_id=rental,
+                session=quote.quote_id,
+                side="owner",
+                all_in=offer.all_in,
+                words=describe(outcomes[-1], issues),
+                answer_by=datetime.fromtimestamp(offer.valid_until, UTC) - ANSWERED_BEFORE,
+            )
+            if await asyncio.to_thread(approvals.ask, wanted):
+                self._announce(
+                    "approval_wanted",
+                    quote_id=quote.quote_id,
+                    rental_id=f"0x{rental.hex()}",
+                    all_in=offer.all_in,
+                    words=wanted.words,
+                    answer_by=wanted.answer_by.isoformat(),
+                )
+            return False
+        reason = f"above the approval threshold, and a person's word was: {state}"
+        self._announce("quote_left", quote_id=quote.quote_id, code="not_approved", reason=reason)
+        return False

@@ -1,15 +1,19 @@
 """What the machine offers: its driver's facts and its owner's wishes become a listing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from hireling.bargaining.phrases import NotUnderstood, owner_says
+from hireling.bargaining.wishes import OwnerWishes
 from hireling.drivers.driver import BadInput, Facts
 from hireling.mqtt_line import topic_of
+from hireling.rental.agenda import USUAL_ROUNDS, Agenda
 from hireling.rental.errors import Malformed
 from hireling.rental.listing import ListingDocument
 from hireling.rental.money import Token, parse_amount
+from hireling.rental.table import START_STEP
 from hireling.rental.tariff import Rate, Tariff
 from hireling.rental.terms import device_id
 
@@ -35,6 +39,15 @@ class Wishes:
     deposit: str = "0.50"
     floor_percent: int = 80
     """The least of the listed price, in percent, that the agent may go down to."""
+    says: str = ""
+    """What the owner wants beside, in phrases: see bargaining.phrases."""
+    rounds: int = USUAL_ROUNDS
+    later_starts: int = 0
+    """How many quarters of an hour a rental may begin after the start asked for."""
+    approval_above: str | None = None
+    """From more than this all-in amount on, a person has to agree."""
+    mandate_total: str | None = None
+    """The most that all rentals together may promise and earn under one mandate; None: no cap."""
     ceiling_seconds: int | None = None
     grace_seconds: int = GRACE_SECONDS
     notice_seconds: int = NOTICE_SECONDS
@@ -60,12 +73,12 @@ def tariff_of(facts: Facts, wishes: Wishes, token: Token) -> Tariff:
     Raises BadInput for an amount the token cannot express.
     """
     pricing = facts.pricing
-    per_unit = _amount(wishes.price or pricing.default, token, "price")
+    per_unit = amount_of(wishes.price or pricing.default, token, "price")
     rate = Fraction(per_unit, pricing.per)
     return Tariff(
         currency=token.symbol,
         counters=facts.counters,
-        flat=_amount(wishes.flat or pricing.default_flat, token, "flat fee"),
+        flat=amount_of(wishes.flat or pricing.default_flat, token, "flat fee"),
         rates=(Rate(kind="use", counter=pricing.counter, rate=rate.numerator, per=rate.denominator),),
     )
 
@@ -86,7 +99,8 @@ def listing_of(
         kind=facts.kind,
         thing=thing_description(facts, parties.device),
         tariff=tariff_of(facts, wishes, token),
-        deposit=_amount(wishes.deposit, token, "deposit"),
+        agenda=agenda_of(wishes),
+        deposit=amount_of(wishes.deposit, token, "deposit"),
         time_factor=facts.time_factor,
         ceiling_seconds=ceiling_seconds,
         grace=wishes.grace_seconds,
@@ -96,6 +110,39 @@ def listing_of(
         max_seconds=LONGEST_RENTAL_SECONDS,
         valid_until=int((now + LISTED_FOR).timestamp()),
     )
+
+
+def agenda_of(wishes: Wishes) -> Agenda:
+    """Return what may be bargained about: the same for every machine, whatever its owner would settle for."""
+    return Agenda(
+        rounds=wishes.rounds,
+        price=tuple(range(100, 49, -2)),
+        duration=(100, 75, 50),
+        start=tuple(number * START_STEP for number in range(wishes.later_starts + 1)),
+        deposit=(100, 75, 50, 25),
+        cap=(100, 90, 80, 70),
+    )
+
+
+def bargaining_wishes(facts: Facts, wishes: Wishes, token: Token) -> OwnerWishes:
+    """Return what the owner wants at the table. Raises BadInput for phrases that mean nothing here."""
+    try:
+        said = owner_says(wishes.says, OwnerWishes(least_price_percent=wishes.floor_percent))
+    except NotUnderstood as error:
+        raise BadInput(str(error)) from error
+    if said.least_price is None:
+        return said.wishes
+    pricing = facts.pricing
+    if (said.unit or "").lower() != pricing.unit.lower():
+        raise BadInput(f"this machine is priced per {pricing.unit}, not per {said.unit}")
+    listed = amount_of(wishes.price or pricing.default, token, "price")
+    least = amount_of(said.least_price, token, "the least price")
+    if least > listed:
+        price = wishes.price or pricing.default
+        raise BadInput(f"never under {said.least_price}, but it is listed for {price}")
+    # Rounded up: the bound is the owner's, a percent is only how the table counts.
+    percent = -(-least * 100 // listed) if listed else 100
+    return replace(said.wishes, least_price_percent=max(1, percent))
 
 
 def thing_description(facts: Facts, device: bytes) -> dict[str, Any]:
@@ -130,7 +177,8 @@ def thing_description(facts: Facts, device: bytes) -> dict[str, Any]:
     )
 
 
-def _amount(text: str, token: Token, what: str) -> int:
+def amount_of(text: str, token: Token, what: str) -> int:
+    """Return an amount of the token in base units. Raises BadInput."""
     try:
         return parse_amount(text, token)
     except Malformed as error:

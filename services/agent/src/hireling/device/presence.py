@@ -8,7 +8,14 @@ from datetime import timedelta
 
 from hireling.announce import Announce
 from hireling.clock import Clock
-from hireling.device.offering import LISTED_AGAIN_AFTER, Parties, Wishes, listing_of
+from hireling.device.offering import (
+    LISTED_AGAIN_AFTER,
+    Parties,
+    Wishes,
+    amount_of,
+    bargaining_wishes,
+    listing_of,
+)
 from hireling.drivers.driver import Facts
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError
@@ -153,11 +160,14 @@ class Presence:
         )
 
     def _mandate(self) -> SignedMandate:
+        token, wishes = self._facts.money, self._wishes
+        threshold, total = wishes.approval_above, wishes.mandate_total
         limits = MandateLimits(
             per_rental=UNBOUNDED,
-            total=UNBOUNDED,
+            total=UNBOUNDED if total is None else amount_of(total, token, "mandate's total"),
             max_rate_per_hour=UNBOUNDED,
-            price_floor_percent=self._wishes.floor_percent,
+            price_floor_percent=bargaining_wishes(self._machine, wishes, token).least_price_percent,
+            approval_above=None if threshold is None else amount_of(threshold, token, "approval threshold"),
             kinds=(self._machine.kind,),
             arbiters=(self._facts.arbiter,),
             tokens=(self._facts.token.address,),

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from hireling.rental.agenda import Agenda
 from hireling.rental.documents import canonical_json, document_hash
 from hireling.rental.errors import Malformed
 from hireling.rental.signing import Signer, sign, verify
@@ -42,7 +43,7 @@ class ListingDocument(Document):
 
     ``time_factor`` is how many times faster than real time the meter's counters run (1, but for a replayed
     trace); ``ceiling_seconds`` is how far ahead the renter signs, ``grace`` how long the device waits
-    suspended, ``notice`` how long it may be offline.
+    suspended, ``notice`` how long it may be offline; ``agenda`` is what may be bargained about.
     """
 
     device: Bytes32
@@ -54,6 +55,7 @@ class ListingDocument(Document):
     thing: dict[str, Any]
     place: Place | None = None
     tariff: Tariff
+    agenda: Agenda = Agenda()
     deposit: Uint96
     time_factor: Uint32 = 1
     ceiling_seconds: Uint32

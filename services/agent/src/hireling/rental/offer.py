@@ -1,4 +1,7 @@
-"""Bargaining: offers in turn, each naming the one before; the last one makes the agreement."""
+"""Bargaining: offers in turn, each naming the one before; the last one makes the agreement.
+
+What they may change is on the listing's agenda (see ``table``); the rest is fixed by the first of them.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +15,7 @@ from hireling.rental.limits import LONGEST_RENTAL
 from hireling.rental.listing import ListingDocument
 from hireling.rental.quote import PlatformTerms, Quote, QuoteRequest, quote_of
 from hireling.rental.signing import Signer, sign, verify
+from hireling.rental.table import NEGOTIATED, START_STEP, Outcome, Table, Terms
 from hireling.rental.tariff import Tariff, amounts, tariff_hash
 from hireling.rental.terms import Agreement, Detail, Pay, Rules
 from hireling.rental.typed_data import (
@@ -35,23 +39,20 @@ from hireling.rental.typed_data import (
 __all__ = [
     "Offer", "OfferEnvelope", "PlatformTerms", "Quote", "QuoteRequest", "SignedOffer",
     "agreement_from", "check_amounts", "check_sequence", "counter", "envelope_of", "first_offer",
-    "quote_of", "sign_offer",
+    "quote_of", "sign_offer", "terms_of",
 ]  # fmt: skip
 
-LAST_ROUND = 8
 OFFER_SECONDS = 120
 FUNDING_SECONDS = 900
-# Starts are rounded down to a quarter of an hour, so that the chain tells less about who does what when.
-START_STEP = 900
-# What an offer takes from the listing and from the request.
+# What every offer of a session takes from the listing and from the request.
 LISTED = (
-    "device", "owner", "owner_agent", "meter", "tariff",
-    "deposit", "notice", "claim_window", "challenge_window", "ceiling_seconds", "grace",
+    "device", "owner", "owner_agent", "meter", "notice", "claim_window", "challenge_window",
+    "ceiling_seconds", "grace",
 )  # fmt: skip
-ASKED = ("renter", "renter_agent", "seconds", "budget")
+ASKED = ("renter", "renter_agent")
 # What a counter-offer may change; everything else was fixed by the first offer.
 NEGOTIABLE = frozenset(
-    {"previous", "round", "tariff", "max_total", "block_max", "max_rate_per_hour", "valid_until"}
+    {"previous", "round", "valid_until", "end_by", "max_total", "block_max", "max_rate_per_hour", *NEGOTIATED}
 )
 
 
@@ -175,13 +176,15 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
 
     Raises OfferRefused if the listing does not cover the request.
 
-    The rental has ``seconds`` even when it is funded at the last moment; ``salt`` is 32 bytes of which at
+    The rental has its ``seconds`` even when it is funded at the last moment; ``salt`` is 32 bytes of which at
     least 16 are random.
     """
     _check_request(listing, request, now)
     at = int(now.timestamp())
+    table = Table(listing=listing, request=request)
+    terms = table.terms((0,) * len(listing.agenda.issues))
     fund_by = at + FUNDING_SECONDS
-    end_by = max(fund_by, request.start_at) + request.seconds + listing.grace
+    end_by = _end_by(fund_by, terms, grace=listing.grace)
     if end_by > at + LONGEST_RENTAL:
         raise OfferRefused(
             "ends_too_late", f"it would end at {end_by}, more than {LONGEST_RENTAL} s from {at}"
@@ -194,8 +197,8 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
             **{name: getattr(listing, name) for name in LISTED},
             **{name: getattr(request, name) for name in ASKED},
             **dict(platform),
-            **amounts(listing.tariff, request.seconds, request.budget, listing.ceiling_seconds),
-            "start_at": request.start_at - request.start_at % START_STEP,
+            **vars(terms),
+            **amounts(terms.tariff, terms.seconds, terms.budget, listing.ceiling_seconds),
             "fund_by": fund_by,
             "end_by": end_by,
             "salt": salt,
@@ -204,22 +207,22 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
     )
 
 
-def counter(offer: Offer, *, tariff: Tariff, now: datetime) -> Offer:
-    """Return the answer to ``offer`` with another tariff.
-
-    Raises OfferRefused past the last round or for other counters.
-    """
-    if offer.round >= LAST_ROUND:
-        raise OfferRefused("too_many_rounds", f"round {offer.round} is the last of {LAST_ROUND}")
-    _check_same_counters(offer.tariff, tariff)
+def counter(offer: Offer, *, terms: Terms, now: datetime, valid_for: int = OFFER_SECONDS) -> Offer:
+    """Return the answer to ``offer`` with other terms, good for ``valid_for`` seconds."""
     changes = {
         "previous": document_hash(offer),
         "round": offer.round + 1,
-        "tariff": tariff,
-        "valid_until": int(now.timestamp()) + OFFER_SECONDS,
-        **amounts(tariff, offer.seconds, offer.budget, offer.ceiling_seconds),
+        **vars(terms),
+        "end_by": _end_by(offer.fund_by, terms, grace=offer.grace),
+        "valid_until": int(now.timestamp()) + valid_for,
+        **amounts(terms.tariff, terms.seconds, terms.budget, offer.ceiling_seconds),
     }
     return Offer.model_validate({**dict(offer), **changes})
+
+
+def terms_of(offer: Offer) -> Terms:
+    """Return what an offer says of the issues."""
+    return Terms(**{name: getattr(offer, name) for name in NEGOTIATED})
 
 
 def check_amounts(offer: Offer) -> None:
@@ -230,13 +233,21 @@ def check_amounts(offer: Offer) -> None:
             raise OfferRefused("wrong_amount", f"{name} is {getattr(offer, name)}, the tariff makes {amount}")
 
 
-def check_sequence(request: QuoteRequest, offers: Sequence[Offer]) -> None:
-    """Raise OfferRefused unless the offers answer the request and each other, changing the price only."""
-    previous = document_hash(request)
+def check_sequence(
+    listing: ListingDocument, request: QuoteRequest, offers: Sequence[Offer]
+) -> tuple[Outcome, ...]:
+    """Return the outcome that each offer proposes.
+
+    Raises OfferRefused unless the offers answer the request and each other, on what the listing puts on its
+    agenda, in at most its rounds.
+    """
+    previous, last_round = document_hash(request), listing.agenda.rounds
+    table = Table(listing=listing, request=request)
+    outcomes = []
     for number, offer in enumerate(offers):
-        if offer.round != number or number > LAST_ROUND:
+        if offer.round != number or number > last_round:
             raise OfferRefused(
-                "wrong_round", f"offer {number} says it is round {offer.round} of at most {LAST_ROUND}"
+                "wrong_round", f"offer {number} says it is round {offer.round} of at most {last_round}"
             )
         if offer.previous != previous:
             raise OfferRefused(
@@ -244,9 +255,13 @@ def check_sequence(request: QuoteRequest, offers: Sequence[Offer]) -> None:
             )
         check_amounts(offer)
         _check_kept(offers[0], offer)
+        outcomes.append(table.outcome(terms_of(offer)))
+        if offer.end_by != _end_by(offer.fund_by, terms_of(offer), grace=offer.grace):
+            raise OfferRefused("wrong_end", f"end_by {offer.end_by} does not follow from start and seconds")
         previous = document_hash(offer)
     if offers:
         _check_answers(request, offers[0])
+    return tuple(outcomes)
 
 
 def agreement_from(offer: Offer) -> Agreement:
@@ -287,7 +302,6 @@ def _check_answers(request: QuoteRequest, offer: Offer) -> None:
 
 
 def _check_kept(first: Offer, offer: Offer) -> None:
-    _check_same_counters(first.tariff, offer.tariff)
     for name in Offer.model_fields:
         if name not in NEGOTIABLE and getattr(offer, name) != getattr(first, name):
             raise OfferRefused(
@@ -295,6 +309,5 @@ def _check_kept(first: Offer, offer: Offer) -> None:
             )
 
 
-def _check_same_counters(first: Tariff, second: Tariff) -> None:
-    if (first.currency, first.counters) != (second.currency, second.counters):
-        raise OfferRefused("fixed_term_changed", "a counter-offer keeps the currency and the counters")
+def _end_by(fund_by: int, terms: Terms, *, grace: int) -> int:
+    return max(fund_by, terms.start_at) + terms.seconds + grace

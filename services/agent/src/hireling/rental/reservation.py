@@ -70,6 +70,12 @@ class Reservation:
         """Return it with the escrow open, or about to be asked to open."""
         return self if self.stage is Stage.DONE else replace(self, stage=Stage.OPENED)
 
+    def not_opened(self) -> "Reservation":
+        """Return it as it stood before: it was looked at after ``fund_by``, and the escrow was not open."""
+        if self.stage is not Stage.OPENED:
+            return self
+        return replace(self, stage=Stage.SIGNED, lapses_at=unopenable_at(self.fund_by))
+
     def done(self, spent: int) -> "Reservation":
         """Return it with the rental over: what was not ``spent`` is free again."""
         return replace(self, stage=Stage.DONE, amount=min(spent, self.amount))

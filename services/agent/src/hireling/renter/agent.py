@@ -26,7 +26,7 @@ from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Secp256k1Key, sign
 from hireling.rental.states import State
 from hireling.rental.tariff import worst_case
-from hireling.renter.bargainer import Bargainer, NoDeal, Wish
+from hireling.renter.bargainer import Bargainer, Brief, NoDeal, Wish
 from hireling.renter.book import Page, RenterBook
 from hireling.renter.ride import Ride
 from hireling.renter.wallet import Wallet
@@ -88,10 +88,12 @@ class RenterAgent:
         bills: Path,
         clock: Clock,
         announce: Announce,
+        brief: Brief,
         stop_after: timedelta | None = None,
     ) -> None:
         """``stop_after`` stops the machine that long after its first reading."""
         self._stop_after = stop_after
+        self._brief = brief
         self._platform = platform
         self._facts = facts
         self._wallet = wallet
@@ -137,6 +139,7 @@ class RenterAgent:
             session=session,
             clock=self._clock,
             announce=self._announce,
+            brief=self._brief,
         )
         agreement = await bargainer.agree(wish)
         page = self._book.write(Page(agreement=agreement, session_key=name, stage="agreed"))
@@ -146,15 +149,24 @@ class RenterAgent:
     async def carry(self, page: Page) -> Kept | None:
         """Carry a rental on from where its page says it is. Raises as ``rent`` does."""
         if page.stage == "agreed":
-            page = await self._fund(page)
+            try:
+                page = await self._fund(page)
+            except FundingFailed:
+                await asyncio.to_thread(self._brief.ledger.note_not_opened, page.agreement.rental_id)
+                raise
         if page.stage in {"funded", "running"}:
             page = await self._use(page)
         kept = await self._settle(page)
+        # What was not used is the mandate's again: all of it, where the rental was cancelled.
+        await self._note_done(page.agreement.rental_id, spent=int(kept.signed.bill.total) if kept else 0)
         self._book.write(page.model_copy(update={"stage": "done"}))
         return kept
 
     # -- the stages
     # ----------------------------------------------------------------------------------------------
+
+    async def _note_done(self, rental_id: bytes, *, spent: int) -> None:
+        await asyncio.to_thread(self._brief.ledger.note_done, rental_id, spent=spent)
 
     async def _check_purse(self, wish: Wish) -> None:
         state = await self._wallet.state()
@@ -170,6 +182,8 @@ class RenterAgent:
         rental_id, terms = page.agreement.rental_id, page.agreement.agreement
         view = await self._rental(rental_id)
         if view is None or view.state in UNFUNDED:
+            # From here on the escrow may open, whatever becomes of this process.
+            await asyncio.to_thread(self._brief.ledger.note_opened, rental_id)
             permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
             await self._request_funding(rental_id, permit, terms.rules.fund_by)
         while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
@@ -178,6 +192,7 @@ class RenterAgent:
                 raise FundingFailed("the escrow was not opened in time; nothing is locked")
             await self._clock.sleep(POLL_SECONDS)
         if view.state in WITHOUT_BILL:
+            await self._note_done(rental_id, spent=0)
             raise FundingFailed(f"the rental is {view.state.value.lower()}; nothing is locked")
         opened = next((item.hash for item in view.transactions if item.hash), None)
         self._announce("funded", rental_id=_id(page), tx=f"0x{opened.hex()}" if opened else "")

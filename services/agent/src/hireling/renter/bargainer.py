@@ -1,43 +1,53 @@
 """The renter's agent at the table.
 
-It asks, makes its counter-offer, checks every term, and has the wallet sign what it may.
+It asks, bargains by the default strategy for what the renter wishes, checks every term, and has the wallet
+sign what its mandate has room for.
 """
 
+import asyncio
 import secrets
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from hireling.announce import Announce
-from hireling.bargaining.concession import Accept, Counter, renter_reply
+from hireling.approvals import Approvals, Wanted
+from hireling.bargaining.session import Accept, Counter, SessionView
+from hireling.bargaining.talks import Talks, describe, reason_for
+from hireling.bargaining.wishes import RenterWishes
 from hireling.clock import Clock
+from hireling.decision_log import DecisionLog
+from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformRefused
 from hireling.platform_views import ListingView, PlatformView, QuoteView
 from hireling.rental.agreement import SignedAgreement
-from hireling.rental.errors import OfferRefused
+from hireling.rental.errors import MandateExceeded, OfferRefused
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import Clearance, MandateLimits, SignedMandate, sign_mandate
 from hireling.rental.offer import (
     Offer,
     QuoteRequest,
-    SignedOffer,
     agreement_from,
-    check_sequence,
     counter,
     quote_of,
     sign_offer,
+    terms_of,
 )
 from hireling.rental.signing import Secp256k1Key, Signer, sign
-from hireling.rental.tariff import scaled, worst_case
+from hireling.rental.table import Table, Terms
+from hireling.rental.tariff import worst_case
+from hireling.rental.terms import rental_id
 from hireling.rental.typed_data import Domain
 
 ANSWER_WITHIN = timedelta(seconds=60)
 ASK_AGAIN_SECONDS = 0.1
 MANDATE_HOLDS = timedelta(days=1)
-COUNTER_OFFERS = 1
-OPENING_PERCENT = 90
+APPROVAL_POLL_SECONDS = 0.5
+# What is left of an offer's time to sign and send after a person said yes.
+ANSWERED_BEFORE = timedelta(seconds=5)
 # What the owner fixed in its listing and nobody may change at the table.
 LISTED_TERMS = (
-    "owner", "owner_agent", "meter", "deposit", "notice", "claim_window", "challenge_window",
+    "owner", "owner_agent", "meter", "notice", "claim_window", "challenge_window",
     "ceiling_seconds", "grace",
 )  # fmt: skip
 PLATFORM_TERMS = ("chain_id", "escrow", "token", "fee_bps", "fee_to", "arbiter")
@@ -69,6 +79,16 @@ class Wish:
         return worst_case(self.document.tariff, self.seconds) if self.budget is None else self.budget
 
 
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What the renter's agent bargains by, and where it keeps what it promised and why."""
+
+    ledger: MandateLedger
+    approvals: Approvals
+    decisions: DecisionLog
+    wishes: RenterWishes = field(default_factory=RenterWishes)
+
+
 class Bargainer:
     """One session with one machine."""
 
@@ -81,7 +101,9 @@ class Bargainer:
         session: Signer,
         clock: Clock,
         announce: Announce,
+        brief: Brief,
     ) -> None:
+        self._brief = brief
         self._platform = platform
         self._facts = facts
         self._wallet = wallet
@@ -96,33 +118,41 @@ class Bargainer:
         Raises NoDeal, PlatformError, or a RentalError for foul play.
         """
         SignedListing(document=wish.document, signature=wish.listing.signature).check(self._domain)
+        mandate = await self._mandate(wish)
         quote = await self._ask(wish)
-        counters = 0
+        talks = self._talks(quote, wish)
         while True:
             quote = await self._wait_for_owner(quote)
             if quote.status == "agreed":
                 break
-            offer = self._checked_last(quote, wish)
+            view = self._checked(quote, wish, talks)
             if "owner" in quote.signed_by:
-                quote = await self._sign(quote, wish, reason="the owner signed this offer as it stands")
+                reason = "the owner signed this offer as it stands"
+                quote = await self._sign(quote, wish, mandate, reason=reason)
                 continue
+            offer = quote.offers[-1].offer
             if offer.round == 0:
                 self._announce_quote(quote, offer)
-            decision = renter_reply(
-                all_in=offer.all_in,
-                budget=wish.limit + wish.document.deposit,
-                counters_made=counters,
-                counters_wanted=COUNTER_OFFERS,
-                opening_percent=OPENING_PERCENT,
-            )
+            decision = talks.negotiator.step(view)
+            # Why comes before what: a move is never on the wire without its record on the disk.
+            now = self._clock.now()
+            await asyncio.to_thread(self._brief.decisions.note, quote.quote_id, view, decision, now)
+            reason = reason_for(decision, view.issues)
             if isinstance(decision, Counter):
-                quote = await self._counter(quote, offer, wish, decision)
-                counters += 1
+                quote = await self._counter(quote, talks.terms(decision.offer), reason=reason)
             elif isinstance(decision, Accept):
-                quote = await self._sign(quote, wish, reason=decision.reason)
+                quote = await self._sign(quote, wish, mandate, reason=reason)
             else:
-                raise NoDeal(decision.reason)
+                raise NoDeal(f"no deal: {reason}")
         return await self._agreement(quote, wish)
+
+    def _talks(self, quote: QuoteView, wish: Wish) -> Talks:
+        try:
+            preferences = self._brief.wishes.preferences(wish.document.agenda)
+        except ValueError as error:
+            raise NoDeal(f"no deal: {error}") from error
+        table = Table(listing=wish.document, request=quote.request)
+        return Talks(table=table, preferences=preferences)
 
     async def _ask(self, wish: Wish) -> QuoteView:
         request = QuoteRequest(
@@ -151,30 +181,71 @@ class Bargainer:
                 await self._clock.sleep(ASK_AGAIN_SECONDS)
         return quote
 
-    async def _counter(self, quote: QuoteView, offer: Offer, wish: Wish, decision: Counter) -> QuoteView:
-        tariff = scaled(wish.document.tariff, decision.percent, 100)
-        answer = counter(offer, tariff=tariff, now=self._clock.now())
+    async def _counter(self, quote: QuoteView, terms: Terms, *, reason: str) -> QuoteView:
+        answer = counter(quote.offers[-1].offer, terms=terms, now=self._clock.now())
         self._announce(
             "counter_offer",
             quote_id=quote.quote_id,
             max_total=answer.max_total,
             all_in=answer.all_in,
-            reason=decision.reason,
+            reason=reason,
         )
         return await self._platform.make_offer(quote.quote_id, sign_offer(self._session, answer))
 
-    async def _sign(self, quote: QuoteView, wish: Wish, *, reason: str) -> QuoteView:
-        last = quote.offers[-1]
+    async def _sign(self, quote: QuoteView, wish: Wish, mandate: SignedMandate, *, reason: str) -> QuoteView:
+        last, ledger = quote.offers[-1], self._brief.ledger
         agreement = agreement_from(last.offer)
-        self._mandate(wish).allows(agreement, clearance=Clearance(kind=wish.document.kind))
-        self._announce("accepted", quote_id=quote.quote_id, max_total=last.offer.max_total, reason=reason)
-        return await self._sign_offer(quote, last)
-
-    async def _sign_offer(self, quote: QuoteView, last: SignedOffer) -> QuoteView:
-        signature = sign(self._wallet, self._domain, agreement_from(last.offer))
-        return await self._platform.sign_agreement(
-            quote_id=quote.quote_id, by="renter", offer=last.hash, signature=signature
+        if mandate.needs_approval(agreement):
+            await self._wait_for_approval(quote, wish)
+        await asyncio.to_thread(
+            ledger.reserve,
+            mandate,
+            agreement,
+            domain=self._domain,
+            now=self._clock.now(),
+            clearance=Clearance(kind=wish.document.kind, approved=True),
         )
+        signature = sign(self._wallet, self._domain, agreement)
+        rental = rental_id(self._domain, agreement)
+        await asyncio.to_thread(ledger.note_signed, rental, self._clock.now())
+        self._announce("accepted", quote_id=quote.quote_id, max_total=last.offer.max_total, reason=reason)
+        try:
+            return await self._platform.sign_agreement(
+                quote_id=quote.quote_id, by="renter", offer=last.hash, signature=signature
+            )
+        except PlatformRefused:
+            # Nothing of ours is locked by this signature alone: the wallet's permit is what opens the escrow.
+            await asyncio.to_thread(ledger.release, rental)
+            raise
+
+    async def _wait_for_approval(self, quote: QuoteView, wish: Wish) -> None:
+        """Wait until a person agrees to the last offer. Raises NoDeal: a no, or nobody's answer in time."""
+        offer, approvals = quote.offers[-1].offer, self._brief.approvals
+        table = Table(listing=wish.document, request=quote.request)
+        issues = self._brief.wishes.preferences(wish.document.agenda).issues
+        wanted = Wanted(
+            rental_id=rental_id(self._domain, agreement_from(offer)),
+            session=quote.quote_id,
+            side="renter",
+            all_in=offer.all_in,
+            words=describe(table.outcome(terms_of(offer)), issues),
+            answer_by=datetime.fromtimestamp(offer.valid_until, UTC) - ANSWERED_BEFORE,
+        )
+        if await asyncio.to_thread(approvals.ask, wanted):
+            self._announce(
+                "approval_wanted",
+                quote_id=quote.quote_id,
+                rental_id=f"0x{wanted.rental_id.hex()}",
+                all_in=offer.all_in,
+                words=wanted.words,
+                answer_by=wanted.answer_by.isoformat(),
+            )
+        while (
+            state := await asyncio.to_thread(approvals.state, wanted.rental_id, self._clock.now())
+        ) != "approved":
+            if state != "waiting":
+                raise NoDeal(f"{offer.all_in} needs a person's word, and that was: {state}")
+            await self._clock.sleep(APPROVAL_POLL_SECONDS)
 
     async def _agreement(self, quote: QuoteView, wish: Wish) -> SignedAgreement:
         if quote.rental_id is None:
@@ -186,12 +257,13 @@ class Bargainer:
         self._check_terms(agreement.offer, wish)
         return agreement
 
-    def _checked_last(self, quote: QuoteView, wish: Wish) -> Offer:
-        check_sequence(quote.request, [signed.offer for signed in quote.offers])
+    def _checked(self, quote: QuoteView, wish: Wish, talks: Talks) -> SessionView:
+        """Return the session as a negotiator sees it. Raises a RentalError for foul play."""
+        view = talks.view([signed.offer for signed in quote.offers])
         last = quote.offers[-1]
         last.check(self._domain)
         self._check_terms(last.offer, wish)
-        return last.offer
+        return view
 
     def _check_terms(self, offer: Offer, wish: Wish) -> None:
         for names, stated in ((LISTED_TERMS, wish.document), (PLATFORM_TERMS, self._facts.terms)):
@@ -202,8 +274,23 @@ class Bargainer:
         if offer.max_total > wish.limit:
             raise OfferRefused("above_limit", f"at most {offer.max_total} asked, {wish.limit} is the limit")
 
-    def _mandate(self, wish: Wish) -> SignedMandate:
-        """Return the wallet's mandate for the session key: this rental, within this wish, for a day."""
+    async def _mandate(self, wish: Wish) -> SignedMandate:
+        """Return the mandate that the wallet granted, else one for this rental alone, for a day.
+
+        Raises NoDeal where the wallet's owner stopped its agents.
+        """
+        ledger, now = self._brief.ledger, self._clock.now()
+        granted = await asyncio.to_thread(ledger.standing, self._wallet.identity, self._domain, now)
+        mandate = granted or self._mandate_for(wish)
+        for word in await self._platform.revocations(self._wallet.identity):
+            await asyncio.to_thread(ledger.revoke, word, self._domain)
+        try:
+            await asyncio.to_thread(ledger.require_unrevoked, mandate)
+        except MandateExceeded as error:
+            raise NoDeal(str(error)) from error
+        return mandate
+
+    def _mandate_for(self, wish: Wish) -> SignedMandate:
         most = wish.limit + wish.document.deposit
         limits = MandateLimits(
             per_rental=most,

@@ -1,0 +1,210 @@
+"""Why an agent did what it did: a record of every decision at the table, on the disk before the move is made.
+
+One file a session and side, ``<session>.<side>.jsonl``: a first line with what the side wanted, then a line
+for each decision. They are the agent's own business and never sent: they hold what it would have settled for.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from hireling.bargaining.preferences import AdditiveUtility, Issue, Outcome
+from hireling.bargaining.session import Accept, Counter, Decision, Estimate, SessionView
+from hireling.durable import make_private_folder, sync_folder
+
+Side = Literal["owner", "renter"]
+Move = Literal["counter", "accept", "end"]
+PRIVATE_FILE = 0o600
+
+
+class Line(BaseModel):
+    """The base of what is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeptUtility(Line):
+    """A utility as it is kept; see ``preferences.AdditiveUtility``."""
+
+    weights: tuple[float, ...]
+    worths: tuple[tuple[float, ...], ...]
+    excluded: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def of(cls, utility: AdditiveUtility) -> Self:
+        """Return a utility to keep."""
+        excluded = tuple(tuple(sorted(values)) for values in utility.excluded)
+        return cls(weights=utility.weights, worths=utility.worths, excluded=excluded)
+
+    @property
+    def utility(self) -> AdditiveUtility:
+        """Return the utility that was kept."""
+        return AdditiveUtility(
+            weights=self.weights, worths=self.worths, excluded=tuple(map(frozenset, self.excluded))
+        )
+
+
+class Wanted(Line):
+    """What a side brought to the table."""
+
+    session: str
+    side: Side
+    at: datetime
+    issues: tuple[tuple[str, tuple[int, ...]], ...]
+    utility: KeptUtility
+    reservation: float
+    deadline: int
+
+    @property
+    def named_issues(self) -> tuple[Issue, ...]:
+        """Return the issues."""
+        return tuple(Issue(name, values) for name, values in self.issues)
+
+
+class Believed(Line):
+    """What the side believed of the other one."""
+
+    utility: KeptUtility
+    first_demand: float
+    last_demand: float
+
+    @classmethod
+    def of(cls, estimate: Estimate | None) -> Self | None:
+        """Return an estimate to keep."""
+        if estimate is None:
+            return None
+        return cls(
+            utility=KeptUtility.of(estimate.utility),
+            first_demand=estimate.first_demand,
+            last_demand=estimate.last_demand,
+        )
+
+
+class Decided(Line):
+    """One decision: what it went by, and what came of it. ``inputs`` is the hash of all it depends on."""
+
+    at: datetime
+    round: int
+    move: Move
+    inputs: str
+    strategy: str
+    version: int
+    target: float
+    rule: str
+    offers: tuple[Outcome, ...]
+    outcome: Outcome | None
+    parts: tuple[float, ...]
+    estimate: Believed | None
+
+
+class Story(Line):
+    """All that one side kept of a session."""
+
+    wanted: Wanted
+    decisions: tuple[Decided, ...]
+
+    @property
+    def offers(self) -> tuple[Outcome, ...]:
+        """Return all offers that this side knew of, its own last one included."""
+        if not self.decisions:
+            return ()
+        last = self.decisions[-1]
+        own = (last.outcome,) if last.move == "counter" and last.outcome is not None else ()
+        return (*last.offers, *own)
+
+    @property
+    def deal(self) -> Outcome | None:
+        """Return what this side took, if it was this side that did."""
+        last = self.decisions[-1] if self.decisions else None
+        return last.outcome if last is not None and last.move == "accept" else None
+
+
+class DecisionLog:
+    """One side's folder of records."""
+
+    def __init__(self, folder: Path, *, side: Side) -> None:
+        self._folder = folder
+        self._side = side
+
+    def note(self, session: str, view: SessionView, decision: Decision, now: datetime) -> None:
+        """Keep a decision, on the disk when this returns; the same one again changes nothing."""
+        path = make_private_folder(self._folder) / f"{session}.{self._side}.jsonl"
+        is_new = not path.exists()
+        lines = [] if is_new else path.read_bytes().splitlines()
+        record = decision.record
+        if any(f'"{record.inputs}"'.encode() in line for line in lines):
+            return
+        move: Move = "counter" if isinstance(decision, Counter) else "end"
+        decided = Decided(
+            at=now,
+            round=view.round,
+            move="accept" if isinstance(decision, Accept) else move,
+            inputs=record.inputs,
+            strategy=record.strategy,
+            version=record.version,
+            target=record.target,
+            rule=record.rule,
+            offers=view.offers,
+            outcome=record.outcome,
+            parts=record.parts,
+            estimate=Believed.of(record.estimate),
+        )
+        first = [] if lines else [self._wanted(session, view, now)]
+        _append(path, [*first, decided])
+        if is_new:
+            sync_folder(self._folder)
+
+    def _wanted(self, session: str, view: SessionView, now: datetime) -> Wanted:
+        return Wanted(
+            session=session,
+            side=self._side,
+            at=now,
+            issues=tuple((issue.name, tuple(map(int, issue.values))) for issue in view.issues),
+            utility=KeptUtility.of(view.utility),
+            reservation=view.reservation,
+            deadline=view.deadline,
+        )
+
+
+def read_stories(folder: Path, session: str) -> Sequence[Story]:
+    """Return what both sides kept in this folder of the session whose id begins so, the owner's first."""
+    stories = []
+    for path in sorted(folder.glob("*.jsonl")):
+        if not path.name.startswith(session):
+            continue
+        texts = path.read_text().splitlines()
+        # A torn last line is of a decision whose move was never made.
+        whole = [text for text in texts if _is_whole(text)]
+        if whole:
+            stories.append(
+                Story(
+                    wanted=Wanted.model_validate_json(whole[0]),
+                    decisions=tuple(Decided.model_validate_json(text) for text in whole[1:]),
+                )
+            )
+    return stories
+
+
+def _append(path: Path, lines: Sequence[Line]) -> None:
+    text = "".join(f"{line.model_dump_json()}\n" for line in lines).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+    try:
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            text = b"\n" + text
+        os.write(descriptor, text)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -34,7 +34,7 @@ SENTENCES: Mapping[str, str] = {
     "registered": "registered on the chain",
     "listed": "[green]listed[/green]: {title} ({kind})",
     "quoted": "offered {max_total}, all in {all_in}: {reason}",
-    "approval_wanted": "[bold yellow]needs your word[/bold yellow]: {all_in} all in ({words}), by {answer_by}",
+    "approval_wanted": "[bold]needs your word[/bold]: {all_in} all in ({words}), by {answer_by}",
     "quote_left": "left a question unanswered: {reason}",
     "agreement_signed": "signed the agreement: {reason}",
     "agreed": "[green]agreed[/green]: rental {rental_id}",

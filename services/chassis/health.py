@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import text
+
 from services.chassis.database import Database
 from services.chassis.outbox import count_unsent
 from services.chassis.rpc import RpcClient
@@ -13,6 +15,12 @@ def health_of(service: str, database: Database) -> dict[str, Any]:
     """Return the service's health. Raises the database's own error when it does not answer."""
     with database.snapshot() as session:
         return {"service": service, "unsent_events": count_unsent(session)}
+
+
+def require_answer(database: Database) -> None:
+    """Ask the database for nothing. Raises its own error when it does not answer."""
+    with database.snapshot() as session:
+        session.execute(text("SELECT 1"))
 
 
 def health_of_all(client: RpcClient, services: Sequence[str], *, timeout: float) -> dict[str, dict[str, Any]]:

@@ -5,11 +5,13 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from services.chassis.database import Database, open_database
+from services.chassis.health import require_answer
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.rpc import RpcClient
-from services.chassis.settings import BusSettings
+from services.chassis.settings import BusSettings, DatabaseSettings
 from services.chassis.tracing import configure_tracing
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
@@ -48,8 +50,15 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
     def load(self) -> Any:
         """Build the application in a worker process, which tells of itself."""
         configure_tracing()
-        serve_metrics("gateway", copies=self._settings.workers)
-        return create_app(self._settings, RpcClient(self._bus.amqp_uri))
+        database = open_database(DatabaseSettings.of("gateway").database_url)
+        serve_metrics("gateway", copies=self._settings.workers, health=lambda: _health(database))
+        return create_app(self._settings, RpcClient(self._bus.amqp_uri), database=database)
+
+
+def _health(database: Database) -> dict[str, Any]:
+    """Return that our own database answers; the services tell of themselves. Raises what it raises."""
+    require_answer(database)
+    return {"gateway": {"service": "gateway"}}
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
@@ -175,6 +175,16 @@ def _cannot_connect(error: DBAPIError) -> bool:
 
 def _isolation(engine: Engine, level: str) -> dict[str, str]:
     return {"isolation_level": level} if engine.dialect.name == "postgresql" else {}
+
+
+def try_lock(session: Session, number: int) -> bool:
+    """Return whether this write transaction alone has the lock of this number until it ends.
+
+    On SQLite it has them all: nobody else writes.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    return bool(session.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one())
 
 
 def open_database(url: str, *, write_lock: AbstractContextManager[Any] | None = None) -> Database:

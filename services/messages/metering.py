@@ -6,14 +6,20 @@ submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that co
 get_ceilings(rental_id) -> tuple of SignedCeiling                ascending
 get_proof(rental_id, seq) -> ReadingProof                        announcement None while it is pending;
                                                                  Conflict("day_not_closed") with closes_at
+get_series(rental_id, SeriesQuery) -> Page[UsageStep]            ascending; next is the next page's begin
 get_days(device, cursor, limit) -> Page[DeviceDay]               newest first, the same of announcement
 """
 
 from datetime import datetime
 from typing import Literal
 
-from hireling.rental.typed_data import Bytes32
+from pydantic import Field
+
+from hireling.rental.typed_data import Bytes32, Uint64, Uint96, Uint256
 from services.messages.message import Message
+
+LATEST = 2**40
+LONGEST_STEP = 366 * 24 * 3_600
 
 
 class Refusal(Message):
@@ -29,3 +35,33 @@ class Refusal(Message):
     detail: str
     at: datetime
     resolved_at: datetime | None = None
+
+
+class SeriesQuery(Message):
+    """Which part of a rental's use, in Unix seconds, and in which steps."""
+
+    begin: int = Field(ge=0, le=LATEST, description="rounded down to a whole minute for steps of minutes")
+    end: int = Field(ge=0, le=LATEST)
+    step: int = Field(ge=1, le=LONGEST_STEP, description="seconds; whole minutes where it is more than one")
+    limit: int = Field(default=500, ge=1, le=1_000)
+
+
+class MeterState(Message):
+    """What the meter said at one reading: cumulative, since the rental began."""
+
+    seq: Uint64
+    amount_due: Uint96
+    counters: tuple[Uint256, ...]
+
+
+class UsageStep(Message):
+    """What a rental's readings from ``start`` until ``end``, in Unix seconds, amount to.
+
+    ``first`` and ``last`` are those with the lowest and the highest number.
+    """
+
+    start: int
+    end: int
+    readings: int
+    first: MeterState
+    last: MeterState

@@ -190,3 +190,33 @@ class DaySpan(MeteringTable, table=True):
     device: str
     first_seq: int = Field(sa_type=BigInteger)
     last_seq: int = Field(sa_type=BigInteger)
+
+
+class UsageBucket(MeteringTable, table=True):
+    """What a rental's readings of one minute or hour amount to; grows while more of them arrive, and stays.
+
+    Amounts and counters are those of the readings with the lowest and the highest number in it.
+    """
+
+    __tablename__ = "usage_bucket"
+
+    rental_id: str = Field(primary_key=True)
+    width: int = Field(primary_key=True, description="seconds: 60 or 3600")
+    start: int = Field(primary_key=True, sa_type=BigInteger, description="Unix seconds")
+    readings: int = Field(sa_type=BigInteger)
+    first_seq: int = Field(sa_type=BigInteger)
+    last_seq: int = Field(sa_type=BigInteger)
+    first_amount: str = Field(description="base units; text: 96 bits")
+    first_counters: str = Field(sa_type=Text, description="JSON, text: 256 bits each")
+    last_amount: str
+    last_counters: str = Field(sa_type=Text)
+
+
+class RolledUp(MeteringTable, table=True):
+    """How far a rental's readings are in its buckets: all before ``next_seq``."""
+
+    __tablename__ = "rolled_up"
+
+    rental_id: str = Field(primary_key=True)
+    next_seq: int = Field(sa_type=BigInteger)
+    target: int = Field(sa_type=BigInteger, description="where the transaction that rolls up now will stop")

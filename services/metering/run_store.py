@@ -43,6 +43,11 @@ class RunStore:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    def rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
+        """Return those of these rentals that are known."""
+        found = self.session.exec(select(Rental).where(col(Rental.rental_id).in_(rental_ids)))
+        return {rental.rental_id: rental for rental in found}
+
     def accepted_reading(self, rental_id: str, seq: int) -> dict[str, Any]:
         """Return an accepted reading as it travelled. Raises LookupError."""
         for reading in self.readings(rental_id, after=seq - 1, limit=1):

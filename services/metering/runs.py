@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from hireling.rental.reading import ClockQuality, Reading, Sample
+from hireling.rental.reading import ClockQuality, Reading
 
 # Of one row. Whoever looks for a number looks at the rows that begin up to this many numbers before it.
 MOST_IN_RUN = 100
@@ -58,14 +58,13 @@ def run_of_readings(
     )
 
 
-def taken_ms(sample: Sample, *, arrived_ms: int, earliest_ms: int) -> int:
+def taken_ms(wall_ms: int, clock: int, *, arrived_ms: int, earliest_ms: int) -> int:
     """Return when a sample was taken, Unix milliseconds: the time axis of charts and roll-ups.
 
     That is what the device says where it says that its clock is synchronised, and never after the sample
     arrived. Where it says nothing, or a moment from before its rental, it is when the sample arrived.
     """
-    wall_ms = sample.wall_ms
-    if sample.clock != ClockQuality.SYNCHRONISED or wall_ms < earliest_ms:
+    if clock != ClockQuality.SYNCHRONISED or wall_ms < earliest_ms:
         return arrived_ms
     return wall_ms if wall_ms < arrived_ms else arrived_ms
 
@@ -84,8 +83,8 @@ def minutes_of(readings: Sequence[Reading], *, start_at: int, received_at: datet
     """
     arrived_ms, earliest_ms = clock_bounds(start_at=start_at, received_at=received_at)
     minutes = [
-        taken_ms(each.sample, arrived_ms=arrived_ms, earliest_ms=earliest_ms) // MINUTE_MS
-        for each in readings
+        taken_ms(sample.wall_ms, sample.clock, arrived_ms=arrived_ms, earliest_ms=earliest_ms) // MINUTE_MS
+        for sample in [each.sample for each in readings]
     ]
     stretches, begin = [], 0
     for place in range(1, len(readings) + 1):

@@ -14,9 +14,10 @@ from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import BillIssued, RentalChanged, RootAnnounced
-from services.messages.metering import Refusal
+from services.messages.metering import Refusal, SeriesQuery
 from services.messages.page import Page
 from services.metering.ceilings import check_ceiling
+from services.metering.charting import roll_up, series
 from services.metering.closing import close_days
 from services.metering.day_store import DayStore
 from services.metering.downlink import notice, topic_of
@@ -25,8 +26,11 @@ from services.metering.proving import days_of, keep_announcement, proof_of
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import rental_row, take_ceiling, terms_of
+from services.metering.usage_store import UsageStore
 
 LARGEST_PAGE = 1_000
+# A chart has what is newer from the readings, so that it only costs time to be late.
+ROLL_UP_SECONDS = 5.0
 
 
 class Metering(Service):
@@ -96,6 +100,14 @@ class Metering(Service):
             return proof_of(DayStore(session), rental_id, seq, grace=_grace())
 
     @rpc
+    def get_series(self, rental_id: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Return a page of a rental's use over time, by a SeriesQuery."""
+        asked = SeriesQuery.model_validate(query)
+        with self.database.snapshot() as session:
+            store = UsageStore(session)
+            return series(store, _known(store.rentals([rental_id]), rental_id), asked)
+
+    @rpc
     def get_days(self, device: str, cursor: str | None, limit: int) -> dict[str, Any]:
         """Return a page of a device's daily roots, newest first; none for a device that never measured."""
         with self.database.snapshot() as session:
@@ -105,6 +117,11 @@ class Metering(Service):
     def close_days(self) -> None:
         """Close the days that are over, each once whoever is first, and tell of their roots."""
         close_days(self.database, now=self.clock.now(), grace=_grace(), pause=lambda: time.sleep(0))
+
+    @timer(interval=ROLL_UP_SECONDS)
+    def roll_up(self) -> None:
+        """Put the readings that are new into the minutes and hours that charts are made of."""
+        roll_up(self.database, pause=lambda: time.sleep(0))
 
     @on_event(RootAnnounced)
     def on_root_announced(self, session: Session, event: RootAnnounced) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import col, delete, select, update
 
 from services.chassis.rows import insert_rows, insert_tuples
+from services.chassis.tables import UtcDateTime
 from services.messages.errors import OutcomeUnknown, Unavailable
 from services.metering.models import (
     AcceptedCeiling,
@@ -33,14 +34,15 @@ _RUN: Table = ReadingRun.metadata.tables["reading_run"]
 _WAITING: Table = WaitingReading.metadata.tables["waiting_reading"]
 
 _OLDEST, _NEWEST = _RENTAL.c.oldest_at, _RENTAL.c.newest_at
+_IN_OLDEST, _IN_NEWEST = (bindparam(name, type_=UtcDateTime) for name in ("oldest", "newest"))
 # What waited beyond a hole arrived before what filled it.
 _REACHED = (
     update(_RENTAL)
     .where(_RENTAL.c.rental_id == bindparam("of_rental"))
     .values(
         next_seq=bindparam("reached"),
-        oldest_at=case((bindparam("oldest") < _OLDEST, bindparam("oldest")), else_=_OLDEST),
-        newest_at=case((bindparam("newest") > _NEWEST, bindparam("newest")), else_=_NEWEST),
+        oldest_at=case((_IN_OLDEST < _OLDEST, _IN_OLDEST), else_=_OLDEST),
+        newest_at=case((_IN_NEWEST > _NEWEST, _IN_NEWEST), else_=_NEWEST),
     )
 )
 
@@ -53,11 +55,6 @@ class Store(RunStore):
     def add_rental(self, rental: Rental) -> None:
         """Add a rental."""
         self.session.add(rental)
-
-    def rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
-        """Return those of these rentals that are known."""
-        found = self.session.exec(select(Rental).where(col(Rental.rental_id).in_(rental_ids)))
-        return {rental.rental_id: rental for rental in found}
 
     def lock_numbers(self, rental_ids: Collection[str]) -> dict[str, int]:
         """Return the next number of each of these rentals that is known.

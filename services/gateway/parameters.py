@@ -12,7 +12,7 @@ from hireling.rental.states import State
 from hireling.rental.typed_data import Address, Bytes32, HexBytes, SignerBytes
 from services.gateway.problems import MEDIA_TYPE
 from services.messages.message import Message
-from services.messages.metering import Refusal
+from services.messages.metering import LATEST, LONGEST_STEP, Refusal, UsageStep
 from services.messages.negotiation import QuoteView
 from services.messages.settlement import Permit, PlatformView, RentalView
 
@@ -115,6 +115,24 @@ class ReadingsQuery(Message):
 
     after: int = Field(default=-1, ge=-1, le=2**63 - 1)
     limit: int = Field(default=100, ge=1, le=1000)
+
+
+class SeriesWindow(Message):
+    """Which part of a rental's use, in Unix seconds, and in which steps."""
+
+    begin: int = Field(
+        alias="from", ge=0, le=LATEST, description="of the first step; whole minutes for steps of minutes"
+    )
+    end: int = Field(alias="to", ge=0, le=LATEST, description="steps follow until one reaches it")
+    step: int = Field(ge=1, le=LONGEST_STEP, description="seconds; whole minutes where it is more than one")
+    limit: int = Field(default=500, ge=1, le=1_000)
+
+
+class UsageSeries(Message):
+    """Steps that have readings, in order; `next` is the `from` of the next page."""
+
+    items: tuple[UsageStep, ...]
+    next: str | None = None
 
 
 class Broker(Message):

@@ -20,6 +20,8 @@ from services.gateway.parameters import (
     Refusals,
     RentalPath,
     RentalSearch,
+    SeriesWindow,
+    UsageSeries,
     problems,
 )
 from services.gateway.rpc import call, neighbours, wire
@@ -90,6 +92,16 @@ def get_ceilings(path: RentalPath) -> Any:
 def get_readings(path: RentalPath, query: ReadingsQuery) -> Any:
     """Return accepted readings in order."""
     return call("metering", "get_readings", wire(path)["rental_id"], query.after, query.limit)
+
+
+@routes.get("/rentals/<rental_id>/series", operation_id="get_series", responses={200: UsageSeries})
+def get_series(path: RentalPath, query: SeriesWindow) -> Any:
+    """Return a rental's use over time, in steps of any length: how many readings, the first and the last.
+
+    Numbers are cumulative: what was used in a step is its last state less the last of the step before. 409
+    readings_dropped for steps finer than a minute of days whose readings are no longer kept.
+    """
+    return call("metering", "get_series", wire(path)["rental_id"], wire(query))
 
 
 @routes.get(

@@ -102,11 +102,20 @@ class Decided(Line):
     estimate: Believed | None
 
 
+class Signed(Line):
+    """That this side signed: what, and which rental it makes once both did."""
+
+    signed: str
+    outcome: Outcome
+    at: datetime
+
+
 class Story(Line):
     """All that one side kept of a session."""
 
     wanted: Wanted
     decisions: tuple[Decided, ...]
+    signed: Signed | None = None
 
     @property
     def offers(self) -> tuple[Outcome, ...]:
@@ -119,9 +128,8 @@ class Story(Line):
 
     @property
     def deal(self) -> Outcome | None:
-        """Return what this side took, if it was this side that did."""
-        last = self.decisions[-1] if self.decisions else None
-        return last.outcome if last is not None and last.move == "accept" else None
+        """Return what this side signed, if it did."""
+        return self.signed.outcome if self.signed is not None else None
 
 
 class DecisionLog:
@@ -137,7 +145,7 @@ class DecisionLog:
         is_new = not path.exists()
         lines = [] if is_new else path.read_bytes().splitlines()
         record = decision.record
-        if any(f'"{record.inputs}"'.encode() in line for line in lines):
+        if any(f'"{record.inputs}"'.encode() in line and _is_whole(line) for line in lines):
             return
         move: Move = "counter" if isinstance(decision, Counter) else "end"
         decided = Decided(
@@ -158,6 +166,12 @@ class DecisionLog:
         _append(path, [*first, decided])
         if is_new:
             sync_folder(self._folder)
+
+    def note_signed(self, session: str, rental_id: bytes, outcome: Outcome, now: datetime) -> None:
+        """Keep that this side signed, as often as it says so."""
+        path = self._folder / f"{session}.{self._side}.jsonl"
+        if path.exists():
+            _append(path, [Signed(signed=f"0x{rental_id.hex()}", outcome=outcome, at=now)])
 
     def _wanted(self, session: str, view: SessionView, now: datetime) -> Wanted:
         return Wanted(
@@ -181,13 +195,24 @@ def read_stories(folder: Path, session: str) -> Sequence[Story]:
         # A torn last line is of a decision whose move was never made.
         whole = [text for text in texts if _is_whole(text)]
         if whole:
-            stories.append(
-                Story(
-                    wanted=Wanted.model_validate_json(whole[0]),
-                    decisions=tuple(Decided.model_validate_json(text) for text in whole[1:]),
-                )
-            )
+            stories.append(_story(whole))
     return stories
+
+
+def sessions_in(folder: Path) -> Sequence[str]:
+    """Return the sessions of which records are kept here, the latest first."""
+    paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return list(dict.fromkeys(path.name.split(".")[0] for path in paths))
+
+
+def _story(lines: Sequence[str]) -> Story:
+    signed = [text for text in lines[1:] if "signed" in json.loads(text)]
+    decided = [text for text in lines[1:] if "signed" not in json.loads(text)]
+    return Story(
+        wanted=Wanted.model_validate_json(lines[0]),
+        decisions=tuple(Decided.model_validate_json(text) for text in decided),
+        signed=Signed.model_validate_json(signed[-1]) if signed else None,
+    )
 
 
 def _append(path: Path, lines: Sequence[Line]) -> None:
@@ -202,7 +227,7 @@ def _append(path: Path, lines: Sequence[Line]) -> None:
         os.close(descriptor)
 
 
-def _is_whole(text: str) -> bool:
+def _is_whole(text: str | bytes) -> bool:
     try:
         json.loads(text)
     except ValueError:

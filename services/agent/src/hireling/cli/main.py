@@ -2,7 +2,7 @@
 
 import typer
 
-from hireling.cli import device, devices, doctor, proof, rent, verify, wallet
+from hireling.cli import device, devices, doctor, proof, rent, verify, wallet, why
 
 app = typer.Typer(
     name="hireling",
@@ -16,6 +16,7 @@ app.command("devices")(devices.devices)
 app.command("rent")(rent.rent)
 app.add_typer(wallet.app, name="wallet")
 app.command("verify")(verify.verify)
+app.command("why")(why.why)
 app.command("proof")(proof.proof)
 app.command("doctor")(doctor.doctor)
 

@@ -179,6 +179,9 @@ class Negotiator:
         view = await self._platform.sign_agreement(
             quote_id=quote.quote_id, by="owner", offer=last.hash, signature=signature
         )
+        offers = [signed.offer for signed in quote.offers]
+        outcome = check_sequence(listing, quote.request, offers)[-1]
+        await asyncio.to_thread(self._brief.decisions.note_signed, quote.quote_id, rental, outcome, now)
         self._announce(
             "agreement_signed",
             quote_id=quote.quote_id,

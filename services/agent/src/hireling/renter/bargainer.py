@@ -144,7 +144,13 @@ class Bargainer:
                 quote = await self._sign(quote, wish, mandate, reason=reason)
             else:
                 raise NoDeal(f"no deal: {reason}")
-        return await self._agreement(quote, wish)
+        agreed = await self._agreement(quote, wish)
+        outcome = talks.table.outcome(terms_of(agreed.offer))
+        now = self._clock.now()
+        await asyncio.to_thread(
+            self._brief.decisions.note_signed, quote.quote_id, agreed.rental_id, outcome, now
+        )
+        return agreed
 
     def _talks(self, quote: QuoteView, wish: Wish) -> Talks:
         try:

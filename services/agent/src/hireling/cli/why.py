@@ -134,10 +134,9 @@ def _tell_decision(decided: Decided, issues: Sequence[Issue]) -> Iterator[str]:
         believed = decided.estimate
         open_ones = [place for place, issue in enumerate(issues) if len(issue.values) > 1] or [0]
         most = max(open_ones, key=lambda place: believed.utility.weights[place])
-        yield (
-            f"    it believed that {issues[most].name} matters most to the other side, whose demands went from {believed.first_demand:.2f}"
-            f" to {believed.last_demand:.2f} of its best"
-        )
+        demands = f"from {believed.first_demand:.2f} to {believed.last_demand:.2f} of its best"
+        name = issues[most].name
+        yield f"    it believed that {name} matters most to the other side, whose demands went {demands}"
     yield f"    {decided.strategy} version {decided.version}, inputs {decided.inputs[:SHOWN_HASH]}…"
 
 

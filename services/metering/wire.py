@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from hireling.rental.batch import ReadingBatch, batch_wire, run_of_batch
 from hireling.rental.ceiling import SignedCeiling
-from hireling.rental.errors import ReadingRefused
+from hireling.rental.encoding import from_cbor, is_cbor, parse
+from hireling.rental.errors import Malformed, ReadingRefused
 from hireling.rental.hashing import keccak256
 from hireling.rental.reading import ReadingRun, SignedReading, run_of_one
 from hireling.rental.typed_data import hash_struct, to_hex
@@ -149,13 +150,15 @@ def open_message(incoming: Incoming, *, largest: int) -> Opened:
         return malformed(incoming, detail=f"{len(incoming.payload)} bytes, at most {most}")
     try:
         if kind == "readings":
-            return _reading_letter(incoming, SignedReading.model_validate_json(incoming.payload))
+            return _reading_letter(incoming, parse(SignedReading, incoming.payload))
         if kind == "batches":
-            return _batch_letter(incoming, ReadingBatch.model_validate_json(incoming.payload))
+            return _batch_letter(incoming, parse(ReadingBatch, incoming.payload))
         if kind == "ceilings":
-            return _ceiling_letter(incoming, SignedCeiling.model_validate_json(incoming.payload))
+            return _ceiling_letter(incoming, parse(SignedCeiling, incoming.payload))
     except ValidationError as error:
         return malformed(incoming, detail=_first_problem(error))
+    except Malformed as error:
+        return malformed(incoming, detail=error.detail)
     return malformed(incoming, detail="not a device's topic")
 
 
@@ -243,8 +246,8 @@ def rate_limited(incoming: Incoming, *, wait_ms: int) -> Refused:
 
 def _claimed(payload: bytes) -> tuple[str | None, int | None]:
     try:
-        document = json.loads(payload)
-    except (ValueError, RecursionError):
+        document = from_cbor(payload) if is_cbor(payload) else json.loads(payload)
+    except (ValueError, RecursionError, Malformed):
         return None, None
     if isinstance(document, dict) and isinstance(document.get("readings"), list) and document["readings"]:
         document = document["readings"][-1]
@@ -252,6 +255,8 @@ def _claimed(payload: bytes) -> tuple[str | None, int | None]:
     if not isinstance(inner, dict):
         return None, None
     rental_id, seq = inner.get("rental_id"), inner.get("seq")
+    if isinstance(rental_id, bytes):
+        rental_id = to_hex(rental_id)
     return (
         rental_id if isinstance(rental_id, str) and _RENTAL_ID.fullmatch(rental_id) else None,
         int(seq) if isinstance(seq, str | int) and _SEQ.fullmatch(str(seq)) else None,
@@ -265,6 +270,8 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _evidence(payload: bytes) -> str:
+    if is_cbor(payload):
+        return to_hex(payload[: (LONGEST_EVIDENCE - 2) // 2])
     return _printable(payload[:LONGEST_EVIDENCE].decode(errors="replace"), LONGEST_EVIDENCE)
 
 

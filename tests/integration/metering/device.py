@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from aiomqtt import Client
 from pydantic import BaseModel
 
+from hireling.rental.encoding import from_cbor, is_cbor
 from hireling.rental.reading import SignedReading
 
 IN_FLIGHT = 8
@@ -40,7 +41,9 @@ class Device:
     async def listen(self) -> None:
         """Hear what comes, for ever."""
         async for message in self._client.messages:
-            self.heard[message.topic.value.rsplit("/")[-1]].append(json.loads(message.payload))
+            payload = bytes(message.payload)
+            values = from_cbor(payload) if is_cbor(payload) else json.loads(payload)
+            self.heard[message.topic.value.rsplit("/")[-1]].append(values)
             async with self._news:
                 self._news.notify_all()
 

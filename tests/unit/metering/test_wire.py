@@ -2,10 +2,12 @@
 
 import json
 
+import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hireling.rental.encoding import to_cbor
 from hireling.rental.reading import reading_hash, run_of_one
 from services.metering.settings import MqttSettings
 from services.metering.wire import CeilingLetter, Incoming, ReadingLetter, Refused, open_message
@@ -60,6 +62,36 @@ class TestOpenMessage:
         assert isinstance(opened, Refused | CeilingLetter | ReadingLetter)
         if isinstance(opened, Refused):
             check_storable(opened)
+
+
+class TestCbor:
+    def test_opens_to_the_same_letter_as_json(self) -> None:
+        json_letter = open_message(incoming(READING.model_dump_json().encode()), largest=10_000)
+        cbor_letter = open_message(incoming(to_cbor(READING)), largest=10_000)
+        assert isinstance(json_letter, ReadingLetter)
+        assert isinstance(cbor_letter, ReadingLetter)
+        assert cbor_letter.run == json_letter.run
+        assert (cbor_letter.hash, cbor_letter.document) == (json_letter.hash, json_letter.document)
+
+    def test_that_is_malformed_is_refused_with_its_bytes(self) -> None:
+        payload = to_cbor(READING) + b"\x00"
+        opened = open_message(incoming(payload), largest=10_000)
+        assert isinstance(opened, Refused)
+        assert (opened.code, opened.evidence) == ("malformed", f"0x{payload.hex()}")
+
+    def test_that_is_out_of_range_is_refused_under_what_it_claims(self) -> None:
+        values = READING.model_dump()
+        values["reading"]["amount_due"] = 2**96
+        opened = open_message(incoming(cbor2.dumps(values)), largest=10_000)
+        assert isinstance(opened, Refused)
+        assert (opened.rental_id, opened.seq) == (f"0x{READING.reading.rental_id.hex()}", 1)
+        assert "uint96" in opened.detail
+
+    @given(payload=st.binary(max_size=200).map(lambda rest: b"\xa3" + rest))
+    def test_never_raises(self, payload: bytes) -> None:
+        opened = open_message(incoming(payload), largest=10_000)
+        assert isinstance(opened, Refused)
+        check_storable(opened)
 
 
 def check_storable(refused: Refused) -> None:

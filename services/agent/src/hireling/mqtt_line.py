@@ -75,7 +75,7 @@ class MqttLine:
         """Wait until the line is up."""
         await self._up.wait()
 
-    async def publish(self, topic: str, payload: str) -> None:
+    async def publish(self, topic: str, payload: str | bytes) -> None:
         """Publish at QoS 1 and wait for the broker's confirmation. Raises LineDown."""
         client = self._client
         if client is None:

@@ -12,6 +12,7 @@ from hireling.device.log import RentalLog
 from hireling.device.uplink import BACKLOG, IN_BATCH, Uplink
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.rental.batch import ReadingBatch, run_of_batch
+from hireling.rental.encoding import Encoding, is_cbor, parse
 from hireling.rental.reading import SignedReading
 from tests.unit.agent.device.test_log import begin, take
 
@@ -28,11 +29,11 @@ class OpenLine(MqttLine):
     def __init__(self, announce: Announce) -> None:
         super().__init__(Broker("nowhere", 1), topics=(), announce=announce)
         self._up.set()
-        self.sent: list[tuple[str, str]] = []
+        self.sent: list[tuple[str, str | bytes]] = []
         self.news = asyncio.Event()
-        self.on_sent: Callable[[str, str], None] = lambda topic, payload: None
+        self.on_sent: Callable[[str, str | bytes], None] = lambda topic, payload: None
 
-    async def publish(self, topic: str, payload: str) -> None:
+    async def publish(self, topic: str, payload: str | bytes) -> None:
         """Keep what is sent."""
         await asyncio.sleep(0)
         self.sent.append((topic, payload))
@@ -49,13 +50,19 @@ def a_log(path: Path, *, readings: int) -> RentalLog:
 
 
 def sent_until(
-    log: RentalLog, enough: Callable[[list[tuple[str, str]]], bool], *, first_silence: float = 5.0
-) -> list[tuple[str, str]]:
+    log: RentalLog,
+    enough: Callable[[list[tuple[str, str | bytes]]], bool],
+    *,
+    first_silence: float = 5.0,
+    encoding: Encoding = "json",
+) -> list[tuple[str, str | bytes]]:
     """Run an uplink until it has sent enough, and return what it sent."""
 
-    async def run() -> list[tuple[str, str]]:
+    async def run() -> list[tuple[str, str | bytes]]:
         line = OpenLine(ignore)
-        uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore, first_silence=first_silence)
+        uplink = Uplink(
+            log, line=line, topic=TOPIC, announce=ignore, first_silence=first_silence, encoding=encoding
+        )
         sending = asyncio.create_task(uplink.run())
         async with asyncio.timeout(60):
             while not enough(line.sent):
@@ -119,12 +126,12 @@ class TestUplink:
         """The platform acknowledges nothing until readings come singly, and everything after that."""
         log = a_log(tmp_path, readings=3 * BACKLOG)
 
-        async def run() -> list[tuple[str, str]]:
+        async def run() -> list[tuple[str, str | bytes]]:
             line = OpenLine(ignore)
             uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore, first_silence=0.01)
             heard = {"single": False}
 
-            def acknowledge(topic: str, payload: str) -> None:
+            def acknowledge(topic: str, payload: str | bytes) -> None:
                 heard["single"] |= topic == TOPIC
                 if heard["single"]:
                     uplink.note_ack(max(numbers([(topic, payload)])))
@@ -155,7 +162,7 @@ class TestUplink:
         assert min(numbers(sent)) == 60
 
 
-def numbers(sent: list[tuple[str, str]]) -> list[int]:
+def numbers(sent: list[tuple[str, str | bytes]]) -> list[int]:
     """Return the numbers of all readings sent, in order."""
     found: list[int] = []
     for topic, wire in sent:
@@ -170,13 +177,13 @@ class TestPause:
     def test_lasts_as_long_as_it_is_told_and_then_everything_is_sent_again(self, tmp_path: Path) -> None:
         log = a_log(tmp_path, readings=3)
 
-        async def run() -> tuple[float, list[tuple[str, str]]]:
+        async def run() -> tuple[float, list[tuple[str, str | bytes]]]:
             line = OpenLine(ignore)
             uplink = Uplink(log, line=line, topic=TOPIC, announce=ignore)
             loop = asyncio.get_running_loop()
             moments: list[float] = []
 
-            def heard(topic: str, payload: str) -> None:
+            def heard(topic: str, payload: str | bytes) -> None:
                 moments.append(loop.time())
                 if len(moments) == 3:
                     uplink.pause(0.5)
@@ -194,3 +201,21 @@ class TestPause:
         waited, sent = asyncio.run(run())
         assert waited >= 0.5
         assert numbers(sent) == [0, 1, 2, 0, 1, 2]
+
+
+class TestCbor:
+    def test_carries_the_same_readings_singly_and_in_batches(self, tmp_path: Path) -> None:
+        log = a_log(tmp_path, readings=BACKLOG + 1)
+        batches = BACKLOG // IN_BATCH
+        sent = sent_until(log, lambda sent: len(sent) == batches + 1, encoding="cbor")
+        assert all(isinstance(payload, bytes) and is_cbor(payload) for _, payload in sent)
+        found = [
+            reading
+            for _, payload in sent[:batches]
+            if isinstance(payload, bytes)
+            for reading in parse(ReadingBatch, payload).readings
+        ]
+        assert found == [logged.signed for logged in log.unacknowledged(-1)][:BACKLOG]
+        topic, payload = sent[-1]
+        assert isinstance(payload, bytes)
+        assert (topic, parse(SignedReading, payload).reading.seq) == (TOPIC, BACKLOG)

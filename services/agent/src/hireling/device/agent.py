@@ -23,7 +23,8 @@ from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import topic_of
 from hireling.platform_errors import PlatformError, PlatformRefused
 from hireling.rental.ceiling import SignedCeiling
-from hireling.rental.errors import RentalError
+from hireling.rental.encoding import parse
+from hireling.rental.errors import Malformed, RentalError
 from hireling.rental.offer import OFFER_SECONDS
 from hireling.rental.states import TERMINAL
 from hireling.rental.typed_data import Bytes32
@@ -256,6 +257,8 @@ class DeviceAgent:
         except ValidationError as error:
             first = error.errors()[0]
             self._tools.announce("message_ignored", topic=topic, reason=f"{first['loc']}: {first['msg']}")
+        except Malformed as error:
+            self._tools.announce("message_ignored", topic=topic, reason=error.detail)
 
     def _on_notice(self, payload: bytes) -> None:
         self._look.set()
@@ -280,7 +283,7 @@ class DeviceAgent:
             self._tools.announce("message_refused", code=refused.code, detail=refused.detail)
 
     def _on_ceiling(self, payload: bytes) -> None:
-        signed = SignedCeiling.model_validate_json(payload)
+        signed = parse(SignedCeiling, payload)
         for engagement in self._engaged(signed.ceiling.rental_id):
             engagement.on_ceiling(signed)
 

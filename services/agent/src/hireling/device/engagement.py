@@ -27,6 +27,7 @@ from hireling.platform_client import PlatformClient
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import UnlockAction
+from hireling.rental.encoding import Encoding
 from hireling.rental.errors import CeilingRefused, SignatureMismatch
 from hireling.rental.signing import Signer
 from hireling.rental.states import State, deadline, facts_of
@@ -55,6 +56,8 @@ class Tools:
     bill_signer: bytes
     in_use: asyncio.Lock
     """Held while the machine serves: one rental at a time."""
+    encoding: Encoding = "json"
+    """How readings travel."""
 
 
 class Engagement:
@@ -96,7 +99,11 @@ class Engagement:
             return None
         log = self._require_log()
         uplink = self._uplink = Uplink(
-            log, line=self._tools.line, topic=self._topic("readings"), announce=self._tools.announce
+            log,
+            line=self._tools.line,
+            topic=self._topic("readings"),
+            announce=self._tools.announce,
+            encoding=self._tools.encoding,
         )
         sending = asyncio.create_task(uplink.run())
         try:

@@ -10,7 +10,8 @@ from hireling.announce import Announce
 from hireling.device.log import RentalLog
 from hireling.device.log_contents import LoggedReading
 from hireling.mqtt_line import LineDown, MqttLine
-from hireling.rental.batch import batch_wire
+from hireling.rental.batch import ReadingBatch, batch_wire
+from hireling.rental.encoding import Encoding, to_cbor
 
 # The broker confirms each message; more than a few at a time gains nothing, and aiomqtt warns above ten.
 IN_FLIGHT = 8
@@ -41,11 +42,13 @@ class Uplink:
         topic: str,
         announce: Announce,
         first_silence: float = FIRST_SILENCE_SECONDS,
+        encoding: Encoding = "json",
     ) -> None:
         self._log = log
         self._line = line
         self._topic = topic
         self._batch_topic = f"{topic.rpartition('/')[0]}/batches"
+        self._encoding = encoding
         self._one_by_one = False
         self._stuck_at = -1
         self._announce = announce
@@ -114,14 +117,19 @@ class Uplink:
         await asyncio.sleep(AFTER_LOSS_SECONDS)
 
     async def _publish(self, batch: list[LoggedReading]) -> bool:
+        topic = self._topic if len(batch) == 1 else self._batch_topic
         try:
-            if len(batch) == 1:
-                await self._line.publish(self._topic, batch[0].wire)
-            else:
-                await self._line.publish(self._batch_topic, batch_wire([logged.wire for logged in batch]))
+            await self._line.publish(topic, self._encoded(batch))
         except LineDown:
             return False
         return True
+
+    def _encoded(self, batch: list[LoggedReading]) -> str | bytes:
+        """Return a message: the very bytes of the log, or the same objects in CBOR."""
+        if self._encoding == "cbor":
+            readings = tuple(logged.signed for logged in batch)
+            return to_cbor(readings[0] if len(batch) == 1 else ReadingBatch(readings=readings))
+        return batch[0].wire if len(batch) == 1 else batch_wire([logged.wire for logged in batch])
 
     async def _wait_out_the_pause(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -16,7 +16,8 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError
 from hireling.rental.ceiling import sign_ceiling
 from hireling.rental.close import Unlock, UnlockAction
-from hireling.rental.errors import ReadingRefused
+from hireling.rental.encoding import parse
+from hireling.rental.errors import Malformed, ReadingRefused
 from hireling.rental.reading import Reading, SignedReading
 from hireling.rental.signing import Signer, sign
 from hireling.rental.states import DEAD_ON_ARRIVAL, State, deadline, facts_of
@@ -104,9 +105,9 @@ class Ride:
 
     def on_message(self, topic: str, payload: bytes) -> None:
         """Take in a message; what is another rental's, or not understood, is left alone."""
-        with contextlib.suppress(ValidationError):
+        with contextlib.suppress(ValidationError, Malformed):
             if topic.endswith("/readings"):
-                signed = SignedReading.model_validate_json(payload)
+                signed = parse(SignedReading, payload)
                 if signed.reading.rental_id == self._agreement.rental_id:
                     self._came.append(signed)
             else:

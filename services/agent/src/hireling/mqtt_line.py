@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from aiomqtt import Client, MqttError, Topic
 
@@ -34,6 +35,14 @@ class Broker:
 
     host: str
     port: int
+
+    @classmethod
+    def at(cls, url: str) -> "Broker":
+        """Return the broker at ``mqtt://host:port``. Raises ValueError."""
+        address = urlsplit(url)
+        if address.scheme != "mqtt" or not address.hostname:
+            raise ValueError(f"a broker is named mqtt://host:port, not {url}")
+        return cls(host=address.hostname, port=address.port or 1883)
 
 
 class Listener(Protocol):

@@ -59,6 +59,7 @@ class Order:
     wishes: Wishes
     curve: Curve
     rpc_url: str | None
+    broker: Broker | None
     confirmations: int | None
     once: bool
     encoding: Encoding
@@ -116,6 +117,13 @@ def run_device(
     rpc_url: Annotated[
         str | None, typer.Option(help="Your own chain node. Default: the one the marketplace names.")
     ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HIRELING_BROKER",
+            help="Your own way to the MQTT broker, mqtt://host:port. Default: the one the marketplace names.",
+        ),
+    ] = None,
     confirmations: Annotated[
         int | None, typer.Option(min=1, help="Blocks to wait for money. Default: the marketplace's.")
     ] = None,
@@ -162,12 +170,20 @@ def run_device(
         ),
         curve=meter_key,
         rpc_url=rpc_url,
+        broker=_broker_at(broker),
         confirmations=confirmations,
         once=once,
         encoding=encoding,
     )  # fmt: skip
     if not run(outlet, lambda: serve(order, outlet)):
         raise typer.Exit(1)
+
+
+def _broker_at(url: str | None) -> Broker | None:
+    try:
+        return None if url is None else Broker.at(url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--broker") from error
 
 
 async def serve(order: Order, outlet: Outlet) -> bool:
@@ -223,7 +239,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
         )
         rpc = JsonRpc(order.rpc_url or facts.rpc_url)
         line = MqttLine(
-            Broker(host=facts.mqtt.host, port=facts.mqtt.port),
+            order.broker or Broker(host=facts.mqtt.host, port=facts.mqtt.port),
             topics=DeviceAgent.topics(presence.device),
             announce=outlet.announce,
         )

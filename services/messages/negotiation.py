@@ -2,6 +2,7 @@
 
 request_quote(signed_request) -> QuoteView           idempotent; Conflict while the device is taken
 get_quote(quote_id) -> QuoteView
+get_session_document(quote_id) -> SessionDocument
 make_offer(quote_id, signed_offer) -> QuoteView      idempotent; Refused: turn, round, terms, signature
 sign_agreement(signature) -> QuoteView               idempotent; the second side's signature makes the rental
 get_agreement(rental_id) -> SignedAgreement

@@ -45,6 +45,8 @@ class Quote(NegotiationTable, table=True):
     answer_by: datetime = Field(sa_type=UtcDateTime, description="the present deadline; each offer moves it")
     owner_signature: str | None = None
     renter_signature: str | None = None
+    listing_signature: str | None = Field(default=None, description="the owner's agent's")
+    request_signature: str | None = Field(default=None, description="the renter's agent's")
 
 
 class OfferRow(NegotiationTable, table=True):

@@ -9,6 +9,7 @@ from hireling.rental.agreement import SignedAgreement
 from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import PlatformTerms, SignedOffer
+from hireling.rental.session_document import quote_id_of
 from hireling.rental.states import State
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.outbox import add_event
@@ -23,7 +24,7 @@ from services.messages.settlement import PlatformView
 from services.negotiation import mandates, store
 from services.negotiation.asking import check_question
 from services.negotiation.models import TakenDevice
-from services.negotiation.session import QuoteSession, quote_id_of, side_of
+from services.negotiation.session import QuoteSession, side_of
 from services.negotiation.settings import NegotiationSettings
 
 SETTINGS = NegotiationSettings()
@@ -63,6 +64,16 @@ class Negotiation(Service):
         with self.database.snapshot() as session:
             quote = _found(store.load(session, quote_id), quote_id)
         return _view(quote.at(self.clock.now()))
+
+    @rpc
+    def get_session_document(self, quote_id: str) -> dict[str, Any]:
+        """Return everything of a session that was signed. Raises NotFound."""
+        with self.database.snapshot() as session:
+            quote = _found(store.load(session, quote_id), quote_id).at(self.clock.now())
+            document = store.document_of(session, quote)
+        if document is None:
+            raise NotFound("documents_not_kept", f"of quote {quote_id} not every signature was kept")
+        return document.model_dump(mode="json")
 
     @rpc
     def list_open_quotes(self, device: str) -> list[dict[str, Any]]:
@@ -180,6 +191,8 @@ class Negotiation(Service):
             listing=listing.document,
             mandate=device.mandate,
             terms=terms,
+            listing_signature=listing.signature,
+            request_signature=signed.signature,
             answer_by=now + timedelta(seconds=SETTINGS.answer_seconds),
         )
 

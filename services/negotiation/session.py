@@ -15,12 +15,12 @@ from hireling.rental.agreement import (
     check_owner_signature,
     check_renter_signature,
 )
-from hireling.rental.documents import document_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.limits import check_openable
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import Clearance, SignedMandate
 from hireling.rental.offer import (
+    LONGEST_OFFER_SECONDS,
     Offer,
     PlatformTerms,
     QuoteRequest,
@@ -31,8 +31,7 @@ from hireling.rental.offer import (
 from services.messages.errors import Conflict, Refused
 from services.messages.negotiation import AgreementSignature, QuoteStatus, QuoteView, Side
 
-# An offer binds its proposer: two minutes are usual, ten are enough for a person to nod.
-LONGEST_OFFER = timedelta(minutes=10)
+LONGEST_OFFER = timedelta(seconds=LONGEST_OFFER_SECONDS)
 # Until it is funded, an agreement keeps the device from everybody else.
 LONGEST_FUNDING = timedelta(hours=1)
 
@@ -60,6 +59,8 @@ class QuoteSession:
     mandate: SignedMandate
     terms: PlatformTerms
     answer_by: datetime
+    listing_signature: bytes = b""
+    request_signature: bytes = b""
     status: QuoteStatus = QuoteStatus.OPEN
     offers: tuple[SignedOffer, ...] = ()
     signatures: dict[Side, bytes] = field(default_factory=dict)
@@ -221,11 +222,6 @@ def mandate_refused(error: RentalError) -> Refused:
     """Return what the agent is told whose mandate does not allow something."""
     detail = f"the owner's mandate does not allow it: {error}"
     return Refused("mandate_exceeded", detail, limit=error.code)
-
-
-def quote_id_of(request: QuoteRequest) -> str:
-    """Return 16 bytes of the request's hash: the same question is the same session."""
-    return document_hash(request)[:16].hex()
 
 
 def side_of(number: int) -> Side:

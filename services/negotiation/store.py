@@ -8,9 +8,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from hireling.rental.agreement import SignedAgreement
-from hireling.rental.listing import ListingDocument
+from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
+from hireling.rental.session_document import MadeOffer, SessionDocument
 from hireling.rental.typed_data import from_hex
 from services.messages.negotiation import QuoteStatus
 from services.negotiation.models import AgreementRow, OfferRow, Quote, TakenDevice
@@ -58,6 +59,8 @@ def add_quote(session: Session, quote: QuoteSession, *, asked_at: datetime) -> b
         status=quote.status.value,
         asked_at=asked_at,
         answer_by=quote.answer_by,
+        listing_signature=f"0x{quote.listing_signature.hex()}",
+        request_signature=f"0x{quote.request_signature.hex()}",
     )
     return _added(session, row)
 
@@ -80,6 +83,27 @@ def save(session: Session, quote: QuoteSession, *, now: datetime) -> None:
                 made_at=now,
             )
         )
+
+
+def document_of(session: Session, quote: QuoteSession) -> SessionDocument | None:
+    """Return everything of a session that was signed; None for one of before those were kept."""
+    if not quote.listing_signature or not quote.request_signature:
+        return None
+    rows = session.exec(select(OfferRow).where(OfferRow.quote_id == quote.quote_id))
+    times = {row.round: int(row.made_at.timestamp()) for row in rows}
+    agreed = session.exec(select(AgreementRow).where(AgreementRow.quote_id == quote.quote_id)).one_or_none()
+    return SessionDocument(
+        quote_id=quote.quote_id,
+        status=quote.status.value,
+        terms=quote.terms,
+        listing=SignedListing(document=quote.listing, signature=quote.listing_signature),
+        mandate=quote.mandate,
+        request=quote.request,
+        request_signature=quote.request_signature,
+        offers=tuple(MadeOffer(signed=made, made_at=times[made.offer.round]) for made in quote.offers),
+        agreement=quote.agreement() if agreed else None,
+        agreed_at=int(agreed.agreed_at.timestamp()) if agreed else None,
+    )
 
 
 def add_agreement(session: Session, *, quote_id: str, agreed: SignedAgreement, now: datetime) -> None:
@@ -142,6 +166,8 @@ def _session_of(session: Session, row: Quote) -> QuoteSession:
         mandate=SignedMandate.model_validate(row.mandate, strict=False),
         terms=PlatformTerms.model_validate(row.terms, strict=False),
         answer_by=row.answer_by,
+        listing_signature=from_hex(row.listing_signature or "0x"),
+        request_signature=from_hex(row.request_signature or "0x"),
         status=QuoteStatus(row.status),
         offers=tuple(SignedOffer.model_validate(offer.signed, strict=False) for offer in offers),
         signatures={side: from_hex(text) for side, text in signatures.items() if text},  # type: ignore[misc]

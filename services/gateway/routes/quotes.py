@@ -5,6 +5,7 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.offer import SignedOffer
+from hireling.rental.session_document import SessionDocument
 from services.gateway.parameters import QuotePath, QuoteWait, problems
 from services.gateway.rpc import call, neighbours, wire
 from services.messages.negotiation import QuoteStatus, QuoteView, SignedQuoteRequest
@@ -34,6 +35,14 @@ def get_quote(path: QuotePath, query: QuoteWait) -> Any:
         waited += here.settings.poll_seconds
         quote = call("negotiation", "get_quote", path.quote_id)
     return quote
+
+
+@routes.get(
+    "/quotes/<quote_id>/documents", operation_id="get_session_document", responses={200: SessionDocument}
+)
+def get_session_document(path: QuotePath) -> Any:
+    """Return everything of a session that was signed: enough for anybody to replay and check it."""
+    return call("negotiation", "get_session_document", path.quote_id)
 
 
 @routes.post("/quotes/<quote_id>/offers", operation_id="make_offer", responses={200: QuoteView})

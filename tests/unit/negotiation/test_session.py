@@ -13,10 +13,11 @@ from hireling.rental.hashing import keccak256
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import Offer, SignedOffer, counter, first_offer, sign_offer, terms_of
+from hireling.rental.session_document import quote_id_of
 from hireling.rental.tariff import scaled
 from services.messages.errors import CallerError, Conflict, Refused
 from services.messages.negotiation import QuoteStatus
-from services.negotiation.session import QuoteSession, quote_id_of
+from services.negotiation.session import QuoteSession
 from tests.builders import (
     NOW,
     OWNER_AGENT_KEY,

@@ -33,6 +33,7 @@ from hireling.rental.listing import Heartbeat, SignedListing
 from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import QuoteRequest, SignedOffer
 from hireling.rental.reading import SignedReading
+from hireling.rental.session_document import SessionDocument
 from hireling.rental.typed_data import to_hex
 
 TIMEOUT_SECONDS = 10.0
@@ -143,6 +144,10 @@ class PlatformClient:
             query=query,
             timeout=LONG_POLL_SECONDS + TIMEOUT_SECONDS,
         )
+
+    async def session_document(self, quote_id: str) -> SessionDocument:
+        """Return everything of a session that was signed."""
+        return await self._get(f"/v1/quotes/{quote_id}/documents", SessionDocument)
 
     async def make_offer(self, quote_id: str, offer: SignedOffer) -> QuoteView:
         """Put an offer on the table; idempotent by its hash."""

@@ -53,7 +53,9 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     NotYet: NOT_YET,
 }
 # Counts and numbers of things; every other integer is money or a counter, and travels as a decimal string.
-PLAIN_NUMBERS = frozenset({"seq", "block", "round", "checks", "after", "seconds", "default_seconds", "port"})
+PLAIN_NUMBERS = frozenset(
+    {"seq", "block", "round", "rounds", "checks", "after", "seconds", "default_seconds", "port"}
+)
 Result = TypeVar("Result")
 
 

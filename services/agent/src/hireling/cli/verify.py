@@ -1,37 +1,55 @@
-"""``hireling verify``: a bill, recomputed from nothing but itself."""
+"""``hireling verify``: a bill or a bargaining session, recomputed from nothing but itself."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from hireling.cli.outlet import REFUSED, Outlet
-from hireling.cli.surroundings import JsonOption
+from hireling.bargaining.preferences import Issue
+from hireling.bargaining.talks import describe
+from hireling.cli.outlet import REFUSED, Outlet, run
+from hireling.cli.surroundings import DEFAULT_GATEWAY, GatewayOption, JsonOption
 from hireling.drivers.driver import BadInput
+from hireling.platform_client import PlatformClient
 from hireling.rental.bill import BillCheck, SignedBill, verify_bill
-from hireling.rental.errors import BillInvalid
+from hireling.rental.errors import BillInvalid, RentalError
+from hireling.rental.session_document import SessionDocument, verify_session
 
+SESSION_ID = re.compile(r"[0-9a-f]{32}")
 MOST_BYTES = 256 * 1024 * 1024
 
 
 def verify(
-    bill: Annotated[Path, typer.Argument(help="The bill, a JSON file.")],
+    what: Annotated[
+        str,
+        typer.Argument(help="A bill or a session, a JSON file; or a session's id at the marketplace."),
+    ],
     *,
     issuer: Annotated[
         str | None, typer.Option(help="The marketplace's bill key, 0x-hex: only its bills pass.")
     ] = None,
+    gateway: GatewayOption = DEFAULT_GATEWAY,
     as_json: JsonOption = False,
 ) -> None:
     """Check a bill offline: every signature, the chain of readings, every price, the sums.
 
-    Needs no network and no keys.
+    Or replay a bargaining session: signatures, hash links, rounds, agenda, times, the agreement. A file needs
+    no network and no keys.
 
-    Exits with 0 when everything holds, 1 with the first thing that does not, 2 when the file is no bill.
+    Exits with 0 when everything holds, 1 with the first thing that does not, 2 when it is neither.
     """
     outlet = Outlet(as_json=as_json)
+    path = Path(what)
+    if not path.exists() and SESSION_ID.fullmatch(what):
+        _verify_session(outlet, run(outlet, lambda: _fetch(gateway, what)))
+        return
+    if (session := read_session(path)) is not None:
+        _verify_session(outlet, session)
+        return
     try:
-        signed = read_bill(bill)
+        signed = read_bill(path)
         wanted = None if issuer is None else bytes.fromhex(issuer.removeprefix("0x"))
         check = verify_bill(signed, issuer=wanted)
     except BadInput as error:
@@ -42,6 +60,44 @@ def verify(
         _refuse(outlet, error)
     else:
         _pass(outlet, check)
+
+
+async def _fetch(gateway: str, session: str) -> SessionDocument:
+    platform = PlatformClient(gateway)
+    try:
+        return await platform.session_document(session)
+    finally:
+        await platform.close()
+
+
+def read_session(path: Path) -> SessionDocument | None:
+    """Return the session in a file, None where it holds something else."""
+    try:
+        return SessionDocument.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _verify_session(outlet: Outlet, document: SessionDocument) -> None:
+    try:
+        check = verify_session(document)
+    except RentalError as error:
+        _refuse(outlet, error)
+        return
+    for passed in check.checks:
+        outlet.say(f"[green]✓[/green] {passed}")
+    issues = [Issue(name, values) for name, values in document.listing.document.agenda.issues.items()]
+    for made, outcome in zip(document.offers, check.outcomes, strict=True):
+        side = "owner" if made.signed.offer.round % 2 == 0 else "renter"
+        outlet.say(f"  round {made.signed.offer.round}, {side}: {describe(outcome, issues)}")
+    outlet.announce(
+        "session_verified",
+        quote_id=document.quote_id,
+        status=document.status,
+        checks=len(check.checks),
+        rounds=len(document.offers),
+    )
+    outlet.say(f"the session holds: {len(check.checks)} checks, {len(document.offers)} offers")
 
 
 def read_bill(path: Path) -> SignedBill:
@@ -74,7 +130,7 @@ def _pass(outlet: Outlet, check: BillCheck) -> None:
     outlet.say(f"the bill holds: {len(check.checks)} checks, {check.readings} readings, total {check.total}")
 
 
-def _refuse(outlet: Outlet, error: BillInvalid) -> None:
+def _refuse(outlet: Outlet, error: RentalError) -> None:
     if outlet.is_for_programs:
         outlet.announce("error", code=error.code, detail=str(error))
     else:

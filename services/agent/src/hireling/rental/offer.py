@@ -43,6 +43,8 @@ __all__ = [
 ]  # fmt: skip
 
 OFFER_SECONDS = 120
+# An offer binds its proposer: two minutes are usual, ten are enough for a person to nod.
+LONGEST_OFFER_SECONDS = 600
 FUNDING_SECONDS = 900
 # What every offer of a session takes from the listing and from the request.
 LISTED = (

@@ -14,6 +14,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import Database, open_database
 from services.chassis.rpc import RpcClient
 from services.chassis.settings import DatabaseSettings
+from services.gateway.asyncapi import COMMITTED
 from services.gateway.description import described
 from services.gateway.hygiene import register_hygiene
 from services.gateway.idempotency import register_idempotency
@@ -91,7 +92,12 @@ def create_app(
     app.register_blueprint(pages.routes)
     limiter.exempt(health.routes)
     app.add_url_rule("/openapi.json", view_func=lambda: _document(app), endpoint="openapi_document")
+    app.add_url_rule("/asyncapi.yaml", view_func=_asyncapi, endpoint="asyncapi_document")
     return app
+
+
+def _asyncapi() -> Response:
+    return Response(COMMITTED.read_text(), mimetype="application/yaml")
 
 
 def _document(app: OpenAPI) -> Response:

@@ -107,3 +107,11 @@ def test_every_response_carries_the_security_headers(front: Front) -> None:
         headers = front.client.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+class TestDocuments:
+    def test_of_http_and_of_mqtt_are_served(self, front: Front) -> None:
+        assert front.get("/openapi.json")["info"]["title"] == "Hireling"
+        response = front.client.get("/asyncapi.yaml")
+        assert (response.status_code, response.mimetype) == (200, "application/yaml")
+        assert response.text.partition("\n")[2].startswith("asyncapi: 3.0.0\n")

@@ -3,9 +3,10 @@
 import pytest
 
 from hireling.device import unlock as unlock_module
-from hireling.device.unlock import Answer, Challenge, UnlockGate, UnlockRefused
+from hireling.device.unlock import UnlockGate, UnlockRefused
 from hireling.rental.close import Unlock, UnlockAction
 from hireling.rental.signing import Secp256k1Key, sign
+from hireling.rental.topics import Answer, Challenge
 from tests.unit.agent.rentals import PARTIES, an_offer, key, signed_by_both
 
 AGREEMENT = signed_by_both(an_offer())

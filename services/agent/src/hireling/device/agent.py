@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from hireling.device.engagement import Engagement, Tools
 from hireling.device.log import RentalLog
@@ -18,7 +18,6 @@ from hireling.device.negotiator import Negotiator
 from hireling.device.presence import Presence
 from hireling.device.record_file import LogDamaged
 from hireling.device.settling import BillWrong
-from hireling.device.unlock import Answer, Ask
 from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import topic_of
 from hireling.platform_errors import PlatformError, PlatformRefused
@@ -27,7 +26,7 @@ from hireling.rental.encoding import parse
 from hireling.rental.errors import Malformed, RentalError
 from hireling.rental.offer import OFFER_SECONDS
 from hireling.rental.states import TERMINAL
-from hireling.rental.typed_data import Bytes32
+from hireling.rental.topics import TOPICS, Ack, Answer, Ask, Refusal
 
 POLL_SECONDS = 15.0
 ARRIVE_AGAIN_SECONDS = 2.0
@@ -36,26 +35,7 @@ POLL_AT_THE_TABLE_SECONDS = 1.0
 AT_THE_TABLE_FOR = timedelta(seconds=OFFER_SECONDS)
 # Whoever else writes to the device's topic shall not silence it.
 LONGEST_WAIT_SECONDS = 60.0
-WORDS = ("acks", "refusals", "ceilings", "notices", "unlock/ask", "unlock/answer")
-
-
-class Ack(BaseModel):
-    """The platform holds everything up to ``seq``."""
-
-    model_config = ConfigDict(frozen=True)
-    rental_id: Bytes32
-    seq: int
-
-
-class Refused(BaseModel):
-    """The platform does not count a reading, or took none of a message because too many came."""
-
-    model_config = ConfigDict(frozen=True)
-    rental_id: Bytes32 | None
-    seq: int | None
-    code: str
-    detail: str = ""
-    wait_ms: int | None = None
+WORDS = tuple(topic.word for topic in TOPICS if "device" in topic.listeners)
 
 
 @dataclass(frozen=True)
@@ -271,7 +251,7 @@ class DeviceAgent:
             engagement.on_ack(ack.seq)
 
     def _on_refusal(self, payload: bytes) -> None:
-        refused = Refused.model_validate_json(payload)
+        refused = Refusal.model_validate_json(payload)
         if refused.wait_ms is not None:
             # It counts what the device sends, of whichever rental.
             for engagement in self._engagements.values():

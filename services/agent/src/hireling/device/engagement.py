@@ -17,7 +17,7 @@ from hireling.device.log_contents import Start
 from hireling.device.record_file import NotKept
 from hireling.device.session import RentalSession
 from hireling.device.settling import Settling
-from hireling.device.unlock import Answer, Ask, Challenge, UnlockGate, UnlockRefused
+from hireling.device.unlock import UnlockGate, UnlockRefused
 from hireling.device.uplink import Uplink
 from hireling.drivers.driver import Driver, DriverFailed
 from hireling.durable import make_private_folder
@@ -31,6 +31,7 @@ from hireling.rental.encoding import Encoding
 from hireling.rental.errors import CeilingRefused, SignatureMismatch
 from hireling.rental.signing import Signer
 from hireling.rental.states import State, deadline, facts_of
+from hireling.rental.topics import Answer, Ask, Challenge
 
 CHAIN_POLL_SECONDS = 1.0
 DELIVERY_SECONDS = 5.0

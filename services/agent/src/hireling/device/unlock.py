@@ -5,13 +5,12 @@ The device lets in, offline and without a clock, whoever holds the agreement's s
 
 import secrets
 
-from pydantic import BaseModel, ConfigDict
-
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.close import Unlock, UnlockAction
 from hireling.rental.errors import SignatureMismatch
 from hireling.rental.signing import verify
-from hireling.rental.typed_data import Bytes32, HexBytes, digest
+from hireling.rental.topics import Answer, Challenge
+from hireling.rental.typed_data import digest
 
 # More open challenges than an honest renter ever causes, few enough that a flood of questions fills no
 # memory.
@@ -20,26 +19,6 @@ OPEN_CHALLENGES = 64
 
 class UnlockRefused(Exception):
     """The answer opens nothing: an unknown or used nonce, or another key; the message says which."""
-
-
-class Ask(BaseModel):
-    """The renter's wish."""
-
-    model_config = ConfigDict(frozen=True)
-    rental_id: Bytes32
-    action: UnlockAction
-
-
-class Challenge(Ask):
-    """The device's question."""
-
-    nonce: Bytes32
-
-
-class Answer(Challenge):
-    """The renter's proof."""
-
-    signature: HexBytes
 
 
 class UnlockGate:

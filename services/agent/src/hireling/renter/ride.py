@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from hireling.announce import Announce
 from hireling.clock import Clock
@@ -21,7 +21,7 @@ from hireling.rental.errors import Malformed, ReadingRefused
 from hireling.rental.reading import Reading, SignedReading
 from hireling.rental.signing import Signer, sign
 from hireling.rental.states import DEAD_ON_ARRIVAL, State, deadline, facts_of
-from hireling.rental.typed_data import Bytes32
+from hireling.rental.topics import Challenge
 from hireling.renter.book import Page, RenterBook
 from hireling.renter.follower import Follower
 
@@ -32,15 +32,6 @@ CEILING_AGAIN_SECONDS = 3.0
 # Without a reading for so long, the marketplace is asked whether it has some.
 QUIET_SECONDS = 3.0
 AFTER_THE_END = timedelta(seconds=60)
-
-
-class Challenge(BaseModel):
-    """The machine's question."""
-
-    model_config = ConfigDict(frozen=True)
-    rental_id: Bytes32
-    action: UnlockAction
-    nonce: Bytes32
 
 
 class Ride:

@@ -1,12 +1,12 @@
 """What a batch made durable, as it is counted and timed once the database has it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from hireling.rental.reading import ClockQuality
 from services.metering import metrics
-from services.metering.taking import TakenReading
+from services.metering.taking import Taken
 
 
 @dataclass
@@ -17,15 +17,14 @@ class Durable:
     received_at: set[datetime] = field(default_factory=set)
     wall_ms: list[int] = field(default_factory=list)
 
-    def note(self, accepted: Iterable[Sequence[TakenReading]]) -> None:
+    def note(self, accepted: Iterable[Taken]) -> None:
         """Note readings that count from now on, by the message that brought them."""
         for taken in accepted:
-            last = taken[-1]
-            self.readings += len(taken)
-            self.received_at.add(last.received_at)
-            sample = last.reading.sample
-            if sample.clock is ClockQuality.SYNCHRONISED:
-                self.wall_ms.append(sample.wall_ms)
+            last = taken.letter.gist.head
+            self.readings += taken.count
+            self.received_at.add(taken.letter.received_at)
+            if last.clock == ClockQuality.SYNCHRONISED:
+                self.wall_ms.append(last.wall_ms)
 
     def show(self, now: datetime) -> None:
         """Count and time them."""

@@ -17,7 +17,7 @@ import random
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ from services.metering.early import RETRY_SECONDS, Early
 from services.metering.limiting import Turnstile
 from services.metering.models import Downlink
 from services.metering.mqtt_packets import Delivery, Version
-from services.metering.opening import Opener
+from services.metering.opening import new_opener
 from services.metering.recording import Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
 from services.metering.store import Store
@@ -82,7 +82,7 @@ class Ingest:
         self._recorder = Recorder(database, settings=settings)
         self._turnstile = Turnstile(settings)
         self._in_hand = 0
-        self._opener = Opener(threads=settings.verify_threads, largest_payload=settings.largest_payload)
+        self._opener = new_opener(settings)
         self._early: Early[Letter] = Early(
             size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds
         )
@@ -102,8 +102,8 @@ class Ingest:
 
     async def run(self) -> None:
         """Serve until `stop`."""
-        with closing(self._database_thread), closing(self._opener):
-            async with asyncio.TaskGroup() as tasks:
+        with closing(self._database_thread):
+            async with aclosing(self._opener), asyncio.TaskGroup() as tasks:
                 workers = [
                     tasks.create_task(self._collect_for_ever()),
                     tasks.create_task(self._record_for_ever()),

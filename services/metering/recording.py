@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hireling.rental.anchoring import day_of
+from hireling.rental.batch import batch_body
 from hireling.rental.errors import CeilingRefused, ReadingRefused
-from hireling.rental.reading import ReadingChain, SignedReading
+from hireling.rental.reading import SignedReading, check_domain, check_signer, measured, reading_hash
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database
 from services.chassis.outbox import add_events
@@ -23,19 +24,19 @@ from services.metering.ceilings import check_ceiling
 from services.metering.downlink import Message, ack, topic_of
 from services.metering.durable import Durable
 from services.metering.remembered import Remembered
-from services.metering.runs import MOST_IN_RUN
+from services.metering.runs import MOST_IN_RUN, Run
 from services.metering.series import Series
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import (
-    TakenReading,
+    Taken,
     keep_refusals,
     run_row,
     take_ceiling,
     terms_of,
     waiting_row,
 )
-from services.metering.usage import Terms
+from services.metering.usage import Head, Terms
 from services.metering.wire import (
     CeilingLetter,
     Letter,
@@ -88,7 +89,7 @@ class Recorder:
         self._database = database
         self._settings = settings
         self._terms: Remembered[Terms] = Remembered(RENTALS_REMEMBERED)
-        self._chains: Remembered[ReadingChain] = Remembered(RENTALS_REMEMBERED)
+        self._heads: Remembered[Head] = Remembered(RENTALS_REMEMBERED)
 
     def record(self, opened: Sequence[Opened], *, now: datetime, patient: bool = True) -> Answers:
         """Record a batch of opened messages in one transaction and return what follows from it.
@@ -126,7 +127,8 @@ class Recorder:
         """Check that whoever signed is who must sign."""
         try:
             if isinstance(letter, ReadingLetter):
-                terms.beginning.check_authentic(letter.run)
+                check_domain(letter.domain, terms.domain)
+                check_signer(letter.signer, terms.meter, seq=letter.seq, fault=letter.fault)
                 sorted_batch.readings[letter.rental_id].append(letter)
             else:
                 check_ceiling(terms, letter.signed)
@@ -144,7 +146,7 @@ class Recorder:
             refusals = [_attributed(store, one) for one in batch.refused]
             refusals += [one for each in series.values() for one in each.refused]
             keep_refusals(store, refusals, kept=self._settings.refusals_kept)
-        self._chains.update({rental_id: each.chain for rental_id, each in series.items()})
+        self._heads.update({rental_id: each.head for rental_id, each in series.items()})
         answers.durable.note(taken for each in series.values() for taken in each.accepted)
         answers.messages += _acks(series)
         answers.messages += [(topic_of(one.device, "refusals"), one.notice) for one in refusals if one.device]
@@ -172,7 +174,7 @@ class Recorder:
             series = Series(
                 store,
                 terms[rental_id],
-                chain=self._chain(store, terms[rental_id], rental_id, next_seq=next_seqs[rental_id]),
+                head=self._head(store, terms[rental_id], rental_id, next_seq=next_seqs[rental_id]),
                 slack_seconds=self._settings.slack_seconds,
                 hole_limit=self._settings.hole_limit,
             )
@@ -187,21 +189,25 @@ class Recorder:
         return taken
 
     def _store_readings(self, store: Store, taken: Mapping[str, Series], *, now: datetime) -> None:
-        runs, events, traces, hashes = [], [], [], []
+        runs: list[Run] = []
         for rental_id, series in taken.items():
             if series.reached is not None:
                 store.drop_waiting(rental_id, up_to=series.reached)
-            for readings in _events_of(series.accepted):
-                runs.append(run_row(rental_id, readings, start_at=series.terms.start_at))
-                hashes += [to_hex(one.hash) for one in readings]
-                events.append(_usage_accepted(rental_id, readings))
-                traces.append(noted_in_rental("accept readings", service="metering", rental_id=rental_id))
+            runs += [
+                run_row(rental_id, taken_together, start_at=series.terms.start_at)
+                for taken_together in _told_together(series.accepted)
+            ]
         store.add_runs(runs)
+        events = [_usage_accepted(run) for run in runs]
+        traces = [
+            noted_in_rental("accept readings", service="metering", rental_id=run.rental_id) for run in runs
+        ]
         add_events(store.session, UsageAccepted, events, traces=traces, now=now)
         store.add_waiting([waiting_row(letter) for series in taken.values() for letter in series.held])
-        store.resolve_refusals(list(taken), hashes, now=now)
-        judged = [hash_ for series in taken.values() for hash_ in series.judged_waiting]
-        store.resolve_refusals(list(taken), judged, now=now, code="gap")
+        for rental_id in store.disputed(list(taken)):
+            series = taken[rental_id]
+            store.resolve_refusals(rental_id, _hashes_of(series.accepted), now=now)
+            store.resolve_refusals(rental_id, series.judged_waiting, now=now, code="gap")
 
     def _take_ceilings(
         self, store: Store, letters: Sequence[CeilingLetter], rental_id: str, *, now: datetime
@@ -214,15 +220,15 @@ class Recorder:
                 refusals.append(refused(letter, code=error.code, detail=error.detail))
         return refusals
 
-    def _chain(self, store: Store, terms: Terms, rental_id: str, *, next_seq: int) -> ReadingChain:
-        """Return the chain's head: as remembered, unless another process has carried it on."""
-        remembered = self._chains.get(rental_id)
+    def _head(self, store: Store, terms: Terms, rental_id: str, *, next_seq: int) -> Head:
+        """Return how far a rental has come: as remembered, unless another process has carried it on."""
+        remembered = self._heads.get(rental_id)
         if remembered is not None and remembered.next_seq == next_seq:
             return remembered
         if next_seq == 0:
-            return terms.beginning
-        last = SignedReading.model_validate(store.accepted_reading(rental_id, next_seq - 1))
-        return terms.chain_after(last.reading)
+            return Head(terms.rental_id, None)
+        last = SignedReading.model_validate(store.accepted_reading(rental_id, next_seq - 1)).reading
+        return Head(reading_hash(last), measured(last))
 
 
 def _attributed(store: Store, one: Refused) -> Refused:
@@ -242,29 +248,40 @@ def _acks(series: Mapping[str, Series]) -> list[Message]:
     The device may have missed the first.
     """
     return [
-        ack(each.terms.device, rental_id=rental_id, seq=each.chain.next_seq - 1)
+        ack(each.terms.device, rental_id=rental_id, seq=each.head.next_seq - 1)
         for rental_id, each in series.items()
-        if each.chain.next_seq > 0
+        if each.head.next_seq > 0
     ]
 
 
-def _events_of(accepted: Sequence[Sequence[TakenReading]]) -> Iterator[Sequence[TakenReading]]:
-    """Return readings by the event that tells of them, and the row that holds them.
+def _told_together(accepted: Sequence[Taken]) -> Iterator[Sequence[Taken]]:
+    """Return what is told in one event and stored in one row.
 
-    What one signature proves stays together; what arrived on different days does not.
+    What one signature proves stays by itself; single readings go together, but not those of different days.
     """
-    told: list[TakenReading] = []
+    singles: list[Taken] = []
     for taken in accepted:
-        full = len(told) + len(taken) > READINGS_IN_EVENT
-        if told and (full or day_of(told[0].received_at) != day_of(taken[0].received_at)):
-            yield told
-            told = []
-        told.extend(taken)
-    if told:
-        yield told
+        full = len(singles) == READINGS_IN_EVENT or taken.count > 1
+        if singles and (full or _day(singles[0]) != _day(taken)):
+            yield singles
+            singles = []
+        if taken.count > 1:
+            yield [taken]
+        else:
+            singles.append(taken)
+    if singles:
+        yield singles
 
 
-def _usage_accepted(rental_id: str, readings: Sequence[TakenReading]) -> tuple[str, str]:
+def _hashes_of(accepted: Sequence[Taken]) -> list[str]:
+    return [to_hex(one.letter.hash_at(place)) for one in accepted for place in range(one.letter.count)]
+
+
+def _day(taken: Taken) -> int:
+    return day_of(taken.letter.received_at)
+
+
+def _usage_accepted(run: Run) -> tuple[str, str]:
     """Return the key and the JSON of the event that tells of these readings."""
-    told = ",".join(one.wire for one in readings)
-    return f"{rental_id}:{readings[-1].seq}", f'{{"rental_id":"{rental_id}","readings":[{told}]}}'
+    told = batch_body(run.document)
+    return f"{run.rental_id}:{run.last_seq}", f'{{"rental_id":"{run.rental_id}","readings":[{told}]}}'

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from hireling.rental.reading import ClockQuality, Reading
+from hireling.rental.reading import ClockQuality, Measured
 
 # Of one row. Whoever looks for a number looks at the rows that begin up to this many numbers before it.
 MOST_IN_RUN = 100
@@ -37,27 +37,6 @@ class Run(NamedTuple):
     minutes: str
 
 
-def run_of_readings(
-    readings: Sequence[Reading],
-    *,
-    rental_id: str,
-    start_at: int,
-    received_at: datetime,
-    hashes: bytes,
-    document: str,
-) -> Run:
-    """Return the row of readings that follow each other; ``start_at`` is the agreed one, Unix seconds."""
-    return Run(
-        rental_id,
-        readings[0].seq,
-        readings[-1].seq,
-        received_at,
-        hashes,
-        document,
-        minutes_of(readings, start_at=start_at, received_at=received_at),
-    )
-
-
 def taken_ms(wall_ms: int, clock: int, *, arrived_ms: int, earliest_ms: int) -> int:
     """Return when a sample was taken, Unix milliseconds: the time axis of charts and roll-ups.
 
@@ -74,7 +53,7 @@ def clock_bounds(*, start_at: int, received_at: datetime) -> tuple[int, int]:
     return int(received_at.timestamp() * 1_000), start_at * 1_000 - EARLIEST_BEFORE_START_MS
 
 
-def minutes_of(readings: Sequence[Reading], *, start_at: int, received_at: datetime) -> str:
+def minutes_of(readings: Sequence[Measured], *, start_at: int, received_at: datetime) -> str:
     """Return in which minutes consecutive readings were taken, as JSON that the database takes apart.
 
     One list for each stretch of readings in the same minute: the minute's begin in Unix seconds, first and
@@ -83,8 +62,8 @@ def minutes_of(readings: Sequence[Reading], *, start_at: int, received_at: datet
     """
     arrived_ms, earliest_ms = clock_bounds(start_at=start_at, received_at=received_at)
     minutes = [
-        taken_ms(sample.wall_ms, sample.clock, arrived_ms=arrived_ms, earliest_ms=earliest_ms) // MINUTE_MS
-        for sample in [each.sample for each in readings]
+        taken_ms(each.wall_ms, each.clock, arrived_ms=arrived_ms, earliest_ms=earliest_ms) // MINUTE_MS
+        for each in readings
     ]
     stretches, begin = [], 0
     for place in range(1, len(readings) + 1):
@@ -94,12 +73,12 @@ def minutes_of(readings: Sequence[Reading], *, start_at: int, received_at: datet
     return f"[{','.join(stretches)}]"
 
 
-def _stretch(minute: int, first: Reading, last: Reading) -> str:
+def _stretch(minute: int, first: Measured, last: Measured) -> str:
     return f"[{minute * 60},{first.seq},{last.seq},{_state(first)},{_state(last)}]"
 
 
-def _state(reading: Reading) -> str:
-    counters = reading.sample.counters
+def _state(reading: Measured) -> str:
+    counters = reading.counters
     written = '["' + '","'.join(map(str, counters)) + '"]' if counters else "[]"
     return f'"{reading.amount_due}",{written}'
 

@@ -6,17 +6,19 @@ Accept, hold, refuse, and promote what waited for a hole to fill.
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from operator import le
 from typing import Any
 
 from hireling.rental.batch import ReadingBatch
+from hireling.rental.chain_rules import Measured, check_follows
 from hireling.rental.errors import ReadingRefused
-from hireling.rental.reading import Reading, ReadingChain, ReadingRun
+from hireling.rental.reading import ReadingRun, measured
 from hireling.rental.typed_data import hash_struct, to_hex
 from services.metering.downlink import topic_of
 from services.metering.models import WaitingReading
 from services.metering.store import Store
-from services.metering.taking import TakenReading, taken_readings
-from services.metering.usage import Terms, check_rate
+from services.metering.taking import Taken
+from services.metering.usage import Head, Terms, check_rate, check_since_start
 from services.metering.wire import Incoming, ReadingLetter, Refused, letter_of_run, refused
 
 WAITING_PAGE = 200
@@ -26,11 +28,12 @@ class Series:
     """Takes readings, whose signers are checked, in ascending order of number."""
 
     def __init__(
-        self, store: Store, terms: Terms, *, chain: ReadingChain, slack_seconds: float, hole_limit: int
+        self, store: Store, terms: Terms, *, head: Head, slack_seconds: float, hole_limit: int
     ) -> None:
         self.terms = terms
-        self.chain = chain
-        self.accepted: list[list[TakenReading]] = []
+        self.head = head
+        """How far the rental has come."""
+        self.accepted: list[Taken] = []
         """The readings that count from now on, by the letter that brought them."""
         self.held: list[ReadingLetter] = []
         self.refused: list[Refused] = []
@@ -57,57 +60,87 @@ class Series:
         wait; `first_waiting` is the lowest number that waits.
         """
         for letter in letters:
-            if letter.seq < self.chain.next_seq:
+            if letter.seq < self.head.next_seq:
                 self._compare(letter, known)
-            elif letter.first <= self.chain.next_seq:
-                if self._follow(letter, known):
+            elif letter.first <= self.head.next_seq:
+                if self._follow(letter):
                     first_waiting = self._promote(first_waiting, known)
             else:
                 self._hold(letter, waiting)
 
     def _compare(self, letter: ReadingLetter, known: dict[int, str]) -> None:
-        if known[letter.seq] != letter.hash:
-            self._conflict(letter, known[letter.seq], letter.hash, seq=letter.seq)
+        ours = known.get(letter.seq) or self._hash_just_taken(letter.seq)
+        if ours != letter.hash:
+            self._conflict(letter, ours, letter.hash, seq=letter.seq)
 
-    def _follow(self, letter: ReadingLetter, known: dict[int, str]) -> bool:
+    def _hash_just_taken(self, seq: int) -> str:
+        taken = self._just_taken(seq)
+        if taken is None:
+            raise LookupError(f"reading {seq} of rental {self._rental_id} is neither stored nor taken")
+        return to_hex(taken.letter.hash_at(seq - taken.letter.first))
+
+    def _just_taken(self, seq: int) -> Taken | None:
+        for taken in self.accepted:
+            if taken.first_seq <= seq <= taken.letter.seq:
+                return taken
+        return None
+
+    def _follow(self, letter: ReadingLetter) -> bool:
         """Take all of a letter's readings that are new, or none: only its last signature is checked."""
-        run = letter.run
-        skipped = self.chain.next_seq - letter.first
-        if skipped and run.hashes[skipped - 1] != self.chain.head_hash:
-            seq = self.chain.next_seq - 1
-            ours = to_hex(self.chain.head_hash)
-            theirs = to_hex(run.hashes[skipped - 1])
-            self._conflict(letter, ours, theirs, seq=seq)
+        skipped = self.head.next_seq - letter.first
+        if skipped and letter.hash_at(skipped - 1) != self.head.hash:
+            seq = self.head.next_seq - 1
+            self._conflict(letter, to_hex(self.head.hash), to_hex(letter.hash_at(skipped - 1)), seq=seq)
             return False
-        chain = self.chain
-        for reading, hashed in zip(run.readings[skipped:], run.hashes[skipped:], strict=True):
-            try:
-                chain = self._extended(chain, reading, hashed, received_at=letter.received_at)
-            except ReadingRefused as error:
-                self.refused.append(refused(letter, code=error.code, detail=error.detail, seq=reading.seq))
-                return False
-        self.chain = chain
-        taken = taken_readings(letter, skipped=skipped)
-        self.accepted.append(taken)
-        known.update({one.seq: to_hex(one.hash) for one in taken})
+        try:
+            if skipped or not self._joins(letter):
+                self._walk(letter, skipped)
+        except _AtNumber as error:
+            refusal = error.refusal
+            self.refused.append(refused(letter, code=refusal.code, detail=refusal.detail, seq=error.seq))
+            return False
+        self.head = Head(letter.hash_at(letter.count - 1), letter.gist.head)
+        self.accepted.append(Taken(letter=letter, skipped=skipped))
         return True
 
-    def _extended(
-        self, chain: ReadingChain, reading: Reading, hashed: bytes, *, received_at: datetime
-    ) -> ReadingChain:
-        longer = chain.extended(reading, hashed=hashed)
+    def _joins(self, letter: ReadingLetter) -> bool:
+        """Return whether a letter's ends show that all of it may follow; where not, `_walk` finds out why."""
+        gist = letter.gist
+        try:
+            self._check(self.head, gist.first, received_at=letter.received_at)
+            if letter.count == 1:
+                return True
+            check_since_start(
+                self.terms, gist.head, received_at=letter.received_at, slack_seconds=self._slack_seconds
+            )
+        except ReadingRefused:
+            return False
+        paces = gist.paces
+        return paces is not None and all(map(le, paces, self.terms.counter_caps))
+
+    def _walk(self, letter: ReadingLetter, skipped: int) -> None:
+        """Check a letter's readings one by one. Raises _AtNumber at the first that breaks a rule."""
+        head = self.head
+        for place, reading in enumerate(letter.readings()[skipped:], start=skipped):
+            try:
+                self._check(head, reading, received_at=letter.received_at)
+            except ReadingRefused as error:
+                raise _AtNumber(reading.seq, error) from error
+            head = Head(letter.hash_at(place), reading)
+
+    def _check(self, head: Head, reading: Measured, *, received_at: datetime) -> None:
+        check_follows(head.last, reading, head=head.hash)
         check_rate(
             self.terms,
-            last=chain.last,
+            last=head.last,
             reading=reading,
             received_at=received_at,
             slack_seconds=self._slack_seconds,
         )
-        return longer
 
     def _hold(self, letter: ReadingLetter, waiting: dict[int, str]) -> None:
-        expected = self.chain.next_seq
-        if self._is_over:
+        expected = self.head.next_seq
+        if self.head.is_over:
             detail = f"reading {expected - 1} was the last"
             self.refused.append(refused(letter, code="after_last", detail=detail))
             return
@@ -137,11 +170,11 @@ class Series:
 
     def _promote(self, first_waiting: int | None, known: dict[int, str]) -> int | None:
         """Take the waiting readings whose turn has come; return the lowest number that still waits."""
-        while first_waiting is not None and (self._is_over or first_waiting <= self.chain.next_seq):
+        while first_waiting is not None and (self.head.is_over or first_waiting <= self.head.next_seq):
             rows = self._store.waiting(self._rental_id, from_seq=first_waiting, limit=WAITING_PAGE)
             first_waiting = None
             for row in rows:
-                if row.seq > self.chain.next_seq and not self._is_over:
+                if row.seq > self.head.next_seq and not self.head.is_over:
                     return row.seq
                 self.reached = row.seq
                 self._take_waiting(row, known)
@@ -150,11 +183,11 @@ class Series:
 
     def _take_waiting(self, row: WaitingReading, known: dict[int, str]) -> None:
         letter = self._letter_of(row)
-        if letter.seq < self.chain.next_seq:
+        if letter.seq < self.head.next_seq:
             self._compare(letter, known)
-        elif letter.first > self.chain.next_seq:
+        elif letter.first > self.head.next_seq:
             self._hold(letter, {})
-        elif self._follow(letter, known):
+        elif self._follow(letter):
             return
         self.judged_waiting.append(row.hash)
 
@@ -170,34 +203,37 @@ class Series:
         )
 
     def _accepted_reading(self, seq: int) -> dict[str, Any]:
-        for taken in self.accepted:
-            for one in taken:
-                if one.seq == seq:
-                    wire: dict[str, Any] = json.loads(one.wire)
-                    return wire
+        taken = self._just_taken(seq)
+        if taken is not None:
+            return taken.wires[seq - taken.first_seq]
         return self._store.accepted_reading(self._rental_id, seq)
 
     def _letter_of(self, row: WaitingReading) -> ReadingLetter:
+        is_one = _is_one(row.signed)
         incoming = Incoming(
-            topic=topic_of(self.terms.device, "readings" if _is_one(row.signed) else "batches"),
+            topic=topic_of(self.terms.device, "readings" if is_one else "batches"),
             payload=json.dumps(row.signed).encode(),
             received_at=row.received_at,
         )
+        batch = ReadingBatch.model_validate({"readings": [row.signed]} if is_one else row.signed)
         # Its signature was checked before it was left to wait.
-        whole = {"readings": [row.signed]} if _is_one(row.signed) else row.signed
-        batch = ReadingBatch.model_validate(whole)
         run = ReadingRun(
             domain=self.terms.domain,
-            readings=tuple(signed.reading for signed in batch.readings),
+            rental_id=self.terms.rental_id,
+            readings=tuple(measured(signed.reading) for signed in batch.readings),
             hashes=tuple(hash_struct(signed.reading) for signed in batch.readings),
-            signatures=tuple(signed.signature for signed in batch.readings),
             signer=self.terms.meter,
         )
-        return letter_of_run(incoming, run)
+        document = batch.readings[0].model_dump_json() if is_one else batch.model_dump_json()
+        return letter_of_run(incoming, run, document=document, slack_seconds=self._slack_seconds)
 
-    @property
-    def _is_over(self) -> bool:
-        return self.chain.last is not None and self.chain.last.last
+
+class _AtNumber(Exception):
+    """A reading of a letter breaks a rule."""
+
+    def __init__(self, seq: int, refusal: ReadingRefused) -> None:
+        super().__init__(str(refusal))
+        self.seq, self.refusal = seq, refusal
 
 
 def _is_one(document: dict[str, Any]) -> bool:

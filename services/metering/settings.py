@@ -62,6 +62,11 @@ class MeteringSettings(ServiceSettings):
         description="of a shared subscription: several processes divide the messages; amqtt has none",
     )
     batch_size: int = Field(default=2_000, ge=1, description="messages at most in one transaction")
+    verify_processes: int = Field(
+        default=0,
+        ge=0,
+        description="processes that open messages, on a server about one a core; 0 opens them in threads",
+    )
     verify_threads: int = Field(
         default=1,
         ge=1,

@@ -187,16 +187,13 @@ class Store(RunStore):
             self.session.execute(insert_new.on_conflict_do_nothing(index_elements=["key"]), rows)
 
     def resolve_refusals(
-        self, rental_ids: Collection[str], hashes: Collection[str], *, now: datetime, code: str | None = None
+        self, rental_id: str, hashes: Collection[str], *, now: datetime, code: str | None = None
     ) -> None:
         """Note that what was refused under these hashes is settled since; with a code, only that code."""
         if not hashes:
             return
-        rental_ids = self._with_refusals(rental_ids)
-        if not rental_ids:
-            return
         unresolved: list[ColumnElement[bool]] = [
-            col(RefusalRow.rental_id).in_(rental_ids),
+            col(RefusalRow.rental_id) == rental_id,
             col(RefusalRow.resolved_at).is_(None),
             col(RefusalRow.hash).in_(hashes),
         ]
@@ -204,7 +201,7 @@ class Store(RunStore):
             unresolved.append(col(RefusalRow.code) == code)
         self.session.execute(update(RefusalRow).where(*unresolved).values(resolved_at=now))
 
-    def _with_refusals(self, rental_ids: Collection[str]) -> Sequence[str]:
+    def disputed(self, rental_ids: Collection[str]) -> Sequence[str]:
         """Return those of these rentals of which something stands refused: mostly none."""
         query = select(RefusalRow.rental_id).distinct()
         return self.session.exec(

@@ -3,23 +3,22 @@
 Terms of an agreement, readings, ceilings, refusals.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.batch import batch_wire
 from hireling.rental.ceiling import SignedCeiling
-from hireling.rental.reading import Reading
 from hireling.rental.typed_data import Domain, from_hex, to_hex
 from services.chassis.outbox import add_event
 from services.chassis.rows import WrittenJson
 from services.messages.events.metering import CeilingAccepted
 from services.metering.ceilings import is_higher
 from services.metering.models import AcceptedCeiling, Rental
-from services.metering.runs import Run, run_of_readings
+from services.metering.runs import HASH_BYTES, Run, clock_bounds, minutes_of, readings_in
 from services.metering.store import Store
 from services.metering.usage import Terms
 from services.metering.wire import ReadingLetter, Refused
@@ -60,44 +59,62 @@ def terms_of(row: Rental) -> Terms:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TakenReading:
-    """A reading that counts, and the SignedReading as JSON."""
+class Taken:
+    """Readings that count from now on: a letter's, but for those that counted before."""
 
-    reading: Reading
-    hash: bytes
-    wire: str
-    received_at: datetime
+    letter: ReadingLetter
+    skipped: int
 
     @property
-    def seq(self) -> int:
-        """Return its number."""
-        return self.reading.seq
+    def first_seq(self) -> int:
+        """Return the number of the first one."""
+        return self.letter.first + self.skipped
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return self.letter.count - self.skipped
+
+    @property
+    def hashes(self) -> bytes:
+        """Return their hashes, one after the other."""
+        return self.letter.gist.hashes[HASH_BYTES * self.skipped :]
+
+    @property
+    def body(self) -> str:
+        """Return them as they stand in a batch: each with its own signature."""
+        if not self.skipped:
+            return self.letter.body
+        return ",".join(json.dumps(wire, separators=(",", ":")) for wire in self.wires)
+
+    @property
+    def wires(self) -> list[dict[str, Any]]:
+        """Return them as they travelled."""
+        return readings_in(batch_wire([self.letter.body]))[self.skipped :]
 
 
-def taken_readings(letter: ReadingLetter, *, skipped: int) -> list[TakenReading]:
-    """Return a letter's readings but the first `skipped`, each as it is stored: with its own signature."""
-    run = letter.run
-    domain = run.domain.model_dump_json()
-    taken = []
-    parts = zip(run.readings, run.hashes, run.signatures, strict=True)
-    for reading, hashed, signature in islice(parts, skipped, None):
-        signed = f'"reading":{reading.model_dump_json()},"signature":"{to_hex(signature)}"'
-        wire = f'{{"domain":{domain},{signed}}}'
-        one = TakenReading(reading=reading, hash=hashed, wire=wire, received_at=letter.received_at)
-        taken.append(one)
-    return taken
-
-
-def run_row(rental_id: str, taken: Sequence[TakenReading], *, start_at: int) -> Run:
+def run_row(rental_id: str, taken: Sequence[Taken], *, start_at: int) -> Run:
     """Return readings that follow each other, and arrived on one day, as they are stored."""
-    return run_of_readings(
-        [one.reading for one in taken],
-        rental_id=rental_id,
-        start_at=start_at,
-        received_at=max(one.received_at for one in taken),
-        hashes=b"".join([one.hash for one in taken]),
-        document=batch_wire([one.wire for one in taken]),
+    received_at = max(one.letter.received_at for one in taken)
+    return Run(
+        rental_id,
+        taken[0].first_seq,
+        taken[-1].letter.seq,
+        received_at,
+        b"".join([one.hashes for one in taken]),
+        batch_wire([one.body for one in taken]),
+        _minutes(taken, start_at=start_at, received_at=received_at),
     )
+
+
+def _minutes(taken: Sequence[Taken], *, start_at: int, received_at: datetime) -> str:
+    gist = taken[0].letter.gist
+    if len(taken) == 1 and not taken[0].skipped:
+        _, earliest_ms = clock_bounds(start_at=start_at, received_at=received_at)
+        if gist.oldest_ms >= earliest_ms:
+            return gist.minutes
+    readings = [reading for one in taken for reading in one.letter.readings()[one.skipped :]]
+    return minutes_of(readings, start_at=start_at, received_at=received_at)
 
 
 def waiting_row(letter: ReadingLetter) -> dict[str, Any]:

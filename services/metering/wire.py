@@ -8,19 +8,24 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from hireling.rental.batch import ReadingBatch, batch_wire, run_of_batch
+from hireling.rental.batch import ReadingBatch, batch_body, batch_wire, run_of_batch
+from hireling.rental.canonical_reading import run_in_batch, run_in_reading
 from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.chain_rules import Measured
 from hireling.rental.encoding import from_cbor, is_cbor, parse
 from hireling.rental.errors import Malformed, ReadingRefused
 from hireling.rental.hashing import keccak256
-from hireling.rental.reading import ReadingRun, SignedReading, run_of_one
-from hireling.rental.typed_data import hash_struct, to_hex
+from hireling.rental.reading import ReadingRun, SignedReading, measured, run_of_one
+from hireling.rental.typed_data import Domain, hash_struct, to_hex
+from services.metering.gist import Gist, gist_of
+from services.metering.runs import HASH_BYTES
 
 Kind = Literal["readings", "batches", "ceilings"]
 KINDS: tuple[Kind, ...] = ("readings", "batches", "ceilings")
 # A batch is larger than a reading, but a reading in it is not.
 READINGS_WORTH = 6
 LONGEST_EVIDENCE = 8_192
+BATCH_BEGINS = batch_wire([]).removesuffix("]}")
 LONGEST_DETAIL = 500
 
 _TOPIC = re.compile(r"hireling/(0x[0-9a-f]{64})/(readings|batches|ceilings)")
@@ -54,36 +59,61 @@ class ReadingLetter:
     """Readings that parse, and who signed them; whether they may count is not decided yet."""
 
     incoming: Incoming
-    run: ReadingRun
+    domain: Domain
     rental_id: str
     """The rental they name, 0x-hex."""
-    hash: str
-    """Of the last one, 0x-hex."""
+    signer: bytes | None
+    fault: str
+    """Why nobody signed them, where nobody did."""
+    gist: Gist
+    document: str
+    """What travelled, written our way."""
 
     @property
     def first(self) -> int:
         """Return the number of the first one."""
-        return self.run.first.seq
-
-    @property
-    def document(self) -> str:
-        """Return what travelled, written our way."""
-        run = self.run
-        wires = [
-            SignedReading(domain=run.domain, reading=reading, signature=signature).model_dump_json()
-            for reading, signature in zip(run.readings, run.signatures, strict=True)
-        ]
-        return batch_wire(wires) if len(wires) > 1 else wires[0]
+        return self.gist.first.seq
 
     @property
     def seq(self) -> int:
         """Return the number of the last one, by which the letter is known."""
-        return self.run.head.seq
+        return self.gist.head.seq
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.gist.hashes) // HASH_BYTES
+
+    @property
+    def hash(self) -> str:
+        """Return the hash of the last one, 0x-hex."""
+        return to_hex(self.gist.hashes[-HASH_BYTES:])
+
+    @property
+    def body(self) -> str:
+        """Return the readings as they stand in a batch."""
+        return self.document if self.is_single else batch_body(self.document)
+
+    @property
+    def is_single(self) -> bool:
+        """Return whether it came as one reading, not as a batch."""
+        return not self.document.startswith(BATCH_BEGINS)
 
     @property
     def received_at(self) -> datetime:
         """Return when it came."""
         return self.incoming.received_at
+
+    def hash_at(self, place: int) -> bytes:
+        """Return the hash of one of them, counted from 0."""
+        return self.gist.hashes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
+
+    def readings(self) -> tuple[Measured, ...]:
+        """Return all of them, read once more."""
+        if self.is_single:
+            return (self.gist.first,)
+        batch = ReadingBatch.model_validate_json(self.document)
+        return tuple(measured(signed.reading) for signed in batch.readings)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,17 +172,15 @@ class Refused:
 Opened = Letter | Refused
 
 
-def open_message(incoming: Incoming, *, largest: int) -> Opened:
+def open_message(incoming: Incoming, *, largest: int, slack_seconds: float) -> Opened:
     """Parse a message and find out who signed it; beyond `largest` bytes nobody looks."""
     kind = incoming.kind
     most = largest * READINGS_WORTH if kind == "batches" else largest
     if len(incoming.payload) > most:
         return malformed(incoming, detail=f"{len(incoming.payload)} bytes, at most {most}")
     try:
-        if kind == "readings":
-            return _reading_letter(incoming, parse(SignedReading, incoming.payload))
-        if kind == "batches":
-            return _batch_letter(incoming, parse(ReadingBatch, incoming.payload))
+        if kind in ("readings", "batches"):
+            return _reading_letter(incoming, kind, slack_seconds=slack_seconds)
         if kind == "ceilings":
             return _ceiling_letter(incoming, parse(SignedCeiling, incoming.payload))
     except ValidationError as error:
@@ -162,24 +190,39 @@ def open_message(incoming: Incoming, *, largest: int) -> Opened:
     return malformed(incoming, detail="not a device's topic")
 
 
-def _reading_letter(incoming: Incoming, signed: SignedReading) -> ReadingLetter:
-    return letter_of_run(incoming, run_of_one(signed))
-
-
-def _batch_letter(incoming: Incoming, batch: ReadingBatch) -> Opened:
+def _reading_letter(incoming: Incoming, kind: str, *, slack_seconds: float) -> Opened:
+    text = incoming.payload.decode(errors="replace")
+    run = run_in_reading(text) if kind == "readings" else run_in_batch(text)
+    if run is not None:
+        return letter_of_run(incoming, run, document=text, slack_seconds=slack_seconds)
+    if kind == "readings":
+        signed = parse(SignedReading, incoming.payload)
+        return letter_of_run(
+            incoming, run_of_one(signed), document=signed.model_dump_json(), slack_seconds=slack_seconds
+        )
+    batch = parse(ReadingBatch, incoming.payload)
     try:
-        return letter_of_run(incoming, run_of_batch(batch))
+        run = run_of_batch(batch)
     except ReadingRefused as error:
         # Nothing is proven of it: it is kept as it came, under what it claims to be.
         head = batch.readings[-1].reading
         one = malformed(incoming, detail=error.detail)
         return replace(one, code=error.code, rental_id=to_hex(head.rental_id), seq=head.seq)
+    return letter_of_run(incoming, run, document=batch.model_dump_json(), slack_seconds=slack_seconds)
 
 
-def letter_of_run(incoming: Incoming, run: ReadingRun) -> ReadingLetter:
+def letter_of_run(
+    incoming: Incoming, run: ReadingRun, *, document: str, slack_seconds: float
+) -> ReadingLetter:
     """Return the letter that brought these readings."""
     return ReadingLetter(
-        incoming=incoming, run=run, rental_id=to_hex(run.head.rental_id), hash=to_hex(run.hashes[-1])
+        incoming=incoming,
+        domain=run.domain,
+        rental_id=to_hex(run.rental_id),
+        signer=run.signer,
+        fault=run.fault,
+        gist=gist_of(run.readings, run.hashes, received_at=incoming.received_at, slack_seconds=slack_seconds),
+        document=document,
     )
 
 

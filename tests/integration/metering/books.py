@@ -109,7 +109,12 @@ class Clerk:
 
     def opened(self, batch: Sequence[Incoming]) -> list[Opened]:
         """Open messages as ingest's threads do."""
-        return [open_message(incoming, largest=self.settings.largest_payload) for incoming in batch]
+        return [
+            open_message(
+                incoming, largest=self.settings.largest_payload, slack_seconds=self.settings.slack_seconds
+            )
+            for incoming in batch
+        ]
 
     def put_down(self, opened: Sequence[Opened], *, patient: bool = True) -> Answers:
         """Record opened messages as one batch."""

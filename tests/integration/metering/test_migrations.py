@@ -13,10 +13,10 @@ from alembic.config import Config
 from sqlalchemy import text
 
 import services.metering
-from hireling.rental.reading import reading_hash
+from hireling.rental.reading import measured, reading_hash
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database, open_database
-from services.metering.runs import run_of_readings
+from services.metering.runs import minutes_of
 from services.metering.store import Store
 from services.metering.taking import rental_row
 from tests import stack
@@ -118,15 +118,10 @@ class TestRunsOfReadings:
         for row in found:
             readings = [signed.reading for signed in HONEST[row.first_seq : row.last_seq + 1]]
             assert row.hashes == b"".join(map(reading_hash, readings))
-            as_new = run_of_readings(
-                readings,
-                rental_id=row.rental_id,
-                start_at=int(NOW.timestamp()),
-                received_at=row.received_at,
-                hashes=row.hashes,
-                document=row.document,
+            as_new = minutes_of(
+                list(map(measured, readings)), start_at=int(NOW.timestamp()), received_at=row.received_at
             )
-            assert row.minutes == as_new.minutes
+            assert row.minutes == as_new
 
     def test_leave_each_rental_knowing_when_its_readings_arrived(self, old_books: Books) -> None:
         command.upgrade(migrations(old_books.database), "head")

@@ -12,14 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hireling.rental.batch import batch_wire
-from hireling.rental.reading import ClockQuality, Reading, ReadingEvent, Sample, SignedReading, reading_hash
+from hireling.rental.reading import (
+    ClockQuality,
+    Reading,
+    ReadingEvent,
+    Sample,
+    SignedReading,
+    measured,
+    reading_hash,
+)
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database, open_database
 from services.chassis.migrations import migrate
 from services.messages.metering import SeriesQuery
 from services.metering import usage_store
 from services.metering.charting import roll_up, series
-from services.metering.runs import run_of_readings
+from services.metering.runs import Run, minutes_of
 from services.metering.store import Store
 from services.metering.taking import rental_row
 from services.metering.usage_store import UsageStore
@@ -105,13 +113,16 @@ def arrive(database: Database, rental_id: bytes, arrivals: Sequence[Arrival]) ->
     for arrival in arrivals:
         received_at = NOW + timedelta(seconds=arrival.after)
         signed = [reading(rental_id, next(numbers), told) for told in arrival.told]
-        run = run_of_readings(
-            [each.reading for each in signed],
+        run = Run(
             rental_id=row.rental_id,
-            start_at=START_AT,
+            first_seq=signed[0].reading.seq,
+            last_seq=signed[-1].reading.seq,
             received_at=received_at,
             hashes=b"".join(reading_hash(each.reading) for each in signed),
             document=batch_wire([each.model_dump_json() for each in signed]),
+            minutes=minutes_of(
+                [measured(each.reading) for each in signed], start_at=START_AT, received_at=received_at
+            ),
         )
         with database.queue_work() as session:
             Store(session).add_runs([run])

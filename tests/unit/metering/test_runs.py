@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hireling.rental.batch import batch_wire
-from hireling.rental.reading import ClockQuality, Reading, reading_hash
-from services.metering.runs import hashes_between, minutes_of, readings_in, run_of_readings
+from hireling.rental.reading import ClockQuality, Reading, measured
+from services.metering.runs import hashes_between, minutes_of, readings_in
 from tests.builders import NOW, a_reading_chain
 
 START_AT = int(NOW.timestamp())
@@ -33,7 +33,9 @@ def at_seconds(*seconds: int, **of_sample: Any) -> list[Reading]:
 
 def stretches(readings: list[Reading], **changes: Any) -> list[tuple[int, int, int]]:
     """Return minute (counted from the agreed start's), first and last number of each stretch."""
-    found = json.loads(minutes_of(readings, **{"start_at": START_AT, "received_at": LATER, **changes}))
+    found = json.loads(
+        minutes_of(list(map(measured, readings)), **{"start_at": START_AT, "received_at": LATER, **changes})
+    )
     return [((minute - MINUTE) // 60, first, last) for minute, first, last, *_ in found]
 
 
@@ -50,7 +52,7 @@ class TestMinutes:
     def test_carry_the_first_and_the_last_state_of_each_stretch(self) -> None:
         readings = at_seconds(10, 20, 30)
         [[_, _, _, first_due, first, last_due, last]] = json.loads(
-            minutes_of(readings, start_at=START_AT, received_at=LATER)
+            minutes_of(list(map(measured, readings)), start_at=START_AT, received_at=LATER)
         )
         assert (first_due, first) == (str(readings[0].amount_due), ["0", "0"])
         assert (last_due, last) == (
@@ -60,7 +62,7 @@ class TestMinutes:
 
     def test_keep_counters_that_no_integer_of_a_database_holds(self) -> None:
         [reading] = at_seconds(10, counters=(2**256 - 1, 0))
-        [stretch] = json.loads(minutes_of([reading], start_at=START_AT, received_at=LATER))
+        [stretch] = json.loads(minutes_of([measured(reading)], start_at=START_AT, received_at=LATER))
         assert stretch[4] == [str(2**256 - 1), "0"]
 
     def test_of_a_clock_that_is_not_set_are_the_arrival_s(self) -> None:
@@ -82,17 +84,8 @@ class TestMinutes:
 class TestRuns:
     def test_give_back_every_reading_with_its_own_signature(self) -> None:
         chain = a_reading_chain(5)
-        run = run_of_readings(
-            [signed.reading for signed in chain],
-            rental_id="0x01",
-            start_at=START_AT,
-            received_at=LATER,
-            hashes=b"".join(reading_hash(signed.reading) for signed in chain),
-            document=batch_wire([signed.model_dump_json() for signed in chain]),
-        )
-        assert (run.first_seq, run.last_seq) == (0, 4)
-        assert readings_in(run.document) == [signed.model_dump(mode="json") for signed in chain]
-        assert run.hashes[-32:] == reading_hash(chain[-1].reading)
+        document = batch_wire([signed.model_dump_json() for signed in chain])
+        assert readings_in(document) == [signed.model_dump(mode="json") for signed in chain]
 
     @pytest.mark.parametrize(
         ("first", "last", "places"),

@@ -6,7 +6,7 @@ import pytest
 
 from hireling.rental.ceiling import Ceiling
 from hireling.rental.errors import CeilingRefused, ReadingRefused
-from hireling.rental.reading import ClockQuality, Reading, SignedReading
+from hireling.rental.reading import ClockQuality, Reading, SignedReading, measured
 from services.metering.ceilings import is_higher
 from services.metering.usage import Terms, check_rate
 from tests.builders import DOMAIN, METER_KEY, NOW, RENTER_AGENT_KEY, a_reading_chain, signed_agreement
@@ -39,8 +39,8 @@ def rate_of(last: Reading | None, now: Reading, *, seconds_since_start: float = 
     """Check a reading's rate with two seconds of slack."""
     check_rate(
         TERMS,
-        last=last,
-        reading=now,
+        last=None if last is None else measured(last),
+        reading=measured(now),
         received_at=NOW + timedelta(seconds=seconds_since_start),
         slack_seconds=2.0,
     )

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from hireling.rental.batch import MOST_IN_BATCH, ReadingBatch, batch_wire, run_of_batch
 from hireling.rental.errors import ReadingRefused
-from hireling.rental.reading import SignedReading, reading_hash
+from hireling.rental.reading import SignedReading, measured, reading_hash
 from hireling.rental.signing import P256Key, Secp256k1Key
 from hireling.rental.typed_data import Domain
 from tests.builders import DOMAIN, METER_KEY, a_p256_key, a_reading_chain
@@ -34,7 +34,7 @@ class TestRunOfBatch:
         readings = a_reading_chain(5, meter_key=key)
         run = run_of_batch(ReadingBatch(readings=readings))
         assert run.signer == key.identity
-        assert run.readings == tuple(signed.reading for signed in readings)
+        assert run.readings == tuple(measured(signed.reading) for signed in readings)
         assert run.hashes == tuple(reading_hash(signed.reading) for signed in readings)
 
     def test_needs_no_signature_but_the_last(self) -> None:

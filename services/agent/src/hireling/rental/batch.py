@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from hireling.rental.errors import ReadingRefused
-from hireling.rental.reading import ReadingRun, SignedReading, run_of
+from hireling.rental.reading import ReadingRun, SignedReading, measured, run_of
 from hireling.rental.typed_data import Document, hash_struct, to_hex
 
 MOST_IN_BATCH = 100
@@ -25,6 +25,14 @@ class ReadingBatch(Document):
 def batch_wire(wires: Sequence[str]) -> str:
     """Return a batch as it travels, from readings as they travel: not a byte of them is written anew."""
     return f'{{"readings":[{",".join(wires)}]}}'
+
+
+def batch_body(wire: str) -> str:
+    """Return the readings of a batch as they stand in it, between its brackets."""
+    return wire[len(_BEGINS) : -len(_ENDS)]
+
+
+_BEGINS, _ENDS = batch_wire(["|"]).split("|")
 
 
 def run_of_batch(batch: ReadingBatch) -> ReadingRun:
@@ -51,7 +59,8 @@ def run_of_batch(batch: ReadingBatch) -> ReadingRun:
         hashes.append(hash_struct(reading))
     return run_of(
         first.domain,
-        tuple(signed.reading for signed in batch.readings),
-        hashes=tuple(hashes),
-        signatures=tuple(signed.signature for signed in batch.readings),
+        first.reading.rental_id,
+        [measured(signed.reading) for signed in batch.readings],
+        hashes=hashes,
+        signature=batch.readings[-1].signature,
     )

@@ -1,12 +1,12 @@
 """Readings: the meter's signed, gapless, hash-chained account of use. All its numbers are cumulative."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Annotated
 
 from pydantic import Field
 
+from hireling.rental.chain_rules import ClockQuality, Measured, ReadingEvent, check_follows
 from hireling.rental.errors import ReadingRefused, SignatureMismatch
 from hireling.rental.signing import Signer, signer_of
 from hireling.rental.typed_data import (
@@ -26,24 +26,13 @@ from hireling.rental.typed_data import (
 )
 from hireling.rental.values import Integer
 
+__all__ = [
+    "ClockQuality", "Measured", "Reading", "ReadingChain", "ReadingEvent", "ReadingRun", "Sample",
+    "SignedReading", "check_domain", "check_rates", "check_signer", "measured", "reading_hash", "run_of",
+    "run_of_one", "sign_reading",
+]  # fmt: skip
+
 MOST_COUNTERS = 16
-
-
-class ReadingEvent(IntEnum):
-    """What happened at this reading."""
-
-    BEGIN = 0
-    CONTINUE = 1
-    SUSPEND = 2
-    RESUME = 3
-    END = 4
-
-
-class ClockQuality(IntEnum):
-    """Whether the device trusts its wall clock."""
-
-    UNSYNCHRONISED = 0
-    SYNCHRONISED = 1
 
 
 class Sample(TypedData):
@@ -84,6 +73,23 @@ class SignedReading(Document):
     signature: HexBytes
 
 
+def measured(reading: Reading) -> Measured:
+    """Return what the rules of the chain ask of a reading."""
+    sample = reading.sample
+    return Measured(
+        seq=reading.seq,
+        amount_due=reading.amount_due,
+        last=reading.last,
+        previous=sample.previous,
+        counters=sample.counters,
+        boot=sample.boot,
+        monotonic_ms=sample.monotonic_ms,
+        wall_ms=sample.wall_ms,
+        clock=sample.clock,
+        event=sample.event,
+    )
+
+
 def reading_hash(reading: Reading) -> bytes:
     """Return the reading's hashStruct.
 
@@ -100,7 +106,7 @@ def sign_reading(key: Signer, domain: Domain, reading: Reading) -> SignedReading
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadingRun:
-    """Readings that follow each other, their hashes and signatures, and who signed the last: for all of them.
+    """Readings of one rental that follow each other, their hashes, and who signed the last: for all of them.
 
     Each names the hash of the one before, so that the last hash is of the whole run. Making one is the costly
     part of believing readings, and needs to know nothing of the rental. ``signer`` is None where nobody made
@@ -108,41 +114,57 @@ class ReadingRun:
     """
 
     domain: Domain
-    readings: tuple[Reading, ...]
+    rental_id: bytes
+    readings: tuple[Measured, ...]
     hashes: tuple[bytes, ...]
-    signatures: tuple[bytes, ...]
     signer: bytes | None
     fault: str = ""
 
     @property
-    def first(self) -> Reading:
+    def first(self) -> Measured:
         """Return the reading with the lowest number."""
         return self.readings[0]
 
     @property
-    def head(self) -> Reading:
+    def head(self) -> Measured:
         """Return the reading with the highest number, whose signature proves all."""
         return self.readings[-1]
 
 
 def run_of(
-    domain: Domain, readings: tuple[Reading, ...], *, hashes: tuple[bytes, ...], signatures: tuple[bytes, ...]
+    domain: Domain,
+    rental_id: bytes,
+    readings: Iterable[Measured],
+    *,
+    hashes: Sequence[bytes],
+    signature: bytes,
 ) -> ReadingRun:
     """Find out who signed readings that are known to follow each other, in the domain that they name."""
     signer, fault = None, ""
     try:
-        signer = signer_of(digest_of_hash(domain, hashes[-1]), signatures[-1])
+        signer = signer_of(digest_of_hash(domain, hashes[-1]), signature)
     except SignatureMismatch as error:
         fault = str(error)
     return ReadingRun(
-        domain=domain, readings=readings, hashes=hashes, signatures=signatures, signer=signer, fault=fault
+        domain=domain,
+        rental_id=rental_id,
+        readings=tuple(readings),
+        hashes=tuple(hashes),
+        signer=signer,
+        fault=fault,
     )
 
 
 def run_of_one(signed: SignedReading) -> ReadingRun:
     """Return a single signed reading as the run that it is."""
-    hashes = (hash_struct(signed.reading),)
-    return run_of(signed.domain, (signed.reading,), hashes=hashes, signatures=(signed.signature,))
+    reading = signed.reading
+    return run_of(
+        signed.domain,
+        reading.rental_id,
+        [measured(reading)],
+        hashes=[hash_struct(reading)],
+        signature=signed.signature,
+    )
 
 
 @dataclass(frozen=True)
@@ -198,79 +220,38 @@ class ReadingChain:
                     f"number {reading.seq} was another reading; this is {to_hex(hashed)}",
                 )
             return self
-        self._check_place(reading)
-        self._check_form(reading)
-        self._check_growth(reading)
+        before = None if self.last is None else measured(self.last)
+        check_follows(before, measured(reading), head=self.head_hash)
         return replace(self, head_hash=hashed, last=reading)
 
     def check_authentic(self, run: ReadingRun) -> None:
         """Raise ReadingRefused unless this rental's meter signed the run, in this domain."""
-        if run.domain != self.domain:
+        check_domain(run.domain, self.domain)
+        if run.rental_id != self.rental_id:
             raise ReadingRefused(
-                "wrong_domain",
-                f"signed for chain {run.domain.chain_id} and escrow {to_hex(run.domain.escrow)}, "
-                f"not {self.domain.chain_id} and {to_hex(self.domain.escrow)}",
+                "unknown_rental", f"of rental {to_hex(run.rental_id)}, not {to_hex(self.rental_id)}"
             )
-        reading = run.head
-        if reading.rental_id != self.rental_id:
-            raise ReadingRefused(
-                "unknown_rental", f"of rental {to_hex(reading.rental_id)}, not {to_hex(self.rental_id)}"
-            )
-        if run.signer is None:
-            raise ReadingRefused("wrong_key", f"number {reading.seq}: {run.fault}")
-        if run.signer != self.meter:
-            raise ReadingRefused(
-                "wrong_key",
-                f"number {reading.seq} is signed by {to_hex(run.signer)}, "
-                f"not by the meter {to_hex(self.meter)}",
-            )
+        check_signer(run.signer, self.meter, seq=run.head.seq, fault=run.fault)
 
-    def _check_place(self, reading: Reading) -> None:
-        if self.last is not None and self.last.last:
-            raise ReadingRefused("after_last", f"number {reading.seq} comes after the last, {self.last.seq}")
-        if reading.seq > self.next_seq:
-            raise ReadingRefused("gap", f"number {reading.seq} came where {self.next_seq} is next")
-        if reading.sample.previous != self.head_hash:
-            raise ReadingRefused(
-                "broken_chain",
-                f"number {reading.seq} follows {to_hex(reading.sample.previous)}, "
-                f"not {to_hex(self.head_hash)}",
-            )
 
-    def _check_form(self, reading: Reading) -> None:
-        sample = reading.sample
-        if (sample.event == ReadingEvent.BEGIN) != (reading.seq == 0):
-            raise ReadingRefused(
-                "malformed", f"number {reading.seq} has event {sample.event.name}; number 0 begins"
-            )
-        if (sample.event == ReadingEvent.END) != reading.last:
-            raise ReadingRefused(
-                "malformed", f"number {reading.seq} has event {sample.event.name}; the last one ends"
-            )
-        if reading.seq == 0 and any(sample.counters):
-            raise ReadingRefused("malformed", f"counters begin at {list(sample.counters)}, not at 0")
+def check_domain(found: Domain, expected: Domain) -> None:
+    """Raise ReadingRefused unless a reading is signed for the right chain and contract."""
+    if found.chain_id != expected.chain_id or found.escrow != expected.escrow:
+        raise ReadingRefused(
+            "wrong_domain",
+            f"signed for chain {found.chain_id} and escrow {to_hex(found.escrow)}, "
+            f"not {expected.chain_id} and {to_hex(expected.escrow)}",
+        )
 
-    def _check_growth(self, reading: Reading) -> None:
-        if self.last is None:
-            return
-        before, after = self.last.sample, reading.sample
-        if len(before.counters) != len(after.counters):
-            raise ReadingRefused("malformed", f"{len(after.counters)} counters follow {len(before.counters)}")
-        for index, (low, high) in enumerate(zip(before.counters, after.counters, strict=True)):
-            if high < low:
-                raise ReadingRefused(
-                    "counter_fell", f"counter {index} fell from {low} to {high} at {reading.seq}"
-                )
-        if reading.amount_due < self.last.amount_due:
-            raise ReadingRefused(
-                "amount_fell",
-                f"the amount fell from {self.last.amount_due} to {reading.amount_due} at {reading.seq}",
-            )
-        if before.boot == after.boot and after.monotonic_ms < before.monotonic_ms:
-            raise ReadingRefused(
-                "clock_fell",
-                f"the clock fell from {before.monotonic_ms} to {after.monotonic_ms} ms at {reading.seq}",
-            )
+
+def check_signer(signer: bytes | None, meter: bytes, *, seq: int, fault: str) -> None:
+    """Raise ReadingRefused unless the meter signed this number; ``fault`` says why nobody did."""
+    if signer is None:
+        raise ReadingRefused("wrong_key", f"number {seq}: {fault}")
+    if signer != meter:
+        raise ReadingRefused(
+            "wrong_key", f"number {seq} is signed by {to_hex(signer)}, not by the meter {to_hex(meter)}"
+        )
 
 
 def check_rates(

@@ -29,6 +29,7 @@ from services.gateway.routes import (
     mandates,
     platform,
     quotes,
+    refusals,
     rentals,
     wallets,
 )
@@ -45,6 +46,19 @@ INFO = Info(
         "0x-hex; every error is application/problem+json; POSTs honour an Idempotency-Key; lists are pages "
         "with an opaque cursor."
     ),
+)
+ROOMS = (
+    health,
+    platform,
+    devices,
+    listings,
+    quotes,
+    agreements,
+    mandates,
+    rentals,
+    refusals,
+    bills,
+    wallets,
 )
 
 
@@ -87,7 +101,7 @@ def create_app(
     )
     register_hygiene(app)
     register_idempotency(app)
-    for room in (health, platform, devices, listings, quotes, agreements, mandates, rentals, bills, wallets):
+    for room in ROOMS:
         app.register_api(room.routes)
     app.register_blueprint(pages.routes)
     limiter.exempt(health.routes)

@@ -91,6 +91,19 @@ class ListingSearch(PageQuery):
     online: bool | None = None
 
 
+class RefusalsOfDevice(PageQuery):
+    """Which refusals of a device; every given field narrows."""
+
+    code: str | None = Field(default=None, max_length=64, description="such as `malformed` or `gap`")
+    unresolved_only: bool = Field(default=False, description="leaves out gaps that were filled since")
+
+
+class RefusalSearch(RefusalsOfDevice):
+    """Which refusals; every given field narrows."""
+
+    device: Bytes32 | None = None
+
+
 class RentalSearch(PageQuery):
     """Which rentals; every given field narrows."""
 

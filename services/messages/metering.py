@@ -2,6 +2,7 @@
 
 get_readings(rental_id, after, limit) -> Page[SignedReading]     accepted, seq > after (-1: all), ascending
 get_refusals(rental_id) -> tuple of Refusal                      newest last
+list_refusals(query) -> Page[RefusedMessage]                     newest first
 submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that counts now; the device gets it
 get_ceilings(rental_id) -> tuple of SignedCeiling                ascending
 get_proof(rental_id, seq) -> ReadingProof                        announcement None while it is pending;
@@ -65,3 +66,19 @@ class UsageStep(Message):
     readings: int
     first: MeterState
     last: MeterState
+
+
+class RefusedMessage(Refusal):
+    """A refusal, and the device on whose topic it came; None where it came on no device's."""
+
+    device: Bytes32 | None
+
+
+class RefusalQuery(Message):
+    """Which refusals; every given field narrows. ``unresolved_only`` leaves out gaps that were filled."""
+
+    device: Bytes32 | None = None
+    code: str | None = None
+    unresolved_only: bool = False
+    cursor: str | None = None
+    limit: int = Field(default=50, ge=1, le=200)

@@ -111,6 +111,7 @@ class RefusalRow(MeteringTable, table=True):
     """Something that does not count, why, and the evidence. One row however often it is sent."""
 
     __tablename__ = "refusal"
+    __table_args__ = (Index("refusal_of_device", "device", "id"),)
 
     id: int | None = Field(default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True))
     key: str = Field(unique=True, description="rental, number, code and hash")

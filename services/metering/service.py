@@ -8,21 +8,22 @@ from sqlmodel import Session
 
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
-from hireling.rental.typed_data import from_hex, to_hex
+from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import BillIssued, RentalChanged, RootAnnounced
-from services.messages.metering import Refusal, SeriesQuery
+from services.messages.metering import RefusalQuery, SeriesQuery
 from services.messages.page import Page
 from services.metering.ceilings import check_ceiling
 from services.metering.charting import roll_up, series
 from services.metering.closing import close_days
 from services.metering.day_store import DayStore
 from services.metering.downlink import notice, topic_of
-from services.metering.models import RefusalRow, Rental
+from services.metering.models import Rental
 from services.metering.proving import days_of, keep_announcement, proof_of
+from services.metering.quarantine import page_of_refusals, refusal_of
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import rental_row, take_ceiling, terms_of
@@ -60,7 +61,14 @@ class Metering(Service):
         """Return what was refused for a rental and why, newest last; also for a rental nobody agreed on."""
         with self.database.snapshot() as session:
             rows = Store(session).refusals(rental_id)
-        return [_refusal_of(row).model_dump(mode="json") for row in rows]
+        return [refusal_of(row).model_dump(mode="json") for row in rows]
+
+    @rpc
+    def list_refusals(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Return a page of what was refused, of one device or of all, newest first, by a RefusalQuery."""
+        asked = RefusalQuery.model_validate(query)
+        with self.database.snapshot() as session:
+            return page_of_refusals(Store(session), asked)
 
     @rpc
     def get_ceilings(self, rental_id: str) -> list[dict[str, Any]]:
@@ -179,15 +187,3 @@ def _known(rentals: dict[str, Rental], rental_id: str) -> Rental:
     if rental_id not in rentals:
         raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
     return rentals[rental_id]
-
-
-def _refusal_of(row: RefusalRow) -> Refusal:
-    return Refusal(
-        source="metering",
-        rental_id=from_hex(row.rental_id),
-        seq=None if row.seq is None else int(row.seq),
-        code=row.code,
-        detail=row.detail,
-        at=row.at,
-        resolved_at=row.resolved_at,
-    )

@@ -213,6 +213,22 @@ class Store(RunStore):
         query = select(RefusalRow).where(RefusalRow.rental_id == rental_id).order_by(col(RefusalRow.id))
         return list(self.session.exec(query))
 
+    def page_of_refusals(
+        self, *, device: str | None, code: str | None, unresolved_only: bool, before: int | None, limit: int
+    ) -> list[RefusalRow]:
+        """Return up to `limit` refusals, newest first, narrowed by whatever is given."""
+        number = col(RefusalRow.id)
+        query = select(RefusalRow).order_by(number.desc()).limit(limit)
+        if device is not None:
+            query = query.where(RefusalRow.device == device)
+        if code is not None:
+            query = query.where(RefusalRow.code == code)
+        if unresolved_only:
+            query = query.where(col(RefusalRow.resolved_at).is_(None))
+        if before is not None:
+            query = query.where(number < before)
+        return list(self.session.exec(query))
+
     def add_downlink(self, topic: str, payload: Mapping[str, Any], *, now: datetime) -> None:
         """Have a message published to a device once this transaction commits."""
         self.session.add(Downlink(topic=topic, payload=dict(payload), created_at=now))

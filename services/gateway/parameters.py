@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from hireling.rental.approval import SignedApproval
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.mandate import SignedRevocation
 from hireling.rental.reading import SignedReading
@@ -50,6 +51,12 @@ class Revocations(Message):
     """What a principal said of its agents."""
 
     items: tuple[SignedRevocation, ...]
+
+
+class Approvals(Message):
+    """What principals said of one rental."""
+
+    items: tuple[SignedApproval, ...]
 
 
 class QuotePath(Message):

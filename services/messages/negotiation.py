@@ -8,6 +8,8 @@ sign_agreement(signature) -> QuoteView               idempotent; the second side
 get_agreement(rental_id) -> SignedAgreement
 revoke_mandate(signed_revocation) -> SignedRevocation idempotent; the one that counts from now on
 list_revocations(principal) -> tuple of SignedRevocation
+approve_rental(signed_approval) -> SignedApproval    idempotent; the first word on a rental counts
+list_approvals(rental_id) -> tuple of SignedApproval
 list_open_quotes(device) -> tuple of QuoteView       those in which it is the owner's turn
 """
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from hireling.rental.approval import SignedApproval
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedMandate, SignedRevocation, check_not_revoked, later
@@ -17,7 +18,7 @@ from hireling.rental.offer import agreement_from
 from hireling.rental.reservation import Reservation, Stage, reserve
 from hireling.rental.states import State
 from hireling.rental.typed_data import from_hex, to_hex
-from services.negotiation.models import MandateReservation, RevocationRow
+from services.negotiation.models import ApprovalRow, MandateReservation, RevocationRow
 from services.negotiation.session import QuoteSession, mandate_refused
 
 # A rental that never got its money, or gave all of it back, took nothing from the mandate.
@@ -103,6 +104,22 @@ def revocations_of(session: Session, principal: str) -> Sequence[SignedRevocatio
     return [_word(row) for row in session.exec(statement.order_by(col(RevocationRow.subject)))]
 
 
+def note_approval(session: Session, word: SignedApproval) -> SignedApproval:
+    """Keep a principal's word on a rental, and return the one that counts: the first."""
+    key = (to_hex(word.approval.rental_id), to_hex(word.principal))
+    row = session.get(ApprovalRow, key)
+    if row is not None:
+        return SignedApproval.model_validate(row.signed, strict=False)
+    session.add(ApprovalRow(rental_id=key[0], principal=key[1], signed=_json(word)))
+    return word
+
+
+def approvals_of(session: Session, rental_id: str) -> Sequence[SignedApproval]:
+    """Return what principals said of a rental."""
+    rows = session.exec(select(ApprovalRow).where(ApprovalRow.rental_id == rental_id))
+    return [SignedApproval.model_validate(row.signed, strict=False) for row in rows]
+
+
 def _reservation(row: MandateReservation) -> Reservation:
     return Reservation(
         rental_id=from_hex(row.rental_id),
@@ -121,6 +138,6 @@ def _word(row: RevocationRow) -> SignedRevocation:
     return SignedRevocation.model_validate(row.signed, strict=False)
 
 
-def _json(word: SignedRevocation) -> dict[str, Any]:
+def _json(word: SignedRevocation | SignedApproval) -> dict[str, Any]:
     dumped: dict[str, Any] = word.model_dump(mode="json")
     return dumped

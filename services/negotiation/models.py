@@ -95,6 +95,16 @@ class RevocationRow(NegotiationTable, table=True):
     signed: dict[str, Any] = Field(sa_type=JSON)
 
 
+class ApprovalRow(NegotiationTable, table=True):
+    """A principal's word on one rental above its agent's threshold; the first one counts."""
+
+    __tablename__ = "approval"
+
+    rental_id: str = Field(primary_key=True)
+    principal: str = Field(primary_key=True)
+    signed: dict[str, Any] = Field(sa_type=JSON)
+
+
 class TakenDevice(NegotiationTable, table=True):
     """A device's one agreed and unfinished rental. The primary key is what makes it one."""
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlmodel import Session
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.approval import SignedApproval
 from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import PlatformTerms, SignedOffer
@@ -137,6 +138,24 @@ class Negotiation(Service):
         """Return a principal's latest words on its agents, one a subject."""
         with self.database.snapshot() as session:
             return [word.model_dump(mode="json") for word in mandates.revocations_of(session, principal)]
+
+    @rpc
+    def approve_rental(self, signed_approval: dict[str, Any]) -> dict[str, Any]:
+        """Keep a principal's word on a rental, for its agent to find; return the first, which counts."""
+        word = SignedApproval.model_validate(signed_approval, strict=False)
+        try:
+            word.check(self._platform_terms().domain)
+        except RentalError as error:
+            raise Refused(error.code, error.detail) from error
+        with self.database.unit_of_work() as session:
+            counts = mandates.note_approval(session, word)
+        return counts.model_dump(mode="json")
+
+    @rpc
+    def list_approvals(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return what principals said of a rental."""
+        with self.database.snapshot() as session:
+            return [word.model_dump(mode="json") for word in mandates.approvals_of(session, rental_id)]
 
     @rpc
     def get_agreement(self, rental_id: str) -> dict[str, Any]:

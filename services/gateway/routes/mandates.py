@@ -1,11 +1,12 @@
-"""Mandates: a principal stops its agents, or lets them go on."""
+"""Mandates: a principal stops its agents, lets them go on, or lets one sign above its threshold."""
 
 from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from hireling.rental.approval import SignedApproval
 from hireling.rental.mandate import SignedRevocation
-from services.gateway.parameters import PrincipalPath, Revocations, problems
+from services.gateway.parameters import Approvals, PrincipalPath, RentalPath, Revocations, problems
 from services.gateway.rpc import call, wire
 
 routes = APIBlueprint(
@@ -20,6 +21,21 @@ def revoke_mandate(body: SignedRevocation) -> Any:
     From the answer on nothing is offered or signed under what it stops. Answers with the word that counts.
     """
     return call("negotiation", "revoke_mandate", wire(body))
+
+
+@routes.post("/approvals", operation_id="approve_rental", responses={200: SignedApproval})
+def approve_rental(body: SignedApproval) -> Any:
+    """Let an agent sign one rental above its mandate's approval threshold, or forbid it.
+
+    The first word of a principal on a rental counts; answers with it.
+    """
+    return call("negotiation", "approve_rental", wire(body))
+
+
+@routes.get("/approvals/<rental_id>", operation_id="list_approvals", responses={200: Approvals})
+def list_approvals(path: RentalPath) -> Any:
+    """Return what principals said of a rental that needs their word."""
+    return {"items": call("negotiation", "list_approvals", wire(path)["rental_id"])}
 
 
 @routes.get(

@@ -18,6 +18,7 @@ from hireling.announce import silent
 from hireling.device.chain import RENTALS
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.approval import SignedApproval
 from hireling.rental.batch import ReadingBatch
 from hireling.rental.bill import (
     BillTransaction,
@@ -30,6 +31,7 @@ from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import Close, SignedClose
 from hireling.rental.hashing import keccak256
 from hireling.rental.listing import SignedListing
+from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import QuoteRequest, SignedOffer, agreement_from
 from hireling.rental.reading import ReadingChain, SignedReading
 from hireling.rental.states import State
@@ -150,6 +152,8 @@ class Marketplace:
         self.delivered: list[int] = []
         """Every number that arrived, repetitions included."""
         self.listings: dict[str, SignedListing] = {}
+        self.approvals: list[SignedApproval] = []
+        self.revocations: list[SignedRevocation] = []
         self.quotes: dict[str, Quote] = {}
         self.rentals: dict[str, Rental] = {}
         self.line = MqttLine(broker, topics=[f"hireling/+/{kind}" for kind in TAKEN], announce=silent)
@@ -238,7 +242,8 @@ class Marketplace:
             "agreements": self._agreements,
             "rentals": self._rentals,
             "bills": self._countersign,
-            "principals": lambda *_: {"items": []},
+            "principals": lambda *_: {"items": [word.model_dump(mode="json") for word in self.revocations]},
+            "approvals": lambda *_: {"items": [word.model_dump(mode="json") for word in self.approvals]},
             "wallets": lambda _, parts, __: {
                 "address": parts[1], "balance": str(10**12), "credit": "0", "nonce": "0",
             },

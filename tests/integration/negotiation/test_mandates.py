@@ -5,6 +5,7 @@ from typing import Any
 import eventlet
 import pytest
 
+from hireling.rental.approval import SignedApproval, sign_approval
 from hireling.rental.mandate import SignedMandate, SignedRevocation, sign_revocation
 from hireling.rental.offer import SignedOffer
 from hireling.rental.typed_data import to_hex
@@ -115,3 +116,24 @@ class TestRevocation:
         front.call("negotiation", "revoke_mandate", a_word(front))
         told = front.call("negotiation", "list_revocations", to_hex(OWNER_KEY.identity))
         assert [SignedRevocation.model_validate(word, strict=False) for word in told] == [a_word(front)]
+
+
+class TestApproval:
+    def test_the_first_word_of_a_principal_counts(self, front: Front) -> None:
+        at = int(front.clock.now().timestamp())
+        yes, no = (
+            sign_approval(OWNER_KEY, DOMAIN, rental_id=bytes(32), granted=granted, at=at)
+            for granted in (True, False)
+        )
+        for word in (no, yes, no):
+            counts = front.call("negotiation", "approve_rental", word)
+            assert SignedApproval.model_validate(counts, strict=False) == no
+        told = front.get(f"/v1/approvals/0x{bytes(32).hex()}")["items"]
+        assert [SignedApproval.model_validate(word, strict=False) for word in told] == [no]
+
+    def test_in_somebody_elses_name_is_refused(self, front: Front) -> None:
+        word = sign_approval(RENTER_KEY, DOMAIN, rental_id=bytes(32), granted=True, at=1)
+        answer = front.post("/v1/approvals", word.model_copy(update={"principal": OWNER_KEY.identity}))
+        assert answer.status_code == 403
+        assert answer.json is not None
+        assert answer.json["code"] == "wrong_signer"

@@ -26,6 +26,7 @@ from hireling.platform_views import (
 )
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.anchoring import ReadingProof
+from hireling.rental.approval import SignedApproval
 from hireling.rental.bill import SignedBill
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import Close
@@ -169,6 +170,14 @@ class PlatformClient:
     async def revoke(self, word: SignedRevocation) -> SignedRevocation:
         """Stop agents, or let them go on; return the word that counts. Idempotent."""
         return await self._post("/v1/revocations", word.model_dump(mode="json"), SignedRevocation)
+
+    async def approvals(self, rental_id: bytes) -> Sequence[SignedApproval]:
+        """Return what principals said of a rental that needs their word."""
+        return await self._page(f"/v1/approvals/{to_hex(rental_id)}", {}, SignedApproval)
+
+    async def approve(self, word: SignedApproval) -> SignedApproval:
+        """Let an agent sign a rental above its threshold, or forbid it; the first word counts. Idempotent."""
+        return await self._post("/v1/approvals", word.model_dump(mode="json"), SignedApproval)
 
     # -- rentals ---------------------------------------------------------------------------------------------
 

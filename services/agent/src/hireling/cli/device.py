@@ -62,6 +62,7 @@ class Order:
     broker: Broker | None
     confirmations: int | None
     once: bool
+    on_approval: str | None
     encoding: Encoding
 
 
@@ -94,6 +95,9 @@ def run_device(
     ] = 0,
     approval_above: Annotated[
         str | None, typer.Option(help="Ask a person before agreeing to more than this, all in.")
+    ] = None,
+    on_approval: Annotated[
+        str | None, typer.Option(help="Command to run when a person is asked; it reads the question as JSON.")
     ] = None,
     mandate_total: Annotated[
         str | None, typer.Option(help="The most that all rentals together may come to. Default: no cap.")
@@ -173,6 +177,7 @@ def run_device(
         broker=_broker_at(broker),
         confirmations=confirmations,
         once=once,
+        on_approval=on_approval,
         encoding=encoding,
     )  # fmt: skip
     if not run(outlet, lambda: serve(order, outlet)):
@@ -272,6 +277,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
                 ledger=ledger,
                 approvals=Approvals(order.home.ledger),
                 decisions=DecisionLog(order.home.decisions, side="owner"),
+                hook=order.on_approval,
                 zone=clock.now().astimezone().tzinfo or UTC,
             ),
         )

@@ -2,7 +2,7 @@
 
 import typer
 
-from hireling.cli import device, devices, doctor, proof, rent, verify, wallet, why
+from hireling.cli import device, devices, doctor, mandate, proof, rent, verify, wallet, why
 
 app = typer.Typer(
     name="hireling",
@@ -15,6 +15,10 @@ app.add_typer(device.app, name="device")
 app.command("devices")(devices.devices)
 app.command("rent")(rent.rent)
 app.add_typer(wallet.app, name="wallet")
+app.add_typer(mandate.app, name="mandate")
+app.command("approve")(mandate.approve)
+app.command("stop")(mandate.stop)
+app.command("go")(mandate.go)
 app.command("verify")(verify.verify)
 app.command("why")(why.why)
 app.command("proof")(proof.proof)

@@ -54,7 +54,7 @@ EXIT_CODES: Mapping[type[Exception], int] = {
 }
 # Counts and numbers of things; every other integer is money or a counter, and travels as a decimal string.
 PLAIN_NUMBERS = frozenset(
-    {"seq", "block", "round", "rounds", "checks", "after", "seconds", "default_seconds", "port"}
+    {"seq", "block", "round", "rounds", "checks", "after", "seconds", "default_seconds", "port", "hours"}
 )
 Result = TypeVar("Result")
 

@@ -56,6 +56,7 @@ class Order:
     budget: str | None
     seconds: int | None
     says: str
+    on_approval: str | None
     faucet: str | None
     stop_after: int | None
     resume: bool
@@ -79,6 +80,9 @@ def rent(
     ] = "",
     stop_after: Annotated[
         int | None, typer.Option(min=0, help="Stop the machine after so many seconds of use.")
+    ] = None,
+    on_approval: Annotated[
+        str | None, typer.Option(help="Command to run when a person is asked; it reads the question as JSON.")
     ] = None,
     faucet: Annotated[
         str | None, typer.Option(help="Have at least this much test money first (development chains).")
@@ -110,6 +114,7 @@ def rent(
         budget=budget,
         seconds=seconds,
         says=says,
+        on_approval=on_approval,
         faucet=faucet,
         stop_after=stop_after,
         resume=resume,
@@ -139,6 +144,7 @@ async def _rent(order: Order, outlet: Outlet) -> bool:
             announce=outlet.announce,
             brief=Brief(
                 wishes=_said(order.says).wishes,
+                hook=order.on_approval,
                 ledger=MandateLedger(order.home.ledger),
                 approvals=Approvals(order.home.ledger),
                 decisions=DecisionLog(order.home.decisions, side="renter"),

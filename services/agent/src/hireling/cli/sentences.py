@@ -25,6 +25,9 @@ AMOUNTS = frozenset(
         "credit",
         "use",
         "limit",
+        "reserved",
+        "spent",
+        "left",
     ]
 )
 SHOWN_HEX = 12
@@ -35,6 +38,12 @@ SENTENCES: Mapping[str, str] = {
     "listed": "[green]listed[/green]: {title} ({kind})",
     "quoted": "offered {max_total}, all in {all_in}: {reason}",
     "approval_wanted": "[bold]needs your word[/bold]: {all_in} all in ({words}), by {answer_by}",
+    "mandate_granted": "[green]granted[/green] for {hours} h: {total} in all, mandate {mandate}",
+    "mandate": "mandate {mandate} {state}: of {total}, {reserved} promised, {spent} spent, {left} left",
+    "stopped": "[bold]stopped[/bold]: no agent of {principal} that this is about signs anything more",
+    "lifted": "the agents of {principal} may go on",
+    "answered": "{words}: {approved}",
+    "hook_failed": "[yellow]the approval hook failed[/yellow]: {detail}",
     "quote_left": "left a question unanswered: {reason}",
     "agreement_signed": "signed the agreement: {reason}",
     "agreed": "[green]agreed[/green]: rental {rental_id}",

@@ -18,6 +18,7 @@ from hireling.clock import Clock
 from hireling.decision_log import DecisionLog
 from hireling.device.presence import Presence
 from hireling.mandate_ledger import MandateLedger
+from hireling.oversight import Oversight
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView, QuoteView
 from hireling.rental.errors import RentalError
@@ -50,6 +51,7 @@ class Brief:
     approvals: Approvals
     decisions: DecisionLog
     zone: tzinfo = UTC
+    hook: str | None = None
 
 
 class Negotiator:
@@ -76,6 +78,16 @@ class Negotiator:
         self._clock = clock
         self._announce = announce
         self._brief = brief
+        self._oversight = Oversight(
+            platform=platform,
+            ledger=brief.ledger,
+            approvals=brief.approvals,
+            domain=presence.domain,
+            principal=presence.parties.owner,
+            clock=clock,
+            announce=announce,
+            hook=brief.hook,
+        )
 
     async def answer(self, quote: QuoteView) -> None:
         """Make the owner's next move in a session.
@@ -98,7 +110,7 @@ class Negotiator:
                 reason="asked under an older listing",
             )
             return
-        await asyncio.to_thread(self._brief.ledger.require_unrevoked, self._presence.mandate)
+        await self._oversight.heed(self._presence.mandate)
         if not quote.offers:
             await self._open(quote, listing)
             return
@@ -190,33 +202,20 @@ class Negotiator:
         )
 
     async def _is_approved(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> bool:
-        """Return whether a person agreed to this rental; where nobody did yet, ask once and come back."""
-        approvals, offer, now = self._brief.approvals, last.offer, self._clock.now()
-        rental = rental_id(self._presence.domain, agreement_from(offer))
-        state = await asyncio.to_thread(approvals.state, rental, now)
-        if state == "approved":
-            return True
-        if state == "waiting":
-            outcomes = check_sequence(listing, quote.request, [signed.offer for signed in quote.offers])
-            issues = self._preferences(Table(listing=listing, request=quote.request)).issues
-            wanted = Wanted(
-                rental_id=rental,
-                session=quote.quote_id,
-                side="owner",
-                all_in=offer.all_in,
-                words=describe(outcomes[-1], issues),
-                answer_by=datetime.fromtimestamp(offer.valid_until, UTC) - ANSWERED_BEFORE,
-            )
-            if await asyncio.to_thread(approvals.ask, wanted):
-                self._announce(
-                    "approval_wanted",
-                    quote_id=quote.quote_id,
-                    rental_id=f"0x{rental.hex()}",
-                    all_in=offer.all_in,
-                    words=wanted.words,
-                    answer_by=wanted.answer_by.isoformat(),
-                )
-            return False
-        reason = f"above the approval threshold, and a person's word was: {state}"
-        self._announce("quote_left", quote_id=quote.quote_id, code="not_approved", reason=reason)
-        return False
+        """Return whether a person agreed to this rental; where nobody did yet, it is asked about and left."""
+        offer = last.offer
+        outcomes = check_sequence(listing, quote.request, [signed.offer for signed in quote.offers])
+        issues = self._preferences(Table(listing=listing, request=quote.request)).issues
+        wanted = Wanted(
+            rental_id=rental_id(self._presence.domain, agreement_from(offer)),
+            session=quote.quote_id,
+            side="owner",
+            all_in=offer.all_in,
+            words=describe(outcomes[-1], issues),
+            answer_by=datetime.fromtimestamp(offer.valid_until, UTC) - ANSWERED_BEFORE,
+        )
+        state = await self._oversight.word_on(wanted)
+        if state in {"refused", "too late"}:
+            reason = f"above the approval threshold, and a person's word was: {state}"
+            self._announce("quote_left", quote_id=quote.quote_id, code="not_approved", reason=reason)
+        return state == "approved"

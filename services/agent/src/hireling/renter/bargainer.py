@@ -17,6 +17,7 @@ from hireling.bargaining.wishes import RenterWishes
 from hireling.clock import Clock
 from hireling.decision_log import DecisionLog
 from hireling.mandate_ledger import MandateLedger
+from hireling.oversight import Oversight
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformRefused
 from hireling.platform_views import ListingView, PlatformView, QuoteView
@@ -87,6 +88,7 @@ class Brief:
     approvals: Approvals
     decisions: DecisionLog
     wishes: RenterWishes = field(default_factory=RenterWishes)
+    hook: str | None = None
 
 
 class Bargainer:
@@ -111,6 +113,16 @@ class Bargainer:
         self._clock = clock
         self._announce = announce
         self._domain = Domain(chain_id=facts.chain_id, escrow=facts.escrow)
+        self._oversight = Oversight(
+            platform=platform,
+            ledger=brief.ledger,
+            approvals=brief.approvals,
+            domain=self._domain,
+            principal=wallet.identity,
+            clock=clock,
+            announce=announce,
+            hook=brief.hook,
+        )
 
     async def agree(self, wish: Wish) -> SignedAgreement:
         """Bargain to an agreement that both sides signed.
@@ -226,7 +238,7 @@ class Bargainer:
 
     async def _wait_for_approval(self, quote: QuoteView, wish: Wish) -> None:
         """Wait until a person agrees to the last offer. Raises NoDeal: a no, or nobody's answer in time."""
-        offer, approvals = quote.offers[-1].offer, self._brief.approvals
+        offer = quote.offers[-1].offer
         table = Table(listing=wish.document, request=quote.request)
         issues = self._brief.wishes.preferences(wish.document.agenda).issues
         wanted = Wanted(
@@ -237,18 +249,7 @@ class Bargainer:
             words=describe(table.outcome(terms_of(offer)), issues),
             answer_by=datetime.fromtimestamp(offer.valid_until, UTC) - ANSWERED_BEFORE,
         )
-        if await asyncio.to_thread(approvals.ask, wanted):
-            self._announce(
-                "approval_wanted",
-                quote_id=quote.quote_id,
-                rental_id=f"0x{wanted.rental_id.hex()}",
-                all_in=offer.all_in,
-                words=wanted.words,
-                answer_by=wanted.answer_by.isoformat(),
-            )
-        while (
-            state := await asyncio.to_thread(approvals.state, wanted.rental_id, self._clock.now())
-        ) != "approved":
+        while (state := await self._oversight.word_on(wanted)) != "approved":
             if state != "waiting":
                 raise NoDeal(f"{offer.all_in} needs a person's word, and that was: {state}")
             await self._clock.sleep(APPROVAL_POLL_SECONDS)
@@ -288,10 +289,8 @@ class Bargainer:
         ledger, now = self._brief.ledger, self._clock.now()
         granted = await asyncio.to_thread(ledger.standing, self._wallet.identity, self._domain, now)
         mandate = granted or self._mandate_for(wish)
-        for word in await self._platform.revocations(self._wallet.identity):
-            await asyncio.to_thread(ledger.revoke, word, self._domain)
         try:
-            await asyncio.to_thread(ledger.require_unrevoked, mandate)
+            await self._oversight.heed(mandate)
         except MandateExceeded as error:
             raise NoDeal(str(error)) from error
         return mandate

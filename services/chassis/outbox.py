@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -123,6 +123,18 @@ def backlog_of(session: Session) -> Backlog:
     query = select(func.count(), func.min(OUTBOX.c.created_at)).where(OUTBOX.c.sent_at.is_(None))
     unsent, oldest = session.execute(query).one()
     return Backlog(unsent=unsent, oldest=oldest)
+
+
+def forget_sent(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete those of the `limit` oldest events that left before this moment; return how many.
+
+    Only where nothing else relies on an event's key being taken.
+    """
+    oldest = session.execute(select(OUTBOX.c.id, OUTBOX.c.sent_at).order_by(OUTBOX.c.id).limit(limit))
+    ids = [number for number, sent_at in oldest if sent_at is not None and sent_at < before]
+    if ids:
+        session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+    return len(ids)
 
 
 def count_unsent(session: Session) -> int:

@@ -56,6 +56,17 @@ class Rental(MeteringTable, table=True):
     newest_at: datetime = Field(
         sa_type=UtcDateTime, description="nor later: between the two are the days to look in"
     )
+    finished_at: datetime | None = Field(
+        default=None,
+        sa_type=UtcDateTime,
+        description="when it was billed, past every dispute, or expired unfunded",
+    )
+    kept_from: int = Field(
+        default=0,
+        sa_type=BigInteger,
+        sa_column_kwargs={"server_default": "0"},
+        description="readings before this number are not kept any more",
+    )
 
 
 class ReadingRun(MeteringTable, table=True):

@@ -14,6 +14,7 @@ from services.messages.events.settlement import RootAnnounced
 from services.metering.closing import leaf_of
 from services.metering.day_store import DayStore
 from services.metering.models import ClosedDay, DeviceDayRow
+from services.metering.upkeep import check_kept
 
 LARGEST_PAGE = 200
 
@@ -23,6 +24,7 @@ def proof_of(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> 
 
     Raises NotFound, and Conflict until the reading's day is closed.
     """
+    check_kept(store.rental(rental_id), seq)
     hashed = store.hash_of(rental_id, seq)
     if hashed is None:
         raise NotFound("reading_not_found", f"reading {seq} of rental {rental_id} is not accepted", seq=seq)
@@ -36,6 +38,9 @@ def proof_of(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> 
     ]
     devices = store.devices_of(span.day)
     own = next(each for each in devices if each.device == span.device)
+    if len(hashes) != own.readings:
+        detail = f"{len(hashes)} of the {own.readings} readings under the device's root are kept"
+        raise Conflict("readings_dropped", detail, day=str(span.day))
     return {
         "rental_id": rental_id,
         "seq": str(seq),

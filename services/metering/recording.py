@@ -117,7 +117,7 @@ class Recorder:
         found, missing = self._terms.look_up(rental_ids)
         if missing:
             with self._database.snapshot() as session:
-                rows = Store(session).rentals(missing)
+                rows = Store(session).measured_rentals(missing)
             fresh = {rental_id: terms_of(row) for rental_id, row in rows.items()}
             self._terms.update(fresh)
             found.update(fresh)

@@ -48,6 +48,10 @@ class RunStore:
         found = self.session.exec(select(Rental).where(col(Rental.rental_id).in_(rental_ids)))
         return {rental.rental_id: rental for rental in found}
 
+    def rental(self, rental_id: str) -> Rental:
+        """Return a rental that is known."""
+        return self.rentals([rental_id])[rental_id]
+
     def accepted_reading(self, rental_id: str, seq: int) -> dict[str, Any]:
         """Return an accepted reading as it travelled. Raises LookupError."""
         for reading in self.readings(rental_id, after=seq - 1, limit=1):

@@ -70,14 +70,13 @@ class Series:
 
     def _compare(self, letter: ReadingLetter, known: dict[int, str]) -> None:
         ours = known.get(letter.seq) or self._hash_just_taken(letter.seq)
-        if ours != letter.hash:
+        # What is not kept any more cannot be compared, and counted once.
+        if ours is not None and ours != letter.hash:
             self._conflict(letter, ours, letter.hash, seq=letter.seq)
 
-    def _hash_just_taken(self, seq: int) -> str:
+    def _hash_just_taken(self, seq: int) -> str | None:
         taken = self._just_taken(seq)
-        if taken is None:
-            raise LookupError(f"reading {seq} of rental {self._rental_id} is neither stored nor taken")
-        return to_hex(taken.letter.hash_at(seq - taken.letter.first))
+        return None if taken is None else to_hex(taken.letter.hash_at(seq - taken.letter.first))
 
     def _just_taken(self, seq: int) -> Taken | None:
         for taken in self.accepted:

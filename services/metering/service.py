@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
+from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
@@ -27,6 +28,7 @@ from services.metering.quarantine import page_of_refusals, refusal_of
 from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from services.metering.taking import rental_row, take_ceiling, terms_of
+from services.metering.upkeep import check_kept, forget, let_go, make_partitions
 from services.metering.usage_store import UsageStore
 
 LARGEST_PAGE = 1_000
@@ -51,7 +53,7 @@ class Metering(Service):
             )
         with self.database.snapshot() as session:
             store = Store(session)
-            _known(store.rentals([rental_id]), rental_id)
+            check_kept(_known(store.rentals([rental_id]), rental_id), after + 1)
             items = store.readings(rental_id, after=after, limit=limit + 1)
         more = items[limit - 1]["reading"]["seq"] if len(items) > limit else None
         return Page[dict[str, Any]](items=tuple(items[:limit]), next=more).model_dump(mode="json")
@@ -131,6 +133,20 @@ class Metering(Service):
         """Put the readings that are new into the minutes and hours that charts are made of."""
         roll_up(self.database, pause=lambda: time.sleep(0))
 
+    @timer(interval=60.0)
+    def make_room(self) -> None:
+        """Make the partitions of the days to come, on PostgreSQL."""
+        make_partitions(self.database, now=self.clock.now())
+
+    @timer(interval=600.0)
+    def let_go(self) -> None:
+        """Delete what is no longer kept: readings of days long over, old refusals, what was told."""
+        settings, now = MeteringSettings(), self.clock.now()
+        keep = None if settings.keep_days is None else timedelta(days=settings.keep_days)
+        let_go(self.database, now=now, keep=keep, pause=lambda: time.sleep(0))
+        refusals = timedelta(days=settings.refusals_keep_days)
+        forget(self.database, now=now, refusals=refusals, pause=lambda: time.sleep(0))
+
     @on_event(RootAnnounced)
     def on_root_announced(self, session: Session, event: RootAnnounced) -> None:
         """Keep where a day's root is on the chain."""
@@ -170,13 +186,19 @@ class Metering(Service):
     def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
         """Tell the device to look at the rental."""
         message = notice(event.device, "rental_changed", rental_id=to_hex(event.rental_id), state=event.state)
-        Store(session).add_downlink(*message, now=self.clock.now())
+        store, now = Store(session), self.clock.now()
+        store.add_downlink(*message, now=now)
+        # Any other end is an end with a bill, which follows once no money can move any more.
+        if event.state == State.EXPIRED:
+            store.finish(to_hex(event.rental_id), now=now)
 
     @on_event(BillIssued)
     def on_bill_issued(self, session: Session, event: BillIssued) -> None:
         """Tell the device that there is a bill to countersign."""
         message = notice(event.device, "bill_ready", rental_id=to_hex(event.rental_id))
-        Store(session).add_downlink(*message, now=self.clock.now())
+        store, now = Store(session), self.clock.now()
+        store.add_downlink(*message, now=now)
+        store.finish(to_hex(event.rental_id), now=now)
 
 
 def _grace() -> timedelta:

@@ -116,4 +116,14 @@ class MeteringSettings(ServiceSettings):
         ge=0,
         description="how long after midnight UTC a day stays open for what is still being written",
     )
+    keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="how long after its rental was over a reading is kept; for ever where it is not set",
+    )
+    refusals_keep_days: int = Field(
+        default=90,
+        ge=1,
+        description="the same of refusals; of rentals that are not over all are kept",
+    )
     largest_payload: int = Field(default=16_384, ge=1, description="bytes; anything longer is malformed")

@@ -81,6 +81,16 @@ class Store(RunStore):
         )
         return {rental.rental_id: rental for rental in self.session.exec(query)}
 
+    def measured_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
+        """Return the known ones of these rentals, but those over for so long that nothing of them is kept."""
+        found = self.rentals(rental_ids).values()
+        return {row.rental_id: row for row in found if row.kept_from < row.next_seq or not row.kept_from}
+
+    def finish(self, rental_id: str, *, now: datetime) -> None:
+        """Note that a rental is over for good: it is paid, and nobody can dispute it any more."""
+        unfinished = (col(Rental.rental_id) == rental_id, col(Rental.finished_at).is_(None))
+        self.session.execute(update(Rental).where(*unfinished).values(finished_at=now))
+
     def newest_rental_of(self, device: str) -> str | None:
         """Return the rental that was agreed last for this device."""
         query = (

@@ -27,6 +27,7 @@ from tests.integration.metering.test_store import rows
 HONEST = a_reading_chain(250)
 OTHER = signed_agreement(offer=an_offer(quote_id="quote-2"))
 MIDNIGHT_AFTER = 130
+ADDED_SINCE = {"oldest_at", "newest_at", "finished_at", "kept_from"}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.stack)])
@@ -60,7 +61,7 @@ def insert(database: Database, table: str, *written: dict[str, Any]) -> None:
 
 def old_rental(books: Books) -> dict[str, Any]:
     """Return a rental's row as revision 0002 had it."""
-    row = rental_row(books.signed, now=NOW).model_dump(exclude={"oldest_at", "newest_at"})
+    row = rental_row(books.signed, now=NOW).model_dump(exclude=ADDED_SINCE)
     return {**row, "counter_caps": "[3000000, 1000]", "agreed_at": stored(NOW)}
 
 

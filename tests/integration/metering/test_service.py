@@ -125,6 +125,21 @@ class TestEvents:
         ]
 
 
+    @pytest.mark.parametrize("is_billed", [True, False])
+    def test_a_bill_and_an_expiry_are_the_end_of_a_rental(self, room: Room, is_billed: bool) -> None:
+        room.agree()
+        rental_id, device = room.books.signed.rental_id, bytes.fromhex(room.books.device[2:])
+        ongoing = RentalChanged(rental_id=rental_id, device=device, state=State.SETTLED, version=2)
+        expired = RentalChanged(rental_id=rental_id, device=device, state=State.EXPIRED, version=3)
+        billed = BillIssued(rental_id=rental_id, device=device, total=7)
+        for event, finished_at in ((ongoing, None), (billed if is_billed else expired, NOW)):
+            before = len(room.downlink())
+            room.say(event)
+            room.until(lambda before=before: len(room.downlink()) > before)
+            with room.books.database.snapshot() as session:
+                assert Store(session).rental(room.books.rental_id).finished_at == finished_at
+
+
 class TestReadings:
     def test_come_in_pages(self, room: Room) -> None:
         room.agree()

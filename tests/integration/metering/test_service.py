@@ -124,7 +124,6 @@ class TestEvents:
             {"type": "bill_ready", "rental_id": room.books.rental_id},
         ]
 
-
     @pytest.mark.parametrize("is_billed", [True, False])
     def test_a_bill_and_an_expiry_are_the_end_of_a_rental(self, room: Room, is_billed: bool) -> None:
         room.agree()

@@ -16,6 +16,7 @@ from services.embedded.settings import DEV_CHAIN_ID, PROJECT, EmbeddedSettings
 ANVIL = PROJECT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 DEPLOY = PROJECT / "contracts/scripts/deploy.sh"
 SERVICES = ("listing", "negotiation", "metering", "settlement", "gateway")
+STATES_KEPT = 64
 DEPLOY_WITHIN = 120.0  # seconds; 5 on an idle machine
 Say = Callable[[str], None]
 
@@ -172,8 +173,9 @@ class Marketplace:
             *("--chain-id", str(DEV_CHAIN_ID), "--block-time", "1"),
             # --state alone writes nothing on kill -9; the interval bounds what a power cut loses to 1 s.
             *("--state", str(settings.home / "chain" / "state.json"), "--state-interval", "1"),
-            # Past logs stay readable after a restart: settlement re-derives its books from them.
-            "--preserve-historical-states",
+            # Calls at recent blocks are answered after a restart too. Without a limit all states since the
+            # first block, a hundred megabytes after ten minutes, are written every second.
+            *("--preserve-historical-states", "--prune-history", str(STATES_KEPT)),
         ]
 
     def _chain_answers(self) -> bool:

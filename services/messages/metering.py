@@ -1,6 +1,7 @@
 """RPC words of the metering service.
 
-get_readings(rental_id, after, limit) -> Page[SignedReading]     accepted, seq > after (-1: all), ascending
+get_readings(rental_id, after, limit) -> Page[SignedReading]     accepted, seq > after (-1: all), ascending;
+                                                                 Conflict("readings_dropped") with kept_from
 get_refusals(rental_id) -> tuple of Refusal                      newest last
 list_refusals(query) -> Page[RefusedMessage]                     newest first
 submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that counts now; the device gets it

@@ -98,6 +98,11 @@ class DayStore(RunStore):
         """Return a closed day, which must exist."""
         return self.session.exec(select(ClosedDay).where(ClosedDay.day == day)).one()
 
+    def device_day(self, device: str, day: int) -> DeviceDayRow:
+        """Return a device's root of a day, which must exist."""
+        query = select(DeviceDayRow).where(DeviceDayRow.device == device, DeviceDayRow.day == day)
+        return self.session.exec(query).one()
+
     def devices_of(self, day: int) -> Sequence[DeviceDayRow]:
         """Return the devices' roots of a day."""
         return self.session.exec(select(DeviceDayRow).where(DeviceDayRow.day == day)).all()

@@ -1,25 +1,29 @@
 """What the platform shows of closed days: where a reading is, by paths that anyone checks alone.
 
-The trees are built anew for each question, from the readings themselves: only roots are kept.
+Only roots are stored. The trees are built from the readings themselves when somebody asks, and those asked
+for last are remembered: a closed day never changes.
 """
 
 from datetime import timedelta
 from typing import Any
 
-from hireling.rental import merkle
 from hireling.rental.anchoring import READINGS, batch_of, day_of, end_of
+from hireling.rental.merkle import Tree
 from hireling.rental.typed_data import from_hex, to_hex
 from services.messages.errors import Conflict, Invalid, NotFound
 from services.messages.events.settlement import RootAnnounced
 from services.metering.closing import leaf_of
 from services.metering.day_store import DayStore
 from services.metering.models import ClosedDay, DeviceDayRow
+from services.metering.trees import TREES, Trees
 from services.metering.upkeep import check_kept
 
 LARGEST_PAGE = 200
 
 
-def proof_of(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> dict[str, Any]:
+def proof_of(
+    store: DayStore, rental_id: str, seq: int, *, grace: timedelta, trees: Trees = TREES
+) -> dict[str, Any]:
     """Return a ReadingProof as JSON; its announcement is None until the root is on the chain.
 
     Raises NotFound, and Conflict until the reading's day is closed.
@@ -31,23 +35,21 @@ def proof_of(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> 
     span = store.span_with(rental_id, seq)
     if span is None:
         raise _open(store, rental_id, seq, grace=grace)
-    hashes = [
-        each
-        for part in store.spans_of(span.device, span.day)
-        for each in store.hashes(part.rental_id, part.first_seq, part.last_seq)
-    ]
-    devices = store.devices_of(span.day)
-    own = next(each for each in devices if each.device == span.device)
-    if len(hashes) != own.readings:
-        detail = f"{len(hashes)} of the {own.readings} readings under the device's root are kept"
-        raise Conflict("readings_dropped", detail, day=str(span.day))
+    own, day = store.device_day(span.device, span.day), store.day(span.day)
+    leaf, device_leaf = from_hex(hashed), leaf_of(own)
+    readings = trees.find(own.root, with_leaf=leaf, build=lambda: _readings_of(store, own))
+    devices = trees.find(
+        str(day.root),
+        with_leaf=device_leaf,
+        build=lambda: [leaf_of(each) for each in store.devices_of(own.day)],
+    )
     return {
         "rental_id": rental_id,
         "seq": str(seq),
-        **_shown(own, store.day(span.day)),
+        **_shown(own, day),
         "reading": hashed,
-        "reading_path": _path(hashes, from_hex(hashed)),
-        "device_path": _path([leaf_of(each) for each in devices], leaf_of(own)),
+        "reading_path": _path(readings, leaf),
+        "device_path": _path(devices, device_leaf),
     }
 
 
@@ -90,8 +92,20 @@ def _open(store: DayStore, rental_id: str, seq: int, *, grace: timedelta) -> Con
     return Conflict("day_not_closed", detail, day=str(day), closes_at=closes_at)
 
 
-def _path(values: list[bytes], value: bytes) -> list[str]:
-    return [to_hex(sibling) for sibling in merkle.proof(values, values.index(value))]
+def _readings_of(store: DayStore, own: DeviceDayRow) -> list[bytes]:
+    hashes = [
+        each
+        for part in store.spans_of(own.device, own.day)
+        for each in store.hashes(part.rental_id, part.first_seq, part.last_seq)
+    ]
+    if len(hashes) != own.readings:
+        detail = f"{len(hashes)} of the {own.readings} readings under the device's root are kept"
+        raise Conflict("readings_dropped", detail, day=str(own.day))
+    return hashes
+
+
+def _path(tree: Tree, leaf: bytes) -> list[str]:
+    return [to_hex(sibling) for sibling in tree.proof(leaf)]
 
 
 def _shown(own: DeviceDayRow, day: ClosedDay) -> dict[str, Any]:

@@ -105,6 +105,13 @@ class ChainStore:
         statement = select(TransactionRow).where(TransactionRow.status == "queued")
         return self._session.exec(statement.order_by(col(TransactionRow.id)).limit(limit)).all()
 
+    def refused(self, kind: str) -> Sequence[TransactionRow]:
+        """Return the intents of a kind that were refused, oldest first."""
+        of_kind = (TransactionRow.kind == kind, TransactionRow.status == "refused")
+        return self._session.exec(
+            select(TransactionRow).where(*of_kind).order_by(col(TransactionRow.id))
+        ).all()
+
     def unsettled(self, *, mined_nonce: int) -> Sequence[TransactionRow]:
         """Return the intents to look after, in order of nonce.
 

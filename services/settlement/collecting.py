@@ -14,12 +14,13 @@ from services.settlement import deadlines
 from services.settlement.claims import Batching, Due, Rhythm, batches, claimable, due_since, urgent_from
 from services.settlement.escrow.packed import MOST_ROWS, ClaimOutcome, Evidence, Unpackable, pack_row
 from services.settlement.models import RentalRow, TransactionRow
-from services.settlement.moves import CLAIM, CLOSE, SETTLE, ClaimMove, Moves, batched
+from services.settlement.moves import ANNOUNCE, CLAIM, CLOSE, SETTLE, ClaimMove, Moves, batched
 from services.settlement.progress import ceiling_of, reading_of, signed_of, slot_of
 from services.settlement.store import Store
 
 # What the chain refused may be right a little later: another block's time, a claim that was on its way.
 AGAIN_AFTER = timedelta(seconds=30)
+ANNOUNCED_AGAIN_AFTER = timedelta(minutes=10)
 ALONE = 1
 
 _log = get_logger(__name__)
@@ -27,6 +28,8 @@ _log = get_logger(__name__)
 
 def queue_due(store: Store, moves: Moves, *, chain_time: int, rhythm: Rhythm, batching: Batching) -> None:
     """Queue at most one move for each rental whose money is open and has none under way.
+
+    And once more the daily roots that the chain refused.
 
     ``chain_time`` is the chain's Unix time. Claims wait for others to share a transaction with, as far as
     ``batching`` has them.
@@ -41,6 +44,9 @@ def queue_due(store: Store, moves: Moves, *, chain_time: int, rhythm: Rhythm, ba
             due.append(claim)
     for claims in batches(due, batching, now=now):
         _queue_claims(store, moves, claims, at=now)
+    # A day is told of once, and nobody would ask for its root again.
+    for announcement in store.refused(ANNOUNCE):
+        store.queue(announcement, again_after=ANNOUNCED_AGAIN_AFTER)
 
 
 def _ends(store: Store, row: RentalRow, moves: Moves, *, chain_time: int) -> bool:

@@ -90,7 +90,7 @@ def get_ceilings(path: RentalPath) -> Any:
 
 @routes.get("/rentals/<rental_id>/readings", operation_id="get_readings", responses={200: Readings})
 def get_readings(path: RentalPath, query: ReadingsQuery) -> Any:
-    """Return accepted readings in order."""
+    """Return accepted readings in order; 409 readings_dropped, with kept_from, where they are not kept."""
     return call("metering", "get_readings", wire(path)["rental_id"], query.after, query.limit)
 
 
@@ -113,7 +113,7 @@ def get_reading_proof(path: ReadingPath) -> Any:
     """Return what shows a reading to be under its day's root, and where that root is on the chain.
 
     The transaction is null until it is confirmed; 409 day_not_closed, with closes_at, before the day is
-    counted.
+    counted, and readings_dropped, with kept_from, where it is no longer kept.
     """
     return placed(call("metering", "get_proof", wire(path)["rental_id"], path.seq))
 

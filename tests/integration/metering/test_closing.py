@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import col, update
 
 from hireling.rental.anchoring import (
     READINGS,
@@ -15,6 +16,7 @@ from hireling.rental.anchoring import (
     day_of,
     end_of,
 )
+from hireling.rental.errors import AnchorInvalid
 from hireling.rental.reading import Reading, SignedReading
 from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database, open_database
@@ -22,7 +24,9 @@ from services.messages.errors import Conflict, Invalid, NotFound
 from services.messages.events.settlement import RootAnnounced
 from services.metering.closing import close_days
 from services.metering.day_store import DayStore
+from services.metering.models import ReadingRun
 from services.metering.proving import days_of, keep_announcement, proof_of
+from services.metering.trees import Trees
 from tests.builders import NOW, a_key, a_listing, a_reading_chain, an_offer, signed_agreement
 from tests.integration.metering.books import Books, Clerk
 
@@ -51,6 +55,13 @@ def proof(books: Books, seq: int) -> ReadingProof:
     with books.database.snapshot() as session:
         found = proof_of(DayStore(session), books.rental_id, seq, grace=GRACE)
     return ReadingProof.model_validate({**found, "announcement": found["announcement"] or PLACE})
+
+
+def proof_from(books: Books, trees: Trees) -> ReadingProof:
+    """Return the proof of reading 1 from these trees."""
+    with books.database.snapshot() as session:
+        found = proof_of(DayStore(session), books.rental_id, 1, grace=GRACE, trees=trees)
+    return ReadingProof.model_validate({**found, "announcement": PLACE})
 
 
 def reading(books: Books, seq: int) -> Reading:
@@ -180,6 +191,19 @@ class TestProofs:
         with pytest.raises(Conflict) as refused:
             proof(books, 1)
         assert refused.value.fields["closes_at"] == (end_of(DAY + 2) + GRACE).isoformat()
+
+    def test_are_made_from_a_tree_that_was_built_before(self, clerk: Clerk, books: Books) -> None:
+        arrive(clerk, HONEST[:3], at=EVENING)
+        arrive(clerk, HONEST[3:], at=EVENING)
+        close(books)
+        first = proof(books, 0)
+        with books.database.unit_of_work() as session:
+            forged = update(ReadingRun).where(col(ReadingRun.first_seq) == 3).values(hashes=bytes(96))
+            session.execute(forged)
+        assert proof(books, 0) == first
+        check_proof(proof(books, 1), reading(books, 1))
+        with pytest.raises(AnchorInvalid, match="does not lead to the device"):
+            check_proof(proof_from(books, Trees(most_bytes=1 << 20)), reading(books, 1))
 
     def test_are_of_accepted_readings_only(self, clerk: Clerk, books: Books) -> None:
         arrive(clerk, HONEST[:1], at=EVENING)

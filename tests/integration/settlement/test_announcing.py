@@ -132,6 +132,21 @@ class TestAnnouncements:
         assert second.seen_at - first.seen_at == timedelta(seconds=1)
         assert logs(chain, desk.chain) == [(batch_of(READINGS, DAY), ROOT)]
 
+    def test_are_made_again_after_a_while_where_the_chain_refused(
+        self, chain: DevChain, database: Database
+    ) -> None:
+        desk = Desk(database, door(chain))
+        number = queue(desk).id
+        with desk.database.unit_of_work() as session:
+            row = Store(session, now=desk.clock.now()).transaction(int(number or 0))
+            row.status, row.reason = "refused", "mined and failed"
+        desk.queue_due()
+        assert desk.transactions()[0].status == "refused"
+        desk.clock.advance(seconds=600)
+        desk.queue_due()
+        drive_until(desk, lambda: told(desk))
+        assert logs(chain, desk.chain) == [(batch_of(READINGS, DAY), ROOT)]
+
     def test_share_the_lane_in_order_of_days(self, chain: DevChain, database: Database) -> None:
         desk = Desk(database, door(chain))
         for number in range(3):

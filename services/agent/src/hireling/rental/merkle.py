@@ -6,6 +6,7 @@ Solidity's MerkleProof among them, checks a proof. A leaf is hashed twice and a 
 for the other.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from hireling.rental.errors import Malformed
@@ -19,6 +20,48 @@ def leaf_hash(value: bytes) -> bytes:
     return keccak256(keccak256(value))
 
 
+class Tree:
+    """A tree that is built once, for many proofs: 64 bytes a value. Raises Malformed for none."""
+
+    def __init__(self, values: Sequence[bytes]) -> None:
+        self._nodes = b"".join(_tree(values))
+        self._leaves = len(values)
+
+    @property
+    def root(self) -> bytes:
+        """Return the root."""
+        return self._node(0)
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes it takes."""
+        return len(self._nodes)
+
+    def __contains__(self, value: bytes) -> bool:
+        """Return whether a value is in the tree."""
+        return self._place(value) is not None
+
+    def proof(self, value: bytes) -> tuple[bytes, ...]:
+        """Return the siblings, from the leaf up, that prove a value to be in the tree. Raises Malformed."""
+        place = self._place(value)
+        if place is None:
+            raise Malformed("no_such_leaf", f"0x{value.hex()} is not in the tree of 0x{self.root.hex()}")
+        siblings = []
+        while place > 0:
+            siblings.append(self._node(place + 1 if place % 2 else place - 1))
+            place = (place - 1) // 2
+        return tuple(siblings)
+
+    def _place(self, value: bytes) -> int | None:
+        leaf, first, end = leaf_hash(value), self._leaves - 1, 2 * self._leaves - 1
+        # Leaves fall from the first to the last: none before this place is as low as ours.
+        place = bisect_right(range(end), 0, first, end, key=lambda at: self._node(at) <= leaf)
+        return place if place < end and self._node(place) == leaf else None
+
+    def _node(self, place: int) -> bytes:
+        return self._nodes[32 * place : 32 * place + 32]
+
+
 def root(values: Sequence[bytes]) -> bytes:
     """Return the root over 32-byte values, in any order. Raises Malformed for none."""
     return _tree(values)[0]
@@ -26,13 +69,7 @@ def root(values: Sequence[bytes]) -> bytes:
 
 def proof(values: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Return the siblings, from the leaf up, that prove the value at ``index`` to be in the tree."""
-    tree = _tree(values)
-    node = tree.index(leaf_hash(values[index]), len(values) - 1)
-    siblings = []
-    while node > 0:
-        siblings.append(tree[node + 1 if node % 2 else node - 1])
-        node = (node - 1) // 2
-    return tuple(siblings)
+    return Tree(values).proof(values[index])
 
 
 def verify(root: bytes, value: bytes, proof: Sequence[bytes]) -> bool:

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from hireling.rental.chain_rules import Measured, check_follows
+from hireling.rental.chain_rules import SYNCHRONISED, Measured, check_follows
 from hireling.rental.errors import ReadingRefused
-from hireling.rental.reading import ClockQuality
 from services.metering.runs import minutes_of
 from services.metering.usage import pace
 
@@ -24,7 +23,8 @@ class Gist(NamedTuple):
     """A run's two ends, and what was found out about the rest.
 
     ``paces`` are the least caps that its growth asks for, None where the run must be walked through.
-    ``minutes`` are the run's as `minutes_of` says them for a rental that began by ``oldest_ms``.
+    ``minutes`` are the run's as `minutes_of` says them for a rental that began by ``oldest_ms``; of a single
+    reading there are none, for it is stored with others.
     """
 
     first: Measured
@@ -44,8 +44,8 @@ def gist_of(
         readings[-1],
         b"".join(hashes),
         _paces(readings, hashes, slack_seconds=slack_seconds),
-        minutes_of(readings, start_at=BEGINNING, received_at=received_at),
-        min([each.wall_ms for each in readings if each.clock == ClockQuality.SYNCHRONISED], default=NEVER_MS),
+        minutes_of(readings, start_at=BEGINNING, received_at=received_at) if len(readings) > 1 else "",
+        min([each.wall_ms for each in readings if each.clock == SYNCHRONISED], default=NEVER_MS),
     )
 
 

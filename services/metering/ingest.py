@@ -16,7 +16,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +47,8 @@ from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 CHUNKS = 32
+# A few batches: opened in some milliseconds.
+CHUNK_BYTES = 1 << 18
 ANSWERED_BATCHES = 8
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 DOWNLINK_PAGE = 100
@@ -180,12 +182,10 @@ class Ingest:
         return line
 
     async def _receive(self, line: BrokerLine) -> None:
-        size = self._settings.chunk_size
         while True:
             deliveries = await line.arrivals()
             now = self._clock.now()
-            for start in range(0, len(deliveries), size):
-                some = deliveries[start : start + size]
+            for some in _chunks(deliveries, size=self._settings.chunk_size):
                 incoming = [Incoming(topic=one.topic, payload=one.payload, received_at=now) for one in some]
                 self._note_received(len(some))
                 opening = asyncio.ensure_future(self._open(incoming))
@@ -251,10 +251,16 @@ class Ingest:
         except TimeoutError:
             return []
         count = len(chunks[0].deliveries)
-        while count < self._settings.batch_size and not self._opened.empty():
-            chunks.append(self._opened.get_nowait())
-            count += len(chunks[-1].deliveries)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.gather_seconds):
+                while count < self._settings.batch_size and not self._has_taken_in(chunks):
+                    chunks.append(await self._opened.get())
+                    count += len(chunks[-1].deliveries)
         return chunks
+
+    def _has_taken_in(self, chunks: Sequence[_Chunk]) -> bool:
+        """Return whether these chunks are all that is here: then nothing is worth waiting for."""
+        return self._in_hand <= sum(len(chunk.deliveries) for chunk in chunks)
 
     async def _record(self, batch: Sequence[Opened], *, patient: bool) -> list[Letter]:
         """Record messages, have the answers published, and return those whose rental is not known yet."""
@@ -327,6 +333,18 @@ class Ingest:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+def _chunks(deliveries: Sequence[Delivery], *, size: int) -> Iterator[Sequence[Delivery]]:
+    """Cut messages into chunks of at most `size`, and not much more than CHUNK_BYTES."""
+    start = length = 0
+    for place, delivery in enumerate(deliveries):
+        length += len(delivery.payload)
+        if place + 1 - start == size or length > CHUNK_BYTES:
+            yield deliveries[start : place + 1]
+            start, length = place + 1, 0
+    if start < len(deliveries):
+        yield deliveries[start:]
 
 
 def _origin(opened: Opened) -> str | None:

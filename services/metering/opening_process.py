@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from hireling.rental.chain_rules import Measured
-from hireling.rental.typed_data import Domain
+from hireling.rental.typed_data import domain_of
 from services.metering.gist import Gist
 from services.metering.settings import MeteringSettings
 from services.metering.wire import Incoming, Opened, ReadingLetter, open_message
@@ -106,7 +106,7 @@ def _opened(incoming: Incoming, answer: Answer) -> Opened:
     hashes, paces, minutes, oldest_ms = rest
     return ReadingLetter(
         incoming=incoming,
-        domain=Domain(chain_id=chain_id, escrow=escrow),
+        domain=domain_of(chain_id, escrow),
         rental_id=rental_id,
         signer=signer,
         fault=fault,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from hireling.rental.reading import ClockQuality, Measured
+from hireling.rental.chain_rules import SYNCHRONISED, Measured
 
 # Of one row. Whoever looks for a number looks at the rows that begin up to this many numbers before it.
 MOST_IN_RUN = 100
@@ -43,7 +43,7 @@ def taken_ms(wall_ms: int, clock: int, *, arrived_ms: int, earliest_ms: int) -> 
     That is what the device says where it says that its clock is synchronised, and never after the sample
     arrived. Where it says nothing, or a moment from before its rental, it is when the sample arrived.
     """
-    if clock != ClockQuality.SYNCHRONISED or wall_ms < earliest_ms:
+    if clock != SYNCHRONISED or wall_ms < earliest_ms:
         return arrived_ms
     return wall_ms if wall_ms < arrived_ms else arrived_ms
 

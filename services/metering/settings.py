@@ -72,7 +72,12 @@ class MeteringSettings(ServiceSettings):
         ge=1,
         description="threads that open messages; on two cores a second one costs more than it brings",
     )
-    chunk_size: int = Field(default=64, ge=1, description="messages at most that are opened together")
+    chunk_size: int = Field(default=128, ge=1, description="messages at most that are opened together")
+    gather_seconds: float = Field(
+        default=0.03,
+        ge=0,
+        description="how long a transaction waits for more messages where more are being opened",
+    )
     queue_size: int = Field(
         default=2_000,
         ge=1,

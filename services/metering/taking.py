@@ -109,7 +109,7 @@ def run_row(rental_id: str, taken: Sequence[Taken], *, start_at: int) -> Run:
 
 def _minutes(taken: Sequence[Taken], *, start_at: int, received_at: datetime) -> str:
     gist = taken[0].letter.gist
-    if len(taken) == 1 and not taken[0].skipped:
+    if len(taken) == 1 and not taken[0].skipped and gist.minutes:
         _, earliest_ms = clock_bounds(start_at=start_at, received_at=received_at)
         if gist.oldest_ms >= earliest_ms:
             return gist.minutes

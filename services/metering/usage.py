@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from hireling.rental.chain_rules import SYNCHRONISED, Measured
 from hireling.rental.errors import ReadingRefused
-from hireling.rental.reading import ClockQuality, Measured
 from hireling.rental.typed_data import Domain
 
 
@@ -115,6 +115,6 @@ def _elapsed_ms(before: Measured, after: Measured) -> int | None:
     """
     if before.boot == after.boot:
         return after.monotonic_ms - before.monotonic_ms
-    if ClockQuality.SYNCHRONISED == before.clock == after.clock:
+    if SYNCHRONISED == before.clock == after.clock:
         return max(0, after.wall_ms - before.wall_ms)
     return None

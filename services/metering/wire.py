@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -33,6 +34,13 @@ _RENTAL_ID = re.compile(r"0x[0-9a-f]{64}")
 _SEQ = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
+@lru_cache(maxsize=10_000)
+def _named(topic: str) -> tuple[str | None, str | None]:
+    """Return the device and the kind that a topic names."""
+    match = _TOPIC.fullmatch(topic)
+    return (match[1], match[2]) if match else (None, None)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
     """A message as the broker delivered it."""
@@ -44,14 +52,12 @@ class Incoming:
     @property
     def device(self) -> str | None:
         """Return the device whose topic it came on, if that is a device's topic."""
-        match = _TOPIC.fullmatch(self.topic)
-        return match[1] if match else None
+        return _named(self.topic)[0]
 
     @property
     def kind(self) -> str | None:
         """Return what it should be by its topic."""
-        match = _TOPIC.fullmatch(self.topic)
-        return match[2] if match else None
+        return _named(self.topic)[1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

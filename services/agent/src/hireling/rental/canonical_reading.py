@@ -13,7 +13,7 @@ from hireling.rental.batch import MOST_IN_BATCH, batch_wire
 from hireling.rental.canonical import leaves_of, list_items, pattern_of
 from hireling.rental.hashing import keccak256
 from hireling.rental.reading import Measured, Reading, ReadingRun, Sample, SignedReading, run_of
-from hireling.rental.typed_data import Domain, type_hash
+from hireling.rental.typed_data import domain_of, type_hash
 
 _READING_TYPE, _SAMPLE_TYPE = type_hash(Reading), type_hash(Sample)
 # An integer of up to 64 bits is a word of 32 bytes; a sample ends with five of them.
@@ -92,7 +92,7 @@ def _run(texts: list[_Text]) -> ReadingRun | None:
         readings.append(reading)
         hashes.append(hashed)
         head, next_seq = hashed.hex(), next_seq + 1
-    domain = Domain(chain_id=int(first.chain_id), escrow=bytes.fromhex(first.escrow))
+    domain = domain_of(int(first.chain_id), bytes.fromhex(first.escrow))
     signature = bytes.fromhex(texts[-1].signature)
     return run_of(domain, rental_id, readings, hashes=hashes, signature=signature)
 

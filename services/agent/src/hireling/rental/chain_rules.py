@@ -27,6 +27,11 @@ class ClockQuality(IntEnum):
     SYNCHRONISED = 1
 
 
+# Looked up in their classes at every reading, these would cost about as much as the rules themselves.
+_BEGIN, _END = int(ReadingEvent.BEGIN), int(ReadingEvent.END)
+SYNCHRONISED = int(ClockQuality.SYNCHRONISED)
+
+
 class Measured(NamedTuple):
     """What the rules ask of a reading, without the models around it."""
 
@@ -66,7 +71,7 @@ def _check_place(before: Measured | None, after: Measured, head: bytes) -> None:
 
 
 def _check_form(after: Measured) -> None:
-    begins, ends = after.event == ReadingEvent.BEGIN, after.event == ReadingEvent.END
+    begins, ends = after.event == _BEGIN, after.event == _END
     if begins != (after.seq == 0):
         raise ReadingRefused("malformed", f"number {after.seq} has event {_name(after)}; number 0 begins")
     if ends != after.last:

@@ -36,7 +36,7 @@ from hireling.rental.values import (
 __all__ = [
     "Address", "Bool", "Bytes32", "Document", "Domain", "HexBytes", "Int128", "KeyBytes", "SignerBytes",
     "TypedData", "Uint8", "Uint16", "Uint32", "Uint40", "Uint64", "Uint96", "Uint128", "Uint256",
-    "digest", "digest_of_hash", "from_hex", "hash_struct", "to_hex", "type_hash", "type_string",
+    "digest", "digest_of_hash", "domain_of", "from_hex", "hash_struct", "to_hex", "type_hash", "type_string",
     "wallet_json",
 ]  # fmt: skip
 
@@ -76,6 +76,12 @@ class Domain(Document):
     def separator(self) -> bytes:
         """Return the EIP-712 domain separator."""
         return _separator(self.chain_id, self.escrow)
+
+
+@lru_cache(maxsize=256)
+def domain_of(chain_id: int, escrow: bytes) -> Domain:
+    """Return this domain, checked and made once however often it is asked for."""
+    return Domain(chain_id=chain_id, escrow=escrow)
 
 
 def type_string(cls: type[TypedData]) -> str:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from services.metering.settings import MeteringSettings
 from services.metering.wire import Incoming, Refused, rate_limited
 
-# A reading in a batch costs no check of a signature and no message: about a tenth of one that comes alone.
-IN_BATCH = 0.1
-# The key before a signed reading, in JSON and in CBOR (a text of seven bytes).
-_READING_KEYS = (b'"reading"', b"\x67reading")
+# A reading in a batch costs no check of a signature and no message: about a tenth of one that comes alone. So
+# many bytes are ten readings in JSON, and some more in CBOR.
+BYTES_FOR_ONE = 6_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,10 @@ class RateLimits:
 
 
 def worth_of(incoming: Incoming) -> float:
-    """Return how many single readings a message is worth, without parsing it."""
+    """Return how many single readings a message is worth, without looking into it."""
     if incoming.kind != "batches":
         return 1.0
-    return 1.0 + IN_BATCH * max(incoming.payload.count(key) for key in _READING_KEYS)
+    return 1.0 + len(incoming.payload) / BYTES_FOR_ONE
 
 
 class Turnstile:

@@ -108,7 +108,7 @@ class MeteringSettings(ServiceSettings):
     readings_per_second: float = Field(
         default=400.0,
         ge=0,
-        description="of one device; in a batch ten count as one, and one for the batch; 0 sets no limit",
+        description="of one device; a batch counts as one, and one for each ten readings; 0 sets no limit",
     )
     readings_burst: int = Field(
         default=4_000, ge=11, description="as many at once, for a backlog; at least one batch's worth"

@@ -280,13 +280,15 @@ def malformed(incoming: Incoming, *, detail: str) -> Refused:
 
 def rate_limited(incoming: Incoming, *, wait_ms: int) -> Refused:
     """Refuse a message unread, because its device sends too many; a ceiling's sender is not the device."""
+    # The same refusal all day: a flood shall not take the room of what is refused for other reasons.
+    that_day = f"{incoming.topic} {incoming.received_at:%Y-%m-%d}"
     return Refused(
         rental_id=None,
         device=None if incoming.kind == "ceilings" else incoming.device,
         seq=None,
         code="rate_limited",
         detail=f"too many messages: nothing is taken for {wait_ms} ms; what is not acknowledged, send again",
-        hash=to_hex(keccak256(incoming.payload)),
+        hash=to_hex(keccak256(that_day.encode())),
         evidence=_evidence(incoming.payload),
         at=incoming.received_at,
         wait_ms=wait_ms,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 def answers(port: int) -> bool:

@@ -111,7 +111,7 @@ class MeteringSettings(ServiceSettings):
         description="of one device; a batch counts as one, and one for each ten readings; 0 sets no limit",
     )
     readings_burst: int = Field(
-        default=4_000, ge=11, description="as many at once, for a backlog; at least one batch's worth"
+        default=4_000, ge=17, description="as many at once, for a backlog; at least one batch's worth"
     )
     limited_told_seconds: float = Field(
         default=5.0, ge=0, description="how often at most a device is told that it sends too many"

@@ -57,7 +57,7 @@ class TestAFlood:
 
     def test_of_good_readings_counts_in_the_end(self, stage: Stage) -> None:
         stage.books.agree()
-        settings = MeteringSettings(readings_per_second=40, readings_burst=11, limited_told_seconds=0)
+        settings = MeteringSettings(readings_per_second=40, readings_burst=17, limited_told_seconds=0)
 
         async def run() -> None:
             async with (

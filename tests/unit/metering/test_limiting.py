@@ -92,19 +92,19 @@ class TestWorth:
 
 class TestTurnstile:
     def test_refuses_once_and_drops_the_rest_in_silence(self) -> None:
-        turnstile = Turnstile(MeteringSettings(readings_per_second=1, readings_burst=11))
+        turnstile = Turnstile(MeteringSettings(readings_per_second=1, readings_burst=17))
         flood = [message(NOISY, payload=str(number).encode()) for number in range(30)]
         admitted, refusals, silent = turnstile.admit([*flood, message(HONEST)], monotonic=0.0)
-        assert [*admitted] == [*flood[:11], message(HONEST)]
-        assert silent == 18
+        assert [*admitted] == [*flood[:17], message(HONEST)]
+        assert silent == 12
         (refused,) = refusals
         assert (refused.code, refused.device, refused.notice["wait_ms"]) == ("rate_limited", NOISY, "1000")
 
     def test_is_one_refusal_a_day_however_long_the_flood(self) -> None:
         turnstile = Turnstile(
-            MeteringSettings(readings_per_second=0.001, readings_burst=11, limited_told_seconds=1)
+            MeteringSettings(readings_per_second=0.001, readings_burst=17, limited_told_seconds=1)
         )
-        turnstile.admit([message(NOISY)] * 11, monotonic=0.0)
+        turnstile.admit([message(NOISY)] * 17, monotonic=0.0)
         keys = set()
         for second in range(100):
             _, (refused,), _ = turnstile.admit([message(NOISY, payload=b"%d" % second)], monotonic=second)
@@ -112,7 +112,7 @@ class TestTurnstile:
         assert len(keys) == 1
 
     def test_takes_ceilings_from_a_bucket_that_is_not_the_devices(self) -> None:
-        turnstile = Turnstile(MeteringSettings(readings_per_second=1, readings_burst=11))
+        turnstile = Turnstile(MeteringSettings(readings_per_second=1, readings_burst=17))
         flood = [message(NOISY, word="ceilings") for _ in range(30)]
         _, (refused,), _ = turnstile.admit(flood, monotonic=0.0)
         assert refused.device is None, "it is not the device that floods"

@@ -3,10 +3,13 @@
 Started by root they run as their own system users, because they refuse root; otherwise as the caller.
 """
 
+import base64
 import contextlib
+import hashlib
 import os
 import pwd
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -16,6 +19,7 @@ from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent
 PORTS = range(20_000, 32_000)
+ALL_POWERFUL = "stack"
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in /usr/sbin serves two users only
 
 
@@ -171,15 +175,33 @@ def rabbitmq(root: Path, *, port: int, cluster_port: int, epmd_port: int) -> lis
     return [epmd, replace(epmd, name="rabbitmq", command=[str(RABBITMQ)], port=port)]
 
 
-def mosquitto(root: Path, *, port: int) -> Server:
-    """Say how to serve the MQTT broker."""
+def mosquitto(root: Path, *, port: int, password: str, listener: str = "") -> Server:
+    """Say how to serve the MQTT broker, with one account, `stack`, that may do what all others may together.
+
+    `listener` adds settings to its listener. Its folder holds `operators` (that account), `passwords` (the
+    same, until somebody keeps it), `acl` and `mosquitto.pid`.
+    """
     user = unprivileged("mosquitto")
     folder = home(root, name="mosquitto", user=user)
     settings = (INFRA / "mosquitto" / "mosquitto.conf").read_text()
-    place = f"listener {port} 127.0.0.1\npersistence_location {folder}/\n"
+    place = (
+        f"pid_file {folder}/mosquitto.pid\npassword_file {folder}/passwords\nacl_file {folder}/acl\n"
+        f"persistence_location {folder}/\nlistener {port} 127.0.0.1\n{listener}"
+    )
     write_for(user, folder / "mosquitto.conf", settings + place)
+    everything = f"\nuser {ALL_POWERFUL}\ntopic readwrite hireling/#\n"
+    write_for(user, folder / "acl", (INFRA / "mosquitto" / "acl").read_text() + everything)
+    write_for(user, folder / "operators", account(ALL_POWERFUL, password))
+    write_for(user, folder / "passwords", (folder / "operators").read_text())
     command = [mosquitto_program() or "mosquitto", "-c", str(folder / "mosquitto.conf")]
     return Server(name="mosquitto", command=command, environment={"HOME": str(folder)}, user=user, port=port)
+
+
+def account(username: str, password: str) -> str:
+    """Return a line of a password file, in the format for one salted SHA-512."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.sha512(password.encode() + salt).digest()
+    return f"{username}:$6${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}\n"
 
 
 def answers(server: Server) -> bool:

@@ -5,8 +5,9 @@
     python infra/stack.py start SERVER         start it again on its data and port, return when it answers
     python infra/stack.py vhost NAME           make a bus of its own within RabbitMQ, named by /NAME
 
-COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL, and STACK_CONTROL: the file by
-which `kill` and `start` find the servers of their run. Logs stay in build/test/stack/. Data lives in a
+COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL (with an account that may publish
+and hear everything), STACK_MQTT_FOLDER (Mosquitto's passwords) and STACK_CONTROL: the file by which `kill`
+and `start` find the servers of their run. Logs stay in build/test/stack/. Data lives in a
 temporary directory, because the users the servers run as may not enter this tree.
 """
 
@@ -28,6 +29,7 @@ from pathlib import Path
 from types import FrameType
 
 from servers import (
+    ALL_POWERFUL,
     INFRA,
     RABBITMQ,
     Server,
@@ -153,7 +155,10 @@ def running() -> Iterator[dict[str, str]]:
     root.chmod(0o755)
     control = root / "control.json"
     servers = rabbitmq(root, port=amqp, cluster_port=cluster, epmd_port=epmd)
-    servers += [postgres(root, port=sql, password=password), mosquitto(root, port=mqtt)]
+    servers += [
+        postgres(root, port=sql, password=password),
+        mosquitto(root, port=mqtt, password=password),
+    ]
     save(control, servers)
     try:
         for server in servers:
@@ -166,7 +171,8 @@ def running() -> Iterator[dict[str, str]]:
         yield {
             "STACK_AMQP_URI": f"amqp://guest:guest@127.0.0.1:{amqp}//",
             "STACK_POSTGRES_URL": f"postgresql+psycopg://postgres:{password}@127.0.0.1:{sql}/postgres",
-            "STACK_MQTT_URL": f"mqtt://127.0.0.1:{mqtt}",
+            "STACK_MQTT_URL": f"mqtt://{ALL_POWERFUL}:{password}@127.0.0.1:{mqtt}",
+            "STACK_MQTT_FOLDER": str(root / "mosquitto"),
             "STACK_CONTROL": str(control),
         }
     finally:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -29,8 +30,19 @@ def fresh_bus(name: str) -> str:
 
 
 def mqtt_url() -> str:
-    """Return Mosquitto's address."""
+    """Return Mosquitto's address, with an account that may publish and hear everything."""
     return os.environ["STACK_MQTT_URL"]
+
+
+def mqtt_address() -> str:
+    """Return Mosquitto's address alone."""
+    address = urlsplit(mqtt_url())
+    return f"mqtt://{address.hostname}:{address.port}"
+
+
+def mqtt_folder() -> Path:
+    """Return where Mosquitto's password file is, and what belongs to it."""
+    return Path(os.environ["STACK_MQTT_FOLDER"])
 
 
 @contextmanager

@@ -30,9 +30,15 @@ for service in $SERVICES; do
     "postgresql+psycopg://$service:$(cat "/server-secrets/$service")@postgres:5432/$service"
   write "$folder/hireling_amqp_uri" "$bus"
   [ "$service" != settlement ] || password "$folder/settlement_passphrase"
+  [ "$service" != metering ] || password "$folder/hireling_mqtt_password"
   chown -R "$uid:$uid" "$folder"
 done
 chown 10005:10005 /keys
+# The broker's accounts: metering's keeper writes them, the broker alone reads them.
+chown 10003:10003 /broker
+chmod 755 /broker
+[ -e /broker/passwords ] || { : > /broker/passwords; chown 10003:10003 /broker/passwords; }
+chmod 644 /broker/passwords
 chmod 755 /secrets /server-secrets
 # The servers' own users have other numbers in every image; nobody else mounts this folder.
 chmod 444 /server-secrets/*

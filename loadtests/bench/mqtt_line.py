@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 CONNECT, CONNACK, PUBLISH_QOS_1, PUBACK, SUBSCRIBE, SUBACK = 0x10, 0x20, 0x32, 0x40, 0x82, 0x90
-CLEAN_SESSION = 2
+CLEAN_SESSION, NAME_AND_PASSWORD = 2, 0xC0
 LONGEST_SILENCE_SECONDS = 60.0
 PACKET_IDS = 65_535
 CHUNK = 1 << 18
@@ -32,7 +32,7 @@ class Arrived:
 
 
 class Line:
-    """One connection to the broker."""
+    """One connection to the broker, by the name and password in its address."""
 
     def __init__(self, url: str, *, client_id: str) -> None:
         address = urlsplit(url)
@@ -40,9 +40,11 @@ class Line:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(LONGEST_SILENCE_SECONDS)
         self._kept = b""
-        head = _text("MQTT") + bytes([4, CLEAN_SESSION, 0, 0])
-        self.send(_packet(CONNECT, head + _text(client_id)))
-        self._expect(CONNACK)
+        names = _text(address.username) + _text(address.password or "") if address.username else b""
+        head = _text("MQTT") + bytes([4, CLEAN_SESSION | (NAME_AND_PASSWORD if names else 0), 0, 0])
+        self.send(_packet(CONNECT, head + _text(client_id) + names))
+        if refused := self._expect(CONNACK)[1]:
+            raise ConnectionError(f"the broker refuses the connection: {refused}")
 
     def subscribe(self, topic: str) -> None:
         """Subscribe at QoS 1, and return when the broker has confirmed."""
@@ -65,10 +67,11 @@ class Line:
         """Hang up."""
         self._socket.close()
 
-    def _expect(self, kind: int) -> None:
-        [(first, _)] = self._packets()
+    def _expect(self, kind: int) -> bytes:
+        [(first, body)] = self._packets()
         if first & 0xF0 != kind & 0xF0:
             raise ConnectionError(f"the broker answered {first:#x}, not {kind:#x}")
+        return body
 
     def _packets(self) -> list[tuple[int, bytes]]:
         while True:

@@ -83,6 +83,7 @@ def running_nodered(machines: list[Machine], url: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         flows, log_path = Path(folder) / "flows.json", Path(folder) / "log"
         flows.write_text(json.dumps(flow()))
+        (Path(folder) / "flows_cred.json").write_text(json.dumps(names()))
         environment = {
             "NODERED_FLOWS": str(flows),
             "NODERED_PORT": "0",
@@ -102,6 +103,12 @@ def running_nodered(machines: list[Machine], url: str) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait(timeout=START_SECONDS)
+
+
+def names() -> dict[str, dict[str, str | None]]:
+    """Return what the flow's nodes may know alone: the name and the password at the broker."""
+    broker = urlsplit(stack.mqtt_url())
+    return {"broker": {"user": broker.username, "password": broker.password}}
 
 
 def flow() -> list[dict[str, Any]]:

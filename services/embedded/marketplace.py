@@ -1,6 +1,7 @@
 """The marketplace as a set of children: start in order, watch, restart what dies, stop in reverse order."""
 
 import json
+import secrets
 import subprocess
 import sys
 import urllib.error
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from hireling.durable import make_private_folder, write_atomically
 from services.embedded.children import Child, answers, inherited, require_free_port
 from services.embedded.errors import EmbeddedError
 from services.embedded.settings import DEV_CHAIN_ID, PROJECT, EmbeddedSettings
@@ -18,11 +20,19 @@ DEPLOY = PROJECT / "contracts/scripts/deploy.sh"
 SERVICES = ("listing", "negotiation", "metering", "settlement", "gateway")
 STATES_KEPT = 64
 DEPLOY_WITHIN = 120.0  # seconds; 5 on an idle machine
+PASSWORD_BYTES = 32
 Say = Callable[[str], None]
 
 
 def silent(_: str) -> None:
     """Say nothing."""
+
+
+def make_password(path: Path) -> None:
+    """Put a random password where there is none yet, for its owner to read."""
+    make_private_folder(path.parent)
+    if not path.exists():
+        write_atomically(path, secrets.token_urlsafe(PASSWORD_BYTES).encode())
 
 
 class Marketplace:
@@ -66,6 +76,7 @@ class Marketplace:
         # Keys, and the readings of whoever rents: nobody else's to read.
         for private in (settings.home, settings.home / "secrets"):
             private.chmod(0o700)
+        make_password(settings.mqtt_password)
         try:
             self._start(self.chain, f"chain on port {settings.chain_port}")
             # Half a minute of one core on a cold machine, and neither needs the other.

@@ -52,6 +52,11 @@ class EmbeddedSettings(ServiceSettings):
         """Return the file that names the deployed contracts."""
         return self.home / "deployments" / f"{DEV_CHAIN_ID}.json"
 
+    @property
+    def mqtt_password(self) -> Path:
+        """Return the file with the ingest's password at the broker, named as the setting that it is."""
+        return self.home / "secrets" / "platform" / "hireling_mqtt_password"
+
     def environment(self) -> dict[str, str]:
         """Return what the child processes must be told, as environment variables."""
         return {
@@ -59,6 +64,7 @@ class EmbeddedSettings(ServiceSettings):
             "HIRELING_AMQP_URI": "hireling-memory://",
             "HIRELING_MQTT_URL": f"mqtt://127.0.0.1:{self.mqtt_port}",
             "HIRELING_MQTT_VERSION": "3.1.1",
+            "HIRELING_SECRETS": str(self.mqtt_password.parent),
             "HIRELING_RPC_URL": self.rpc_url,
             "HIRELING_DEPLOYMENT": str(self.deployment),
             "HIRELING_BROWNIE_HOME": str(self.home / "brownie"),

@@ -23,6 +23,7 @@ from services.gateway.problems import Problem, problem_of_mistakes, register_err
 from services.gateway.routes import (
     agreements,
     bills,
+    broker,
     devices,
     health,
     listings,
@@ -59,6 +60,7 @@ ROOMS = (
     refusals,
     bills,
     wallets,
+    broker,
 )
 
 

@@ -1,7 +1,8 @@
 """A POST with an Idempotency-Key happens once: repeated, it gets the first answer again.
 
-Only success is kept. An error left nothing behind, or (outcome unknown) is exactly what the caller should ask
-about again, and every service is idempotent by itself.
+Only success is kept, and no answer that asks not to be stored: there is a password in it. An error left
+nothing behind, or (outcome unknown) is exactly what the caller should ask about again, and every service is
+idempotent by itself.
 """
 
 import hashlib
@@ -75,7 +76,8 @@ def _keep_answer(response: Response) -> Response:
         return response
     with neighbours().database.unit_of_work() as session:
         kept = store.find_answer(session, key)
-        if kept is not None and 200 <= response.status_code < 300:
+        is_success = 200 <= response.status_code < 300
+        if kept is not None and is_success and not response.cache_control.no_store:
             kept.status, kept.media_type, kept.body = (
                 response.status_code,
                 response.content_type or "",

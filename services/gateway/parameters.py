@@ -160,6 +160,7 @@ class Broker(Message):
 
     host: str
     port: int
+    tls: bool
 
 
 class Platform(PlatformView):

@@ -1,9 +1,14 @@
 """Settings of the gateway: GATEWAY_*."""
 
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.chassis.settings import ServiceSettings
+
+MQTT_PORT, TLS_PORT = 1883, 8883
 
 
 class GatewaySettings(ServiceSettings):
@@ -44,3 +49,25 @@ class NeighbourSettings(ServiceSettings):
 
     mqtt_url: str = "mqtt://127.0.0.1:1883"
     rpc_url: str = "http://127.0.0.1:8545"
+
+    @property
+    def broker(self) -> "BrokerPlace":
+        """Return where agents find the broker; what else stands in the address is for the ingest alone."""
+        address = urlsplit(self.mqtt_url)
+        tls = address.scheme == "mqtts"
+        port = address.port or (TLS_PORT if tls else MQTT_PORT)
+        return BrokerPlace(host=str(address.hostname), port=port, tls=tls)
+
+
+@dataclass(frozen=True)
+class BrokerPlace:
+    """Where the broker listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def address(self) -> str:
+        """Return it in one word, as agents sign it."""
+        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"

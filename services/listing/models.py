@@ -25,7 +25,7 @@ class Device(ListingTable, table=True):
     device: str = Field(primary_key=True)
     owner: str
     owner_agent: str
-    meter: str
+    meter: str = Field(description="the key in force; 0x where the owner revoked it")
     mandate: dict[str, Any] = Field(sa_type=JSON)
     possession_valid_until: int = Field(sa_type=BigInteger)
     admitted_at: datetime = Field(sa_type=UtcDateTime)
@@ -38,6 +38,9 @@ class Device(ListingTable, table=True):
     )
     last_seen: datetime | None = Field(default=None, sa_type=UtcDateTime, description="by our clock")
     listing: str | None = Field(default=None, description="the listing that counts now")
+    meter_seen_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, description="when the chain was last seen to change the meter"
+    )
 
 
 class ListingRow(ListingTable, table=True):

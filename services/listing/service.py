@@ -19,7 +19,7 @@ from services.listing.publication import check_listing, words_of
 from services.listing.settings import ListingSettings
 from services.messages.errors import Conflict, Invalid, NotFound, Refused
 from services.messages.events.listing import DeviceAdmitted, ListingPublished
-from services.messages.events.settlement import DeviceRegistered
+from services.messages.events.settlement import DeviceRegistered, MeterChanged
 from services.messages.listing import DeviceView, ListingQuery, ListingView, Registration, SignedHeartbeat
 from services.messages.page import Page
 from services.messages.settlement import PlatformView
@@ -153,6 +153,14 @@ class Listing(Service):
         device = f"0x{event.device.hex()}"
         row = _found(store.lock_device(session, device), device)
         row.registered, row.tx_hash = True, f"0x{event.tx_hash.hex()}"
+
+    @on_event(MeterChanged)
+    def on_meter_changed(self, session: Session, event: MeterChanged) -> None:
+        """Take signs of life by the new key from now on, and by none where the owner revoked it."""
+        row = store.lock_device(session, f"0x{event.device.hex()}")
+        if row is None or (row.meter_seen_at is not None and event.seen_at < row.meter_seen_at):
+            return
+        row.meter, row.meter_seen_at = f"0x{event.meter.hex()}", event.seen_at
 
     def _domains(self) -> tuple[Domain, Domain]:
         """Return the domains in which agreements and possession proofs are signed here."""

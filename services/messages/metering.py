@@ -9,6 +9,9 @@ get_ceilings(rental_id) -> tuple of SignedCeiling                ascending
 get_proof(rental_id, seq) -> ReadingProof                        announcement None while it is pending;
                                                                  Conflict("day_not_closed") with closes_at
 get_series(rental_id, SeriesQuery) -> Page[UsageStep]            ascending; next is the next page's begin
+broker_challenge(broker) -> BrokerChallenge
+enter_broker(signed_wish, broker) -> BrokerAccessView            Refused: another key, answered before;
+                                                                 Conflict("seat_taken") by a rental in use
 get_days(device, cursor, limit) -> Page[DeviceDay]               newest first, the same of announcement
 """
 
@@ -22,6 +25,14 @@ from services.messages.message import Message
 
 LATEST = 2**40
 LONGEST_STEP = 366 * 24 * 3_600
+
+
+class BrokerAccessView(Message):
+    """A name at the broker, its password, and for how many seconds both are good."""
+
+    username: str
+    password: str = Field(repr=False)
+    seconds: int
 
 
 class Refusal(Message):

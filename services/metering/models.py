@@ -232,3 +232,35 @@ class RolledUp(MeteringTable, table=True):
     rental_id: str = Field(primary_key=True)
     next_seq: int = Field(sa_type=BigInteger)
     target: int = Field(sa_type=BigInteger, description="where the transaction that rolls up now will stop")
+
+
+class BrokerAccount(MeteringTable, table=True):
+    """A user of the broker: a device, or whoever rents it now. One row each, for ever."""
+
+    __tablename__ = "broker_account"
+
+    username: str = Field(primary_key=True)
+    device: str
+    rental_id: str | None = Field(default=None, description="of the renter; None for a device")
+    signer: str | None = Field(default=None, description="the key that was let in last")
+    password_hash: str | None = Field(default=None, description="None: nobody is let in")
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    asked_ms: int = Field(
+        default=0, sa_type=BigInteger, description="of the last challenge answered: only a later one counts"
+    )
+    meter: str | None = Field(
+        default=None, description="the device's key since the chain changed it, 0x where it has none"
+    )
+    meter_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    change: int = Field(
+        default=0, sa_type=BigInteger, index=True, description="the number of its last change"
+    )
+
+
+class BrokerChange(MeteringTable, table=True):
+    """How many changes of accounts there were: one row, counted within each change's transaction."""
+
+    __tablename__ = "broker_change"
+
+    id: int = Field(default=1, primary_key=True)
+    number: int = Field(default=0, sa_type=BigInteger)

@@ -6,22 +6,26 @@ from typing import Any
 
 from sqlmodel import Session
 
+from hireling.rental.access import SignedBrokerAccess
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
-from hireling.rental.states import State
+from hireling.rental.states import TERMINAL, State
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
-from services.messages.events.settlement import BillIssued, RentalChanged, RootAnnounced
+from services.messages.events.settlement import BillIssued, MeterChanged, RentalChanged, RootAnnounced
 from services.messages.metering import RefusalQuery, SeriesQuery
 from services.messages.page import Page
+from services.metering.access import new_challenge
+from services.metering.applying import Applicants
 from services.metering.ceilings import check_ceiling
 from services.metering.charting import roll_up, series
 from services.metering.closing import close_days
 from services.metering.day_store import DayStore
 from services.metering.downlink import notice, topic_of
+from services.metering.granting import end_seat, let_in, note_meter
 from services.metering.models import Rental
 from services.metering.proving import days_of, keep_announcement, proof_of
 from services.metering.quarantine import page_of_refusals, refusal_of
@@ -123,6 +127,32 @@ class Metering(Service):
         with self.database.snapshot() as session:
             return days_of(DayStore(session), device, cursor, limit)
 
+    @rpc
+    def broker_challenge(self, broker: str) -> dict[str, Any]:
+        """Return what a wish to enter the broker of this address must carry."""
+        return new_challenge(broker, now=self.clock.now()).model_dump(mode="json")
+
+    @rpc
+    def enter_broker(self, signed_wish: dict[str, Any], broker: str) -> dict[str, Any]:
+        """Let a device in by its meter's signature, or a renter by its session key's; the last name ends.
+
+        The same wish again is refused, for what it was answered is kept nowhere.
+        """
+        wish = SignedBrokerAccess.model_validate(signed_wish)
+        now = self.clock.now()
+        applicant = Applicants(self.database, self._ask).check(wish, broker=broker, now=now)
+        seconds = MeteringSettings().access_seconds
+        with self.database.queue_work() as session:
+            return let_in(session, wish, applicant, now=now, seconds=seconds).model_dump(mode="json")
+
+    def _ask(self, service: str, method: str, *arguments: Any) -> Any:
+        return self.remote.call(service, method, *arguments, timeout=MeteringSettings().call_seconds)
+
+    @on_event(MeterChanged)
+    def on_meter_changed(self, session: Session, event: MeterChanged) -> None:
+        """Let nobody in any more by a key that the device's owner replaced or revoked."""
+        note_meter(session, event)
+
     @timer(interval=1.0)
     def close_days(self) -> None:
         """Close the days that are over, each once whoever is first, and tell of their roots."""
@@ -184,7 +214,9 @@ class Metering(Service):
 
     @on_event(RentalChanged)
     def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
-        """Tell the device to look at the rental."""
+        """Tell the device to look at the rental; one that is over needs no place at the broker."""
+        if event.state in TERMINAL:
+            end_seat(session, to_hex(event.device), to_hex(event.rental_id))
         message = notice(event.device, "rental_changed", rental_id=to_hex(event.rental_id), state=event.state)
         store, now = Store(session), self.clock.now()
         store.add_downlink(*message, now=now)

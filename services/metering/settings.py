@@ -1,18 +1,24 @@
 """Settings of metering: METERING_*, and where the MQTT broker is: HIRELING_MQTT_URL."""
 
+from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from hireling.rental.broker_users import INGEST
 from services.chassis.settings import ServiceSettings
 
 SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 
 
 class MqttSettings(ServiceSettings):
-    """The MQTT broker, as ``mqtt://user:password@host:port`` or, encrypted, ``mqtts://``."""
+    """The MQTT broker, as ``mqtt://user:password@host:port`` or, encrypted, ``mqtts://``.
+
+    HIRELING_MQTT_PASSWORD keeps the password of the user `ingest` out of the address, and as a secret file
+    out of the environment.
+    """
 
     model_config = SettingsConfigDict(env_prefix="HIRELING_")
 
@@ -20,6 +26,7 @@ class MqttSettings(ServiceSettings):
     mqtt_version: Literal["5", "3.1.1"] = Field(
         default="5", description="of the protocol; 5 falls back to 3.1.1 where the broker does not answer it"
     )
+    mqtt_password: SecretStr | None = None
 
     @field_validator("mqtt_url")
     @classmethod
@@ -47,9 +54,36 @@ class MqttSettings(ServiceSettings):
 
     @property
     def credentials(self) -> tuple[str | None, str | None]:
-        """Return user name and password, each None where the URL names none."""
+        """Return user name and password, each None where nothing names it."""
         address = urlsplit(self.mqtt_url)
-        return address.username, address.password
+        if address.password is None and self.mqtt_password is not None:
+            return address.username or INGEST, self.mqtt_password.get_secret_value()
+        return _text(address.username), _text(address.password)
+
+
+def _text(part: str | None) -> str | None:
+    return None if part is None else unquote(part)
+
+
+class KeeperSettings(ServiceSettings):
+    """Where Mosquitto finds its passwords, and how it is told to look again: METERING_BROKER_*."""
+
+    model_config = SettingsConfigDict(env_prefix="METERING_BROKER_")
+
+    passwords: Path = Field(description="the file that mosquitto.conf names as password_file")
+    pid_file: Path | None = Field(
+        default=None,
+        description="the file that mosquitto.conf names as pid_file; none where watch.sh runs it",
+    )
+    operators: Path | None = Field(
+        default=None, description="accounts of your own, in Mosquitto's format, kept ahead of the others"
+    )
+    reload_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="at least between two reloads; who is shut out, is shut out at once",
+    )
+    poll_seconds: float = Field(default=0.25, gt=0, description="how often to look for changes")
 
 
 class MeteringSettings(ServiceSettings):
@@ -131,4 +165,10 @@ class MeteringSettings(ServiceSettings):
         ge=1,
         description="the same of refusals; of rentals that are not over all are kept",
     )
+    access_seconds: int = Field(
+        default=43_200,
+        ge=60,
+        description="how long a name at the broker is good",
+    )
+    call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
     largest_payload: int = Field(default=16_384, ge=1, description="bytes; anything longer is malformed")

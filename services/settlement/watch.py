@@ -16,7 +16,7 @@ from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.tracing import rental_work
-from services.messages.events.settlement import DeviceRegistered
+from services.messages.events.settlement import DeviceRegistered, MeterChanged
 from services.settlement import metrics, progress
 from services.settlement.escrow.chain import Chain
 from services.settlement.escrow.logs import CLAIMED, ChainLog
@@ -27,6 +27,8 @@ from services.settlement.store import Store
 # One answer of a node: public ones refuse longer ranges.
 LONGEST_RANGE = 2_000
 REGISTERED = "DeviceRegistered"
+METER_CHANGES = frozenset({"MeterRotated", "MeterRevoked"})
+NO_METER = "0x"
 
 Found = TypeVar("Found")
 
@@ -119,6 +121,8 @@ class Watch:
         for log in new:
             if log.name == REGISTERED:
                 note_registered(store, subject, tx_hash=log.tx_hash)
+            if log.name in METER_CHANGES:
+                store.say(meter_change(log, seen_at=self._now()))
             if "outcome" in log.arguments:
                 store.note_outcome(log, at=at)
 
@@ -130,6 +134,18 @@ def note_registered(store: Store, device: str, *, tx_hash: str) -> None:
         return
     row.tx_hash = tx_hash
     store.say(DeviceRegistered(device=from_hex(device), tx_hash=from_hex(tx_hash)))
+
+
+def meter_change(log: LogRow, *, seen_at: datetime) -> MeterChanged:
+    """Return what is told of a device's key: the new one, or none where it was revoked."""
+    meter = log.arguments["meter"] if log.name == "MeterRotated" else NO_METER
+    return MeterChanged(
+        device=from_hex(log.subject),
+        meter=from_hex(meter),
+        block=log.block,
+        position=log.position,
+        seen_at=seen_at,
+    )
 
 
 def _row_of(log: ChainLog) -> LogRow:

@@ -63,7 +63,8 @@ def one_stack_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
             chain_port=chain,
             settlement_claim_every=CLAIM_EVERY,
             amqp_uri=stack.fresh_bus("e2e"),
-            mqtt_url=stack.mqtt_url(),
+            mqtt_url=stack.mqtt_address(),
+            mqtt_folder=stack.mqtt_folder(),
             databases={name: cleanup.enter_context(stack.fresh_database(name)) for name in SERVICES},
         )
         market = StackMarketplace(settings)

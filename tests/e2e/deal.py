@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from aiomqtt import Client
+from aiomqtt.exceptions import MqttConnectError
 
+from hireling.broker_pass import BrokerPass
 from hireling.clock import SystemClock
 from hireling.device.chain import EscrowReader
 from hireling.device.offering import Wishes
@@ -24,7 +26,7 @@ from hireling.rental.states import State
 from hireling.rental.tariff import CounterSpec
 from hireling.renter.wallet import Wallet
 from services.embedded.marketplace import Marketplace
-from tests.e2e.parties import QOS_AT_LEAST_ONCE, STEP, WITHIN, HandRental, Line, until
+from tests.e2e.parties import LOOK_EVERY, QOS_AT_LEAST_ONCE, STEP, WITHIN, HandRental, Line, until
 
 SECONDS = 600
 
@@ -68,8 +70,10 @@ async def rented(market: Marketplace) -> AsyncIterator[HandRental]:
         await presence.arrive()
         await platform.faucet(wallet.identity)
         signed = await _agree(platform, facts, presence, keys=(owner_agent, wallet, session))
-        client = Client(facts.mqtt.host, facts.mqtt.port, timeout=WITHIN)
-        await cleanup.enter_async_context(client)
+        entry = BrokerPass(
+            platform, domain=presence.domain, key=meter, device=presence.device, clock=SystemClock()
+        )
+        client = await cleanup.enter_async_context(entered(facts, entry))
         line = Line(client, presence.device)
         for word in ("acks", "refusals", "notices"):
             await client.subscribe(topic_of(presence.device, word), qos=QOS_AT_LEAST_ONCE)
@@ -88,7 +92,31 @@ async def rented(market: Marketplace) -> AsyncIterator[HandRental]:
             session=session,
         )
         await _fund(rental, Wallet(wallet, platform=platform, facts=facts, rpc=rpc))
+        line.renter = await cleanup.enter_async_context(entered(facts, rental.renters_pass()))
         yield rental
+
+
+@asynccontextmanager
+async def entered(facts: PlatformView, entry: BrokerPass) -> AsyncIterator[Client]:
+    """Connect by a name from the marketplace, once the broker has learnt of it."""
+    async with AsyncExitStack() as hung_up, asyncio.timeout(WITHIN) as patience:
+        while True:
+            names = await entry.credentials()
+            client = Client(
+                facts.mqtt.host,
+                facts.mqtt.port,
+                username=names.username,
+                password=names.password,
+                timeout=WITHIN,
+            )
+            try:
+                await hung_up.enter_async_context(client)
+            except MqttConnectError:
+                await asyncio.sleep(LOOK_EVERY)
+            else:
+                break
+        patience.reschedule(None)
+        yield client
 
 
 async def _agree(

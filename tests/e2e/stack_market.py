@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from services.embedded.children import Child
 from services.embedded.marketplace import SERVICES, Marketplace
@@ -19,6 +20,7 @@ class StackSettings(EmbeddedSettings):
 
     amqp_uri: str
     mqtt_url: str
+    mqtt_folder: Path
     databases: Mapping[str, str]
 
     def environment(self) -> dict[str, str]:
@@ -28,12 +30,15 @@ class StackSettings(EmbeddedSettings):
             "HIRELING_AMQP_URI": self.amqp_uri,
             "HIRELING_MQTT_URL": self.mqtt_url,
             "METERING_SHARE_GROUP": SHARE_GROUP,
+            "METERING_BROKER_PASSWORDS": str(self.mqtt_folder / "passwords"),
+            "METERING_BROKER_OPERATORS": str(self.mqtt_folder / "operators"),
+            "METERING_BROKER_PID_FILE": str(self.mqtt_folder / "mosquitto.pid"),
             **{f"{service.upper()}_DATABASE_URL": url for service, url in self.databases.items()},
         }
 
 
 class StackMarketplace(Marketplace):
-    """Chain, services, two copies of ingest, gateway; what dies is started again, as supervisors do."""
+    """Chain, services, two ingests, the broker's keeper, gateway; what dies is started again, as usual."""
 
     def __init__(self, settings: StackSettings) -> None:
         super().__init__(settings)
@@ -41,7 +46,8 @@ class StackMarketplace(Marketplace):
         copies = [
             self._python(name, "services.metering.ingest", lambda: True) for name in ("ingest", "ingest-2")
         ]
-        self._children = (self.chain, *services, *copies)
+        keeper = self._python("keeper", "services.metering.keeper", lambda: True)
+        self._children = (self.chain, *services, *copies, keeper)
         gateway = self.child("gateway")
         gateway.ready, gateway.ready_within = self._gateway_answers, OPEN_WITHIN
         self._hands = threading.Lock()  # on the children: the watch restarts what a test kills

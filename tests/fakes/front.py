@@ -45,6 +45,7 @@ class Front(Generic[ClockT]):
     client: FlaskClient
     clock: ClockT
     gateway_rows: Database
+    urls: Mapping[str, str]
     device: DeviceActor
     renter: RenterActor
 
@@ -139,6 +140,7 @@ def running_front(
             client=app.test_client(),
             clock=clock,
             gateway_rows=database,
+            urls=urls,
             device=DeviceActor(clock=clock, terms=terms or platform_terms(), registry=registry),
             renter=RenterActor(clock=clock, terms=terms or platform_terms()),
         )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hireling.rental.access import BrokerAccess, broker_hash
 from hireling.rental.agreement import account_of, device_id
 from hireling.rental.bill import BillEnvelope
 from hireling.rental.ceiling import Ceiling
@@ -99,6 +100,13 @@ def examples() -> tuple[TypedData, ...]:
         ),
         Quote(document=word("request")),
         OfferEnvelope(document=word("offer"), previous=word("request"), round=8, valid_until=1_893_499_200),
+        BrokerAccess(
+            broker=broker_hash("mqtts://broker.example:8883"),
+            device=word("device"),
+            rental_id=rental,
+            at_ms=(1 << 64) - 1,
+            nonce=word("nonce"),
+        ),
         BillEnvelope(rental_id=rental, readings_root=word("root"), document=word("bill")),
     )
 

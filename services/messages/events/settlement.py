@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from hireling.rental.states import State
-from hireling.rental.typed_data import Address, Bytes32, Uint96
+from hireling.rental.typed_data import Address, Bytes32, HexBytes, Uint96
 from services.messages.event import Event
 
 
@@ -19,6 +19,26 @@ class DeviceRegistered(Event):
 
     def key(self) -> str:
         return f"0x{self.device.hex()}"
+
+
+class MeterChanged(Event):
+    """The owner changed the device's key on the chain, confirmed: ``meter`` is the new one, empty for none.
+
+    Of two for a device the one with the later ``seen_at`` counts.
+    """
+
+    source: ClassVar[str] = "settlement"
+    type: ClassVar[str] = "meter_changed"
+
+    device: Bytes32
+    meter: HexBytes
+    block: int
+    position: int
+    seen_at: datetime
+
+    def key(self) -> str:
+        where = f"{self.block}:{self.position}"
+        return f"0x{self.device.hex()}:{where}:{self.seen_at.isoformat()}"
 
 
 class RentalChanged(Event):

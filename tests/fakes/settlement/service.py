@@ -16,7 +16,7 @@ from services.chassis.service import Service
 from services.messages.errors import NotFound, Refused
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.events.negotiation import Agreed
-from services.messages.events.settlement import BillIssued, DeviceRegistered, RentalChanged
+from services.messages.events.settlement import BillIssued, DeviceRegistered, MeterChanged, RentalChanged
 from services.messages.negotiation import Side
 from services.messages.settlement import (
     CloseHalf,
@@ -108,6 +108,19 @@ class FakeSettlement(Service):
             )
             add_event(session, changed, now=self.clock.now())
             return row.view
+
+    @rpc
+    def change_meter(self, device: str, meter: str) -> None:
+        """Say that a device's owner changed its key; 0x for none."""
+        changed = MeterChanged(
+            device=from_hex(device),
+            meter=from_hex(meter),
+            block=1,
+            position=0,
+            seen_at=self.clock.now(),
+        )
+        with self.database.unit_of_work() as session:
+            add_event(session, changed, now=self.clock.now())
 
     @rpc
     def issue_bill(self, rental_id: str, total: int) -> None:

@@ -16,7 +16,8 @@ import httpx
 
 from hireling.announce import silent
 from hireling.device.chain import RENTALS
-from hireling.mqtt_line import Broker, MqttLine
+from hireling.mqtt_line import Broker, Credentials, MqttLine
+from hireling.rental.access import NO_RENTAL, SignedBrokerAccess
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.approval import SignedApproval
 from hireling.rental.batch import ReadingBatch
@@ -27,6 +28,7 @@ from hireling.rental.bill import (
     make_bill,
     sign_bill,
 )
+from hireling.rental.broker_users import INGEST, device_user, renter_user
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import Close, SignedClose
 from hireling.rental.hashing import keccak256
@@ -37,7 +39,9 @@ from hireling.rental.reading import ReadingChain, SignedReading
 from hireling.rental.states import State
 from hireling.rental.typed_data import Domain, to_hex
 from hireling.renter.wallet import EIP712_DOMAIN
-from tests.unit.agent.rentals import key
+from services.metering.access import check_wish, hash_of, new_challenge, new_password
+from tests.fakes.door import Named
+from tests.unit.agent.rentals import PARTIES, key
 
 CHAIN_ID = 31337
 ESCROW, REGISTRY, TOKEN = (bytes([number]) * 20 for number in (0x11, 0x12, 0x22))
@@ -142,8 +146,11 @@ class NotFound(Exception):
 class Marketplace:
     """The whole marketplace, for one device."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, names: dict[str, str]) -> None:
+        """`names` are the broker's users, with what is kept of their passwords."""
         self.broker = broker
+        self.names = names
+        self.challenges: set[bytes] = set()
         self.bill_key = key(77)
         self.is_down = False
         """While true, nothing answers over HTTP."""
@@ -156,7 +163,14 @@ class Marketplace:
         self.revocations: list[SignedRevocation] = []
         self.quotes: dict[str, Quote] = {}
         self.rentals: dict[str, Rental] = {}
-        self.line = MqttLine(broker, topics=[f"hireling/+/{kind}" for kind in TAKEN], announce=silent)
+        password = new_password()
+        self.names[INGEST] = hash_of(password)
+        self.line = MqttLine(
+            broker,
+            topics=[f"hireling/+/{kind}" for kind in TAKEN],
+            announce=silent,
+            entry=Named(Credentials(INGEST, password)),
+        )
         self._outgoing: list[tuple[str, str]] = []
 
     @property
@@ -244,6 +258,7 @@ class Marketplace:
             "bills": self._countersign,
             "principals": lambda *_: {"items": [word.model_dump(mode="json") for word in self.revocations]},
             "approvals": lambda *_: {"items": [word.model_dump(mode="json") for word in self.approvals]},
+            "broker": self._enter_broker,
             "wallets": lambda _, parts, __: {
                 "address": parts[1], "balance": str(10**12), "credit": "0", "nonce": "0",
             },
@@ -265,6 +280,25 @@ class Marketplace:
             "confirmations": 2,
             "faucet": True,
         }
+
+    def _enter_broker(self, request: httpx.Request, parts: list[str], body: Any) -> Any:
+        if parts[-1] == "challenge":
+            challenge = new_challenge(self.broker.address, now=datetime.now(UTC))
+            self.challenges.add(challenge.nonce)
+            return challenge.model_dump(mode="json")
+        wish = SignedBrokerAccess.model_validate_json(request.content)
+        self.challenges.remove(wish.access.nonce)
+        device, rental_id = to_hex(wish.access.device), to_hex(wish.access.rental_id)
+        if wish.access.rental_id == NO_RENTAL:
+            signer, name = PARTIES.meter.identity, device_user(device)
+        else:
+            pay = self.rentals[rental_id].agreement.agreement.pay
+            signer, name = pay.renter_agent, renter_user(device)
+        domain = Domain(chain_id=CHAIN_ID, escrow=ESCROW)
+        check_wish(wish, broker=self.broker.address, signer=signer, domain=domain, now=datetime.now(UTC))
+        password = new_password()
+        self.names[name] = hash_of(password)
+        return {"username": name, "password": password, "seconds": 3600}
 
     def _devices(self, request: httpx.Request, parts: list[str], body: Any) -> Any:
         if parts[-1] == "work":

@@ -9,6 +9,7 @@ from pathlib import Path
 from hireling.announce import Field
 from hireling.approvals import Approvals
 from hireling.bargaining.wishes import OwnerWishes
+from hireling.broker_pass import BrokerPass
 from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
@@ -100,7 +101,14 @@ async def a_device(market: Marketplace, driver: Driver, folder: Path) -> AsyncIt
     tools = Tools(
         platform=platform,
         chain=EscrowReader(JsonRpc("http://node", transport=market.node), confirmations=2),
-        line=MqttLine(market.broker, topics=DeviceAgent.topics(presence.device), announce=story),
+        line=MqttLine(
+            market.broker,
+            topics=DeviceAgent.topics(presence.device),
+            announce=story,
+            entry=BrokerPass(
+                platform, domain=presence.domain, key=PARTIES.meter, device=presence.device, clock=clock
+            ),
+        ),
         driver=driver,
         meter_key=PARTIES.meter,
         agent_key=PARTIES.owner_agent,

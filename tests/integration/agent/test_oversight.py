@@ -71,7 +71,7 @@ async def a_scene(
     folder: Path, *, wishes: Wishes | None = None, hook: str | None = None
 ) -> AsyncIterator[Scene]:
     """Set both agents at one table; the owner's answers until the block ends."""
-    market, clock = Marketplace(Broker(host="127.0.0.1", port=1)), SystemClock()
+    market, clock = Marketplace(Broker(host="127.0.0.1", port=1), {}), SystemClock()
     owner_story, renter_story, driver = Story(), Story(), a_replay()
     homes = folder / "owner", folder / "renter"
     owner_files, renter_files = (home / "mandates.sqlite" for home in homes)

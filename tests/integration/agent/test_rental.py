@@ -18,6 +18,8 @@ from hireling.platform_views import ListingView
 from hireling.rental.bill import verify_bill
 from hireling.rental.reading import ReadingEvent, SignedReading
 from services.embedded.broker import LocalBroker
+from services.embedded.door import RuledDoor
+from services.metering.accounts import Accounts
 from tests.integration.agent.marketplace import Marketplace
 from tests.integration.agent.parties import Device, Renter, a_device, a_renter
 from tests.unit.agent.device.test_log import begin
@@ -33,9 +35,10 @@ def a_replay(rows: int = ROWS, *, watts: int = 500) -> ReplayDriver:
 
 @asynccontextmanager
 async def a_marketplace() -> AsyncIterator[Marketplace]:
-    broker = LocalBroker(host="127.0.0.1", port=0)
+    names: dict[str, str] = {}
+    broker = LocalBroker(host="127.0.0.1", port=0, door=RuledDoor(names, Accounts()))
     await broker.start()
-    market = Marketplace(Broker(host="127.0.0.1", port=broker.port))
+    market = Marketplace(Broker(host="127.0.0.1", port=broker.port), names)
 
     async def publish() -> None:
         await market.line.wait_up()

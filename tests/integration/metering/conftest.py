@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hireling.rental.broker_users import INGEST
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
 from tests import stack
 from tests.chain import free_port
 from tests.integration.metering.books import Books, Clerk
+from tests.integration.metering.lines import PASSWORD, named
 from tests.integration.metering.servers import running_broker
 from tests.integration.metering.stage import Stage
 
@@ -52,9 +54,9 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
             database_url = cleanup.enter_context(stack.fresh_database("metering"))
         else:
             port = free_port()
-            cleanup.enter_context(running_broker(port))
-            mqtt_url = f"mqtt://127.0.0.1:{port}"
             database_url = f"sqlite:///{tmp_path}/metering.db"
+            cleanup.enter_context(running_broker(port, database_url))
+            mqtt_url = named(port, INGEST, PASSWORD)
         migrate("metering", url=database_url)
         database = open_database(database_url)
         cleanup.callback(database.close)

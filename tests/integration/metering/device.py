@@ -7,27 +7,32 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aiomqtt import Client
+from aiomqtt.exceptions import MqttConnectError
 from pydantic import BaseModel
 
 from hireling.rental.encoding import from_cbor, is_cbor
 from hireling.rental.reading import SignedReading
+from tests.integration.metering.lines import Lines
 
 IN_FLIGHT = 8
 SILENCE_SECONDS = 1.0
 # Processes start slowly while other tests keep both cores busy.
 WITHIN_SECONDS = 120.0
+LOOK_SECONDS = 0.1
+RENTERS = frozenset({"ceilings", "unlock/ask", "unlock/answer"})
 
 
 class Device:
     """What one device publishes and hears."""
 
-    def __init__(self, client: Client, device: str) -> None:
+    def __init__(self, client: Client, device: str, renter: Client) -> None:
         self._client = client
+        self._renter = renter
         self._device = device
         self._news = asyncio.Condition()
         self.heard: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -57,9 +62,10 @@ class Device:
         await self.until(lambda: self.acked >= seq)
 
     async def publish(self, content: BaseModel | bytes, *, word: str = "readings") -> None:
-        """Publish on one of the device's topics."""
+        """Publish on one of the device's topics; what is the renter's to say goes over the renter's line."""
         payload = content if isinstance(content, bytes) else content.model_dump_json()
-        await self._client.publish(f"hireling/{self._device}/{word}", payload, qos=1)
+        client = self._renter if word in RENTERS else self._client
+        await client.publish(f"hireling/{self._device}/{word}", payload, qos=1)
 
     async def send(self, readings: Sequence[SignedReading]) -> None:
         """Publish readings, a few at a time."""
@@ -80,14 +86,35 @@ class Device:
 
 
 @asynccontextmanager
-async def on_the_line(mqtt_url: str, device: str) -> AsyncIterator[Device]:
-    """Connect a device for the length of a block."""
-    address = urlsplit(mqtt_url)
-    async with Client(str(address.hostname), address.port or 1883) as client, asyncio.TaskGroup() as tasks:
+async def connected(url: str) -> AsyncIterator[Client]:
+    """Connect by the name in an address, once the broker has learnt of it."""
+    address = urlsplit(url)
+    names = [unquote(name) if name else None for name in (address.username, address.password)]
+    async with AsyncExitStack() as hung_up, asyncio.timeout(WITHIN_SECONDS) as patience:
+        while True:
+            client = Client(str(address.hostname), address.port or 1883, username=names[0], password=names[1])
+            try:
+                await hung_up.enter_async_context(client)
+            except MqttConnectError:
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                break
+        patience.reschedule(None)
+        yield client
+
+
+@asynccontextmanager
+async def on_the_line(lines: Lines, device: str) -> AsyncIterator[Device]:
+    """Connect a device, and who rents it, for the length of a block."""
+    async with (
+        connected(lines.device) as client,
+        connected(lines.renter) as renter,
+        asyncio.TaskGroup() as tasks,
+    ):
         client.pending_calls_threshold = 1_000
         for word in ("acks", "refusals", "notices", "ceilings"):
             await client.subscribe(f"hireling/{device}/{word}", qos=1)
-        connected = Device(client, device)
-        listening = tasks.create_task(connected.listen())
-        yield connected
+        on_line = Device(client, device, renter)
+        listening = tasks.create_task(on_line.listen())
+        yield on_line
         listening.cancel()

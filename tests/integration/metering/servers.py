@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hireling.rental.broker_users import INGEST
+from tests.integration.metering.lines import PASSWORD, named
+
 START_SECONDS = 120.0
 
 
@@ -28,9 +31,14 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = START_SECONDS)
 
 
 @contextmanager
-def running_broker(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the embedded broker as a process for the length of a block."""
-    with running_module("services.embedded.broker", MQTT_PORT=str(port)) as process:
+def running_broker(port: int, database_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the embedded broker as a process for the length of a block, its door kept by this database."""
+    environment = {
+        "MQTT_PORT": str(port),
+        "METERING_DATABASE_URL": database_url,
+        "HIRELING_MQTT_URL": named(port, INGEST, PASSWORD),
+    }
+    with running_module("services.embedded.broker", **environment) as process:
         wait_until(lambda: answers(port))
         yield process
 

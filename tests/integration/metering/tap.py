@@ -51,6 +51,7 @@ async def tapped(mqtt_url: str) -> AsyncIterator[Tap]:
     """Tap the line to this broker for the length of a block."""
     tap = Tap(mqtt_url)
     server = await asyncio.start_server(tap.serve, "127.0.0.1", 0)
-    tap.url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    names = urlsplit(mqtt_url).netloc.rpartition("@")[0]
+    tap.url = f"mqtt://{names}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield tap

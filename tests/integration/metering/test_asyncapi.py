@@ -57,7 +57,7 @@ def test_the_examples_count_and_what_is_answered_conforms(stage: Stage) -> None:
     async def run() -> None:
         async with (
             running_ingest(stage, MeteringSettings()),
-            on_the_line(stage.mqtt_url, DEVICE) as device,
+            on_the_line(stage.lines(DEVICE), DEVICE) as device,
         ):
             for word, payload in sent:
                 await device.publish(payload, word=word)

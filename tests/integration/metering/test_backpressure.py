@@ -17,6 +17,7 @@ from services.metering.settings import MeteringSettings, MqttSettings
 from services.metering.wire import Opened
 from tests.builders import a_reading_chain
 from tests.integration.metering.device import Device, on_the_line
+from tests.integration.metering.lines import for_everybody
 from tests.integration.metering.stage import Stage, running_ingest
 from tests.integration.metering.tap import PUBACK, PUBLISH, Tap, tapped
 
@@ -43,7 +44,7 @@ async def held_up(
     async with (
         tapped(stage.mqtt_url) as tap,
         running_ingest(replace(stage, mqtt_url=tap.url), settings) as ingest,
-        on_the_line(stage.mqtt_url, stage.books.device) as device,
+        on_the_line(stage.lines(stage.books.device), stage.books.device) as device,
     ):
         ingest._recorder = Gated(stage.books.database, settings=settings)
         ingest._recorder.gate = gate
@@ -104,7 +105,7 @@ class TestOverload:
                 MqttSettings(mqtt_url=url), most_in_hand=50, most_bytes_in_hand=5_000, versions=[version]
             )
             await line.subscribe(["hireling/bound/readings"])
-            async with on_the_line(url, "bound") as device:
+            async with on_the_line(for_everybody(url), "bound") as device:
                 for _ in range(20):
                     await device.publish(b"x" * 1_000)
             taken: list[Delivery] = []

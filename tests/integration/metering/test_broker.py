@@ -10,6 +10,8 @@ from amqtt.contexts import Action
 from amqtt.session import Session
 
 from services.embedded.broker import LocalBroker
+from services.embedded.door import Door
+from tests.fakes.door import OpenDoor
 
 SECONDS = 10.0
 Journey = Callable[[LocalBroker], Awaitable[None]]
@@ -19,7 +21,7 @@ def on_a_broker(journey: Journey, *, made_by: type[LocalBroker] = LocalBroker) -
     """Run a journey on a broker of its own."""
 
     async def run() -> None:
-        broker = made_by(host="127.0.0.1", port=0)
+        broker = made_by(host="127.0.0.1", port=0, door=OpenDoor())
         await broker.start()
         try:
             async with asyncio.timeout(SECONDS):
@@ -95,8 +97,8 @@ class TestSubscriptions:
 class Gated(LocalBroker):
     """A broker that passes no message on before its gate opens."""
 
-    def __init__(self, *, host: str, port: int) -> None:
-        super().__init__(host=host, port=port)
+    def __init__(self, *, host: str, port: int, door: Door) -> None:
+        super().__init__(host=host, port=port, door=door)
         self.reached = asyncio.Event()
         self.gate = asyncio.Event()
 

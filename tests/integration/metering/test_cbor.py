@@ -21,7 +21,7 @@ def test_is_stored_and_told_on_as_if_it_had_come_in_json(stage: Stage) -> None:
     async def run() -> None:
         async with (
             running_ingest(stage, MeteringSettings()),
-            on_the_line(stage.mqtt_url, stage.books.device) as device,
+            on_the_line(stage.lines(stage.books.device), stage.books.device) as device,
         ):
             await device.publish(to_cbor(ceiling), word="ceilings")
             for reading in CHAIN[:5]:

@@ -1,7 +1,6 @@
 """The ingest on real servers: amqtt and SQLite, and on the stack Mosquitto and PostgreSQL."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hireling.rental.batch import batch_wire
+from hireling.rental.broker_users import INGEST
 from hireling.rental.ceiling import first_ceiling, sign_ceiling
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
@@ -23,6 +23,7 @@ from tests.builders import DOMAIN, NOW, RENTER_AGENT_KEY, a_reading_chain
 from tests.chain import free_port
 from tests.integration.metering.books import LATER, Books, resigned
 from tests.integration.metering.device import Device, on_the_line
+from tests.integration.metering.lines import PASSWORD, named
 from tests.integration.metering.servers import running_broker, running_module
 from tests.integration.metering.stage import Stage, running_ingest
 
@@ -38,7 +39,7 @@ def with_ingest(
     async def run() -> None:
         async with (
             running_ingest(stage, settings or MeteringSettings()),
-            on_the_line(stage.mqtt_url, stage.books.device) as device,
+            on_the_line(stage.lines(stage.books.device), stage.books.device) as device,
         ):
             await journey(device)
 
@@ -134,7 +135,7 @@ class TestIngest:
         stage.books.agree()
 
         async def run() -> None:
-            async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+            async with on_the_line(stage.lines(stage.books.device), stage.books.device) as device:
                 async with running_ingest(stage, MeteringSettings()):
                     await device.send(HONEST)
                     await device.until_acked(0)
@@ -167,7 +168,7 @@ class TestTrouble:
         async def run() -> None:
             async with (
                 running_ingest(stage, MeteringSettings()) as ingest,
-                on_the_line(stage.mqtt_url, stage.books.device) as device,
+                on_the_line(stage.lines(stage.books.device), stage.books.device) as device,
             ):
                 ingest._recorder = Stumbling(stage.books.database, settings=MeteringSettings())
                 await device.send(HONEST[:20])
@@ -185,16 +186,17 @@ class TestConnection:
         url = f"sqlite:///{tmp_path}/metering.db"
         migrate("metering", url=url)
         database = open_database(url)
-        stage = Stage(f"mqtt://127.0.0.1:{port}", url, Books(database))
+        books = Books(database)
+        stage = Stage(named(port, INGEST, PASSWORD), url, books)
         stage.books.agree()
 
         async def run() -> None:
-            with running_broker(port) as broker:
+            with running_broker(port, url) as broker:
                 async with running_ingest(stage, MeteringSettings()):
                     broker.kill()
                     await asyncio.to_thread(broker.wait)
-                    with running_broker(port):
-                        async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+                    with running_broker(port, url):
+                        async with on_the_line(stage.lines(stage.books.device), stage.books.device) as device:
                             await device.deliver(HONEST)
 
         asyncio.run(run())
@@ -208,7 +210,7 @@ class TestSharedSubscription:
         with stack.fresh_database("metering") as url:
             migrate("metering", url=url)
             databases = [open_database(url) for _ in range(2)]
-            stages = [Stage(os.environ["STACK_MQTT_URL"], url, Books(database)) for database in databases]
+            stages = [Stage(stack.mqtt_url(), url, Books(database)) for database in databases]
             stages[0].books.agree()
             shared = MeteringSettings(share_group=f"ingest-{free_port()}", batch_size=5)
 
@@ -216,7 +218,7 @@ class TestSharedSubscription:
                 async with (
                     running_ingest(stages[0], shared),
                     running_ingest(stages[1], shared),
-                    on_the_line(stages[0].mqtt_url, stages[0].books.device) as device,
+                    on_the_line(stages[0].lines(stages[0].books.device), stages[0].books.device) as device,
                 ):
                     await device.deliver(HONEST)
 
@@ -231,7 +233,7 @@ class TestProcess:
         stage.books.agree(started=LONG_AGO)
 
         async def run() -> None:
-            async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+            async with on_the_line(stage.lines(stage.books.device), stage.books.device) as device:
                 with running_module("services.metering.ingest", **stage.environment()) as ingest:
                     await device.deliver(HONEST[:20])
                     await device.send(HONEST[20:])
@@ -248,7 +250,7 @@ class TestProcess:
 
         async def run() -> None:
             async with (
-                on_the_line(stage.mqtt_url, stage.books.device) as device,
+                on_the_line(stage.lines(stage.books.device), stage.books.device) as device,
                 asyncio.TaskGroup() as tasks,
             ):
                 delivering = tasks.create_task(device.deliver(readings))

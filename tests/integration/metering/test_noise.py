@@ -34,8 +34,8 @@ class TestAFlood:
         async def run() -> None:
             async with (
                 running_ingest(stage, settings),
-                on_the_line(stage.mqtt_url, stage.books.device) as honest,
-                on_the_line(stage.mqtt_url, NOISY) as noisy,
+                on_the_line(stage.lines(stage.books.device), stage.books.device) as honest,
+                on_the_line(stage.lines(NOISY), NOISY) as noisy,
                 asyncio.TaskGroup() as tasks,
             ):
                 began = asyncio.get_running_loop().time()
@@ -62,7 +62,7 @@ class TestAFlood:
         async def run() -> None:
             async with (
                 running_ingest(stage, settings),
-                on_the_line(stage.mqtt_url, stage.books.device) as device,
+                on_the_line(stage.lines(stage.books.device), stage.books.device) as device,
             ):
                 await device.deliver(HONEST)
                 assert _limits(device)
@@ -80,7 +80,7 @@ class TestTheMetrics:
         settings = {"METERING_INGEST_METRICS_PORT": str(port), **stage.environment()}
 
         async def run() -> None:
-            async with on_the_line(stage.mqtt_url, stage.books.device) as device:
+            async with on_the_line(stage.lines(stage.books.device), stage.books.device) as device:
                 with running_module("services.metering.ingest", **settings):
                     await device.deliver(HONEST)
                     await device.publish(b"rubbish")

@@ -23,8 +23,10 @@ from services.metering.ingest import Ingest
 from services.metering.settings import MeteringSettings, MqttSettings
 from tests.builders import a_reading_chain
 from tests.fakes.clock import FixedClock
+from tests.fakes.door import OpenDoor
 from tests.integration.metering.books import LATER, Books, Clerk, acked
 from tests.integration.metering.device import on_the_line
+from tests.integration.metering.lines import for_everybody
 
 LONGEST = 40
 LOGS = {length: a_reading_chain(length) for length in range(2, LONGEST + 1)}
@@ -118,14 +120,14 @@ class TestDelivery:
 
 async def deliver_by_broker(books: Books, delivery: Delivery, settings: MeteringSettings) -> None:
     """Publish a delivery on a broker in this process to an ingest in this process."""
-    broker = LocalBroker(host="127.0.0.1", port=0)
+    broker = LocalBroker(host="127.0.0.1", port=0, door=OpenDoor())
     await broker.start()
     mqtt = MqttSettings(mqtt_url=f"mqtt://127.0.0.1:{broker.port}")
     ingest = Ingest(books.database, mqtt=mqtt, settings=settings, clock=FixedClock(LATER))
     serving = asyncio.create_task(ingest.run())
     async with asyncio.timeout(60):
         await ingest.ready.wait()
-        async with on_the_line(mqtt.mqtt_url, books.device) as device:
+        async with on_the_line(for_everybody(mqtt.mqtt_url), books.device) as device:
             for batch in delivery.batches:
                 await device.send(batch)
             await device.until_acked(len(delivery.log) - 1)

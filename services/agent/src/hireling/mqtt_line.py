@@ -7,13 +7,16 @@ and sent again.
 """
 
 import asyncio
+import contextlib
 import random
+import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from aiomqtt import Client, MqttError, Topic
+from aiomqtt.exceptions import MqttConnectError
 
 from hireling.announce import Announce
 
@@ -23,6 +26,12 @@ PUBLISH_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 KEEPALIVE_SECONDS = 20
+STRANGERS_STAY_OUT = "the broker lets nobody in without a name"
+SCHEMES = {"mqtt": 1883, "mqtts": 8883}
+# What SUBACK says of a topic that the user may not hear (MQTT 3.1.1, 3.9.3).
+TOPIC_REFUSED = 0x80
+# CONNACK's words for a wrong name or password, of MQTT 3.1.1 and 5.
+NOT_LET_IN = frozenset({4, 5, 134, 135})
 
 
 class LineDown(Exception):
@@ -31,18 +40,53 @@ class LineDown(Exception):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker listens."""
+    """Where the broker listens, and whether it speaks TLS."""
 
     host: str
     port: int
+    tls: bool = False
+
+    @property
+    def address(self) -> str:
+        """Return the broker's address in one word."""
+        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     @classmethod
     def at(cls, url: str) -> "Broker":
-        """Return the broker at ``mqtt://host:port``. Raises ValueError."""
+        """Return the broker at ``mqtt://host:port``, or ``mqtts://``. Raises ValueError."""
         address = urlsplit(url)
-        if address.scheme != "mqtt" or not address.hostname:
-            raise ValueError(f"a broker is named mqtt://host:port, not {url}")
-        return cls(host=address.hostname, port=address.port or 1883)
+        if address.scheme not in SCHEMES or not address.hostname:
+            raise ValueError(f"a broker is named mqtt://host:port or mqtts://host:port, not {url}")
+        port = address.port or SCHEMES[address.scheme]
+        return cls(host=address.hostname, port=port, tls=address.scheme == "mqtts")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A name and a password, for a while."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class NotLetIn(Exception):
+    """There is no name to enter the broker with now; the message says why."""
+
+
+class Entry(Protocol):
+    """Who gets the names to enter the broker with."""
+
+    async def credentials(self) -> Credentials:
+        """Return a name and its password. Raises NotLetIn."""
+        ...
+
+    def note_refused(self) -> bool:
+        """Hear that the broker did not take the last ones; return whether that is no surprise, for now."""
+        ...
+
+    async def keep_fresh(self) -> None:
+        """Get new ones in time, until cancelled; the next connection uses them."""
+        ...
 
 
 class Listener(Protocol):
@@ -66,8 +110,11 @@ class MqttLine:
         *,
         topics: Sequence[str],
         announce: Announce,
+        entry: Entry | None = None,
     ) -> None:
+        """Without an ``entry`` it connects without a name."""
         self._broker = broker
+        self._entry = entry
         self._topics = tuple(topics)
         self._announce = announce
         self._client: Client | None = None
@@ -97,17 +144,21 @@ class MqttLine:
     async def run(self, listener: Listener) -> None:
         """Keep the line up until cancelled."""
         pause = FIRST_PAUSE_SECONDS
+        said = ""
         while True:
             try:
                 await self._serve_one_connection(listener)
-            except MqttError as error:
+            except (MqttError, NotLetIn) as error:
                 this = asyncio.current_task()
                 if this is not None and this.cancelling():
                     # Hanging up failed, and aiomqtt's complaint took the place of the cancellation.
                     raise asyncio.CancelledError from error
-                if self.is_up or pause == FIRST_PAUSE_SECONDS:
-                    self._announce("broker_lost", reason=str(error))
-                pause = FIRST_PAUSE_SECONDS if self.is_up else min(pause * 2, LONGEST_PAUSE_SECONDS)
+                reason = self._reason_of(error)
+                if reason and (self.is_up or reason != said):
+                    self._announce("broker_lost", reason=reason)
+                said = reason
+                is_soon = self.is_up or not reason
+                pause = FIRST_PAUSE_SECONDS if is_soon else min(pause * 2, LONGEST_PAUSE_SECONDS)
             finally:
                 self._up.clear()
                 self._client = None
@@ -115,12 +166,15 @@ class MqttLine:
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
     async def _serve_one_connection(self, listener: Listener) -> None:
-        client = Client(
-            self._broker.host, self._broker.port, timeout=CONNECT_SECONDS, keepalive=KEEPALIVE_SECONDS
-        )
-        async with client:
+        async with contextlib.AsyncExitStack() as hung_up:
+            client = await hung_up.enter_async_context(await self._new_client())
+            if self._entry is not None:
+                fresh = asyncio.create_task(self._entry.keep_fresh())
+                hung_up.callback(fresh.cancel)
             for topic in self._topics:
-                await client.subscribe(topic, qos=QOS_AT_LEAST_ONCE)
+                granted = await client.subscribe(topic, qos=QOS_AT_LEAST_ONCE)
+                if any(_code(each) >= TOPIC_REFUSED for each in granted):
+                    raise NotLetIn(f"the broker refuses the topic {topic}")
             self._client = client
             self.connections += 1
             self._up.set()
@@ -128,6 +182,31 @@ class MqttLine:
             listener.on_line_up()
             async for message in client.messages:
                 listener.on_message(_name(message.topic), _bytes(message.payload))
+
+    async def _new_client(self) -> Client:
+        names = await self._entry.credentials() if self._entry is not None else None
+        return Client(
+            self._broker.host,
+            self._broker.port,
+            username=names.username if names else None,
+            password=names.password if names else None,
+            tls_context=ssl.create_default_context() if self._broker.tls else None,
+            timeout=CONNECT_SECONDS,
+            keepalive=KEEPALIVE_SECONDS,
+        )
+
+    def _reason_of(self, error: MqttError | NotLetIn) -> str:
+        """Return what to tell people, nothing where the next try is expected to do."""
+        if not isinstance(error, MqttConnectError) or _code(error.rc) not in NOT_LET_IN:
+            return str(error)
+        if self._entry is None:
+            return STRANGERS_STAY_OUT
+        return "" if self._entry.note_refused() else "the broker does not take the name it was told of"
+
+
+def _code(answer: object) -> int:
+    """Return the number of an answer; MQTT 5's are objects."""
+    return answer if isinstance(answer, int) else int(getattr(answer, "value", 0))
 
 
 def _name(topic: Topic) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRefused, PlatformUnreachable
 from hireling.platform_views import (
+    AccessView,
     DeviceView,
     ListingView,
     PlatformView,
@@ -24,6 +25,7 @@ from hireling.platform_views import (
     WalletView,
     WorkView,
 )
+from hireling.rental.access import BrokerChallenge, SignedBrokerAccess
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.anchoring import ReadingProof
 from hireling.rental.approval import SignedApproval
@@ -117,6 +119,26 @@ class PlatformClient:
         """Return listings, the first page."""
         query = {"kind": kind, "online": None if online is None else str(online).lower(), "limit": str(limit)}
         return await self._page("/v1/listings", query, ListingView)
+
+    # -- the broker ------------------------------------------------------------------------------------------
+
+    async def broker_challenge(self) -> BrokerChallenge:
+        """Return what a wish to enter the broker must carry."""
+        return await self._get("/v1/broker/challenge", BrokerChallenge)
+
+    async def broker_access(self, wish: SignedBrokerAccess) -> AccessView:
+        """Ask to be let in at the broker.
+
+        Not under an Idempotency-Key: an answer with a password in it is kept nowhere. Where it was lost, the
+        same wish again is refused (access_replayed), and a new challenge is needed.
+        """
+        return await self._send(
+            "POST",
+            "/v1/broker/access",
+            AccessView,
+            content=wish.model_dump_json(),
+            headers={"Content-Type": "application/json"},
+        )
 
     # -- bargaining ------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Fields that a newer marketplace adds are ignored.
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hireling.rental.agreement import Agreement
 from hireling.rental.listing import ListingDocument
@@ -37,6 +37,15 @@ class BrokerView(View):
 
     host: str
     port: int
+    tls: bool = False
+
+
+class AccessView(View):
+    """A name to enter the broker with, its password, and for how many seconds it is good."""
+
+    username: str
+    password: str = Field(repr=False)
+    seconds: int
 
 
 class PlatformView(View):

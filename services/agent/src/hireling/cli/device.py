@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from hireling.approvals import Approvals
+from hireling.broker_pass import BrokerPass
 from hireling.cli.outlet import Outlet, run
 from hireling.cli.surroundings import (
     DEFAULT_GATEWAY,
@@ -244,9 +245,12 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
         )
         rpc = JsonRpc(order.rpc_url or facts.rpc_url)
         line = MqttLine(
-            order.broker or Broker(host=facts.mqtt.host, port=facts.mqtt.port),
+            order.broker or Broker(host=facts.mqtt.host, port=facts.mqtt.port, tls=facts.mqtt.tls),
             topics=DeviceAgent.topics(presence.device),
             announce=outlet.announce,
+            entry=BrokerPass(
+                platform, domain=presence.domain, key=meter, device=presence.device, clock=clock
+            ),
         )
         tools = Tools(
             platform=platform,

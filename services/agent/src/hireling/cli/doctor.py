@@ -6,10 +6,12 @@ import platform as machine
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
-from hireling.announce import silent
+from hireling.broker_pass import BrokerPass
+from hireling.cli.device import only_one
 from hireling.cli.outlet import REFUSED, UNREACHABLE, Outlet, run
 from hireling.cli.surroundings import (
     DEFAULT_GATEWAY,
@@ -21,16 +23,29 @@ from hireling.cli.surroundings import (
 )
 from hireling.clock import SystemClock
 from hireling.device.chain import EscrowReader, NotFunded
+from hireling.drivers.driver import BadInput
 from hireling.durable import make_private_folder
 from hireling.json_rpc import ChainUnreachable, JsonRpc
 from hireling.keystore import KeystoreError
-from hireling.mqtt_line import Broker, MqttLine
+from hireling.mqtt_line import STRANGERS_STAY_OUT, Broker, Entry, MqttLine, NotLetIn
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError
 from hireling.platform_views import PlatformView
+from hireling.rental.agreement import device_id
 from hireling.rental.reading import ClockQuality
+from hireling.rental.signing import Signer
+from hireling.rental.typed_data import Domain
 
 BROKER_WITHIN_SECONDS = 5.0
+LOOK_SECONDS = 0.05
+_ACCESS_MEND = "wait a moment and look again; else ask the marketplace's operator"
+_ACCESS_MENDS = {
+    "device_not_found": "run `hireling device run` once: the machine is not registered here",
+    "device_unregistered": "wait until the chain has confirmed its registration",
+    "meter_revoked": "give the device a key again on the chain (rotateMeter), as its owner",
+    "signature_mismatch": "use the key that the chain names: its owner has replaced this one",
+    "challenge_expired": "look at the way to the marketplace: its answers take longer than a minute",
+}
 LARGEST_CLOCK_ERROR_SECONDS = 60
 
 
@@ -100,6 +115,9 @@ async def examine(home: Home, gateway: str) -> AsyncIterator[Finding]:
         await platform.close()
     yield await _chain(facts)
     yield await _broker(facts)
+    for folder in sorted((home.folder / "devices").glob("*")):
+        if (folder / "keys" / "meter.json").exists():
+            yield await _device(home, folder, facts, gateway)
 
 
 def _python() -> Finding:
@@ -170,21 +188,82 @@ async def _chain(facts: PlatformView) -> Finding:
 
 
 async def _broker(facts: PlatformView) -> Finding:
-    broker = Broker(host=facts.mqtt.host, port=facts.mqtt.port)
-    line = MqttLine(broker, topics=[], announce=silent)
+    broker = _place(facts)
+    refused = await _try_line(broker, None)
+    if refused is None:
+        return Finding("broker", f"{broker.address} answers, and lets in anybody",
+            mend="have its operator set `allow_anonymous false`", is_remote=True)  # fmt: skip
+    if refused == STRANGERS_STAY_OUT:
+        return Finding("broker", f"{broker.address} answers, and lets no stranger in")
+    return Finding(
+        "broker", f"{broker.address} does not answer{f': {refused}' if refused else ''}",
+        mend="start the broker, or check HIRELING_MQTT_URL and your firewall", is_remote=True,
+    )  # fmt: skip
+
+
+async def _device(home: Home, folder: Path, facts: PlatformView, gateway: str) -> Finding:
+    """Look whether the broker takes a machine by its key.
+
+    Not one that runs: a new name would end the line that it has.
+    """
+    what = f"device {folder.name}"
+    try:
+        meter = home.keystore(folder / "keys").load("meter")
+        with only_one(folder):
+            return await _enter(what, meter, facts, gateway)
+    except (KeystoreError, OSError) as error:
+        return Finding(what, str(error), mend="set HIRELING_PASSPHRASE, or put the key back from a backup")
+    except BadInput:
+        return Finding(what, "runs, and has a line of its own to the broker")
+
+
+async def _enter(what: str, meter: Signer, facts: PlatformView, gateway: str) -> Finding:
+    platform = PlatformClient(gateway)
+    entry = BrokerPass(
+        platform,
+        domain=Domain(chain_id=facts.chain_id, escrow=facts.escrow),
+        key=meter,
+        device=device_id(meter.identity),
+        clock=SystemClock(),
+    )
+    try:
+        await entry.credentials()
+        refused = await _try_line(_place(facts), entry)
+    except NotLetIn as error:
+        code = getattr(error.__cause__, "code", "")
+        return Finding(what, str(error), mend=_ACCESS_MENDS.get(code, _ACCESS_MEND), is_remote=True)
+    finally:
+        await platform.close()
+    if refused is not None:
+        return Finding(what, f"the broker does not take it: {refused or 'no answer'}", mend=_ACCESS_MEND,
+            is_remote=True)  # fmt: skip
+    return Finding(what, "the broker lets it in by its key")
+
+
+def _place(facts: PlatformView) -> Broker:
+    return Broker(host=facts.mqtt.host, port=facts.mqtt.port, tls=facts.mqtt.tls)
+
+
+async def _try_line(broker: Broker, entry: Entry | None) -> str | None:
+    """Return None once the line is up, else why it is not, as far as anybody said."""
+    reasons: list[str] = []
+
+    def note(event: str, **fields: object) -> None:
+        if event == "broker_lost":
+            reasons.append(str(fields["reason"]))
+
+    line = MqttLine(broker, topics=[], announce=note, entry=entry)
     running = asyncio.create_task(line.run(Nobody()))
     try:
         async with asyncio.timeout(BROKER_WITHIN_SECONDS):
-            await line.wait_up()
+            while not line.is_up and STRANGERS_STAY_OUT not in reasons:  # noqa: ASYNC110 - it tells by calling `note`
+                await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
-        return Finding(
-            "broker", f"mqtt://{broker.host}:{broker.port} does not answer",
-            mend="start the broker, or check HIRELING_MQTT_URL and your firewall", is_remote=True,
-        )  # fmt: skip
+        return reasons[-1] if reasons else ""
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    return Finding("broker", f"mqtt://{broker.host}:{broker.port} answers")
+    return None if line.connections else STRANGERS_STAY_OUT
 
 
 class Nobody:

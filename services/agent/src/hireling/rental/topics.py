@@ -84,6 +84,8 @@ class Topic:
     sender: Party
     listeners: tuple[Party, ...]
     about: str
+    carried_by: tuple[Party, ...] = ()
+    """Who publishes it too, for its sender."""
     in_cbor: bool = False
     """Whether it may travel in CBOR as well."""
 
@@ -111,6 +113,7 @@ TOPICS = (
         "renter",
         ("device", "platform"),
         "What the renter's session key lets the owner claim. The platform carries down what came by HTTP.",
+        carried_by=("platform",),
         in_cbor=True,
     ),
     Topic(

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from hireling.announce import Announce
+from hireling.broker_pass import BrokerPass
 from hireling.clock import Clock
 from hireling.durable import make_private_folder, write_atomically
 from hireling.keystore import Keystore
@@ -334,10 +335,19 @@ class RenterAgent:
 
     @asynccontextmanager
     async def _line(self, ride: Ride) -> AsyncIterator[MqttLine]:
+        agreement = ride.page.agreement
         line = MqttLine(
-            Broker(host=self._facts.mqtt.host, port=self._facts.mqtt.port),
+            Broker(host=self._facts.mqtt.host, port=self._facts.mqtt.port, tls=self._facts.mqtt.tls),
             topics=ride.topics,
             announce=self._announce,
+            entry=BrokerPass(
+                self._platform,
+                domain=agreement.domain,
+                key=self._keys.load(ride.page.session_key),
+                device=ride.device,
+                clock=self._clock,
+                rental_id=agreement.rental_id,
+            ),
         )
         running = asyncio.create_task(line.run(ride))
         try:

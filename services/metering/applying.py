@@ -1,0 +1,90 @@
+"""Whose wish to enter the broker counts: a device's by the key in force, a renter's in its time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hireling.rental.access import NO_RENTAL, BrokerAccess, SignedBrokerAccess
+from hireling.rental.broker_users import device_user, renter_user
+from hireling.rental.states import State
+from hireling.rental.typed_data import Domain, from_hex, to_hex
+from services.chassis.database import Database
+from services.messages.errors import Conflict, NotFound, Refused
+from services.messages.listing import DeviceView
+from services.messages.settlement import PlatformView
+from services.metering.access import SEATED, UNDISTURBED, check_wish
+from services.metering.access_store import AccessStore
+from services.metering.store import Store
+
+NO_METER = "0x"
+
+# (service, method, arguments): what a neighbour answers.
+Ask = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """Who wants to be let in, with the key that must sign; `rental_id` is None for the device itself."""
+
+    device: str
+    signer: bytes
+    rental_id: str | None
+
+    @property
+    def username(self) -> str:
+        """Return the name at the broker."""
+        return device_user(self.device) if self.rental_id is None else renter_user(self.device)
+
+
+class Applicants:
+    """Finds out who a wish is of, and checks it."""
+
+    def __init__(self, database: Database, ask: Ask) -> None:
+        self._database = database
+        self._ask = ask
+
+    def check(self, wish: SignedBrokerAccess, *, broker: str, now: datetime) -> Applicant:
+        """Return who wishes to enter. Raises Refused, Conflict where another sits there, NotFound."""
+        applicant = self._applicant(wish.access)
+        terms = PlatformView.model_validate(self._ask("settlement", "platform_terms"), strict=False)
+        domain = Domain(chain_id=terms.chain_id, escrow=terms.escrow)
+        check_wish(wish, broker=broker, signer=applicant.signer, domain=domain, now=now)
+        return applicant
+
+    def _applicant(self, access: BrokerAccess) -> Applicant:
+        device = to_hex(access.device)
+        if access.rental_id != NO_RENTAL:
+            return self._renter(device, to_hex(access.rental_id))
+        view = DeviceView.model_validate(self._ask("listing", "get_device", device), strict=False)
+        if not view.registered:
+            raise Refused("device_unregistered", f"the chain's registry does not hold device {device} yet")
+        return Applicant(device, self._meter_in_force(device, registered=view.meter), rental_id=None)
+
+    def _meter_in_force(self, device: str, *, registered: bytes) -> bytes:
+        """Return the device's key: the one it registered with, unless the chain changed it since."""
+        with self._database.snapshot() as session:
+            account = AccessStore(session).find(device_user(device))
+        known = account.meter if account is not None else None
+        if known == NO_METER:
+            raise Refused("meter_revoked", f"the owner of device {device} revoked its key")
+        return registered if known is None else from_hex(known)
+
+    def _renter(self, device: str, rental_id: str) -> Applicant:
+        with self._database.snapshot() as session:
+            rental = Store(session).rentals([rental_id]).get(rental_id)
+            seated = AccessStore(session).find(renter_user(device))
+        if rental is None:
+            raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
+        if rental.device != device:
+            raise Refused("other_device", f"rental {rental_id} is of device {rental.device}")
+        state = self._state_of(rental_id)
+        if state not in SEATED:
+            raise Refused("rental_not_in_use", f"rental {rental_id} is {state}", state=state)
+        holder = seated.rental_id if seated is not None and seated.password_hash is not None else None
+        if holder not in {None, rental_id} and self._state_of(str(holder)) in UNDISTURBED:
+            raise Conflict("seat_taken", f"device {device} serves another rental", rental_id=holder)
+        return Applicant(device, from_hex(rental.renter_agent), rental_id=rental_id)
+
+    def _state_of(self, rental_id: str) -> State:
+        return State(self._ask("settlement", "get_rental", rental_id)["state"])

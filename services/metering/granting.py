@@ -1,0 +1,68 @@
+"""Who is let in at the broker, and who no longer is: the changes of its accounts, shared by entrypoints."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from hireling.rental.access import SignedBrokerAccess
+from hireling.rental.broker_users import device_user, renter_user
+from hireling.rental.typed_data import to_hex
+from services.chassis.logging import get_logger
+from services.messages.errors import Refused
+from services.messages.events.settlement import MeterChanged
+from services.messages.metering import BrokerAccessView
+from services.metering.access import hash_of, new_password
+from services.metering.access_store import AccessStore
+from services.metering.applying import Applicant
+from services.metering.models import BrokerAccount
+
+_log = get_logger(__name__)
+
+
+def let_in(
+    session: Session, wish: SignedBrokerAccess, applicant: Applicant, *, now: datetime, seconds: int
+) -> BrokerAccessView:
+    """Return a new password for a checked wish; the last one ends with it.
+
+    Raises Refused for a challenge that was answered before.
+    """
+    store = AccessStore(session)
+    account = store.lock(applicant.username, device=applicant.device)
+    at_ms = wish.access.at_ms
+    if at_ms <= account.asked_ms:
+        raise Refused("access_replayed", "this challenge, or a later one, was answered before")
+    password = new_password()
+    account.asked_ms = at_ms
+    account.signer, account.rental_id = to_hex(applicant.signer), applicant.rental_id
+    account.password_hash = hash_of(password)
+    account.expires_at = now + timedelta(seconds=seconds)
+    store.note_change(account)
+    _log.info("broker_let_in", username=applicant.username, rental_id=applicant.rental_id)
+    return BrokerAccessView(username=applicant.username, password=password, seconds=seconds)
+
+
+def note_meter(session: Session, event: MeterChanged) -> None:
+    """Take the chain's word for a device's key, and end what another key was let in for."""
+    store, device = AccessStore(session), to_hex(event.device)
+    account = store.lock(device_user(device), device=device)
+    if account.meter_seen_at is not None and event.seen_at < account.meter_seen_at:
+        return
+    account.meter, account.meter_seen_at = to_hex(event.meter), event.seen_at
+    if account.signer != account.meter:
+        _shut_out(store, account)
+
+
+def end_seat(session: Session, device: str, rental_id: str) -> None:
+    """End what this rental's renter was let in for, where the seat is still theirs."""
+    store = AccessStore(session)
+    account = store.find(renter_user(device))
+    if account is not None and account.rental_id == rental_id:
+        _shut_out(store, store.lock(account.username, device=device))
+
+
+def _shut_out(store: AccessStore, account: BrokerAccount) -> None:
+    if account.password_hash is None:
+        return
+    account.password_hash = account.expires_at = None
+    store.note_change(account)
+    _log.info("broker_shut_out", username=account.username, rental_id=account.rental_id)

@@ -1,0 +1,211 @@
+"""The way into the broker over HTTP: whom metering lets in, for how long, and whom no longer."""
+
+from typing import Any
+
+import pytest
+
+from hireling.rental.access import NO_RENTAL, BrokerChallenge, SignedBrokerAccess, sign_access
+from hireling.rental.signing import Signer
+from hireling.rental.states import State
+from hireling.rental.typed_data import from_hex
+from services.chassis.database import open_database
+from services.metering.access import fits
+from services.metering.accounts import Accounts, Change
+from tests.builders import a_key
+from tests.fakes.front import Front
+
+HALF_A_DAY = 43_200
+
+
+def wish(front: Front, key: Signer, *, rental_id: str | None = None, **changes: Any) -> SignedBrokerAccess:
+    """Answer a fresh challenge."""
+    challenge = BrokerChallenge.model_validate(front.get("/v1/broker/challenge"), strict=False)
+    return sign_access(
+        key,
+        front.device.terms.domain,
+        challenge.model_copy(update=changes),
+        device=from_hex(front.device.device),
+        rental_id=NO_RENTAL if rental_id is None else from_hex(rental_id),
+    )
+
+
+def enter(front: Front, key: Signer, *, rental_id: str | None = None) -> dict[str, Any]:
+    """Answer a fresh challenge; return the name and the password."""
+    answer = front.post("/v1/broker/access", wish(front, key, rental_id=rental_id))
+    assert answer.status_code == 200, answer.text
+    names: dict[str, Any] = answer.get_json()
+    return names
+
+
+def refusal(front: Front, key: Signer, *, rental_id: str | None = None) -> tuple[int, str]:
+    """Answer a fresh challenge; return the status and the code of the problem."""
+    return problem(front, wish(front, key, rental_id=rental_id))
+
+
+def problem(front: Front, signed: SignedBrokerAccess) -> tuple[int, str]:
+    answer = front.post("/v1/broker/access", signed)
+    return answer.status_code, answer.get_json()["code"]
+
+
+def known(front: Front) -> Accounts:
+    """Return the accounts as the keeper of a broker's door learns them."""
+    accounts = Accounts()
+    database = open_database(front.urls["metering"])
+    accounts.refresh(database, now=front.clock.now())
+    database.close()
+    return accounts
+
+
+def a_rental(front: Front, state: State) -> str:
+    """Agree on a rental of the device, and have it in this state."""
+    rental_id: str = front.agree(front.offered(front.offer_for_hire()))["rental_id"]
+    front.wait_for_rental(rental_id)
+    move(front, rental_id, state)
+    return rental_id
+
+
+def move(front: Front, rental_id: str, state: State) -> None:
+    front.call("settlement", "change_rental", rental_id, {"state": state})
+
+
+class TestADevice:
+    def test_gets_a_name_and_a_password_that_only_it_knows(self, front: Front) -> None:
+        front.admit()
+        names = enter(front, front.device.meter)
+        assert (names["username"], names["seconds"]) == (front.device.device, HALF_A_DAY)
+        account = known(front).get(front.device.device)
+        assert account is not None
+        assert fits(names["password"], account.password_hash)
+        assert names["password"] not in account.password_hash
+
+    def test_gets_another_password_each_time_and_the_last_ends(self, front: Front) -> None:
+        front.admit()
+        first = enter(front, front.device.meter)
+        front.clock.advance(seconds=1)
+        second = enter(front, front.device.meter)
+        account = known(front).get(front.device.device)
+        assert account is not None
+        assert fits(second["password"], account.password_hash)
+        assert not fits(first["password"], account.password_hash)
+
+    def test_is_unknown_before_it_is_admitted(self, front: Front) -> None:
+        assert refusal(front, front.device.meter) == (404, "device_not_found")
+
+    def test_enters_by_its_own_key_only(self, front: Front) -> None:
+        front.admit()
+        assert refusal(front, a_key("stranger")) == (403, "signature_mismatch")
+
+    def test_answers_a_challenge_once(self, front: Front) -> None:
+        front.admit()
+        signed = wish(front, front.device.meter)
+        assert front.post("/v1/broker/access", signed).status_code == 200
+        assert problem(front, signed) == (403, "access_replayed")
+
+    def test_answers_a_challenge_in_its_minute(self, front: Front) -> None:
+        front.admit()
+        signed = wish(front, front.device.meter)
+        front.clock.advance(seconds=61)
+        assert problem(front, signed) == (403, "challenge_expired")
+
+    def test_answers_a_challenge_of_this_broker(self, front: Front) -> None:
+        front.admit()
+        elsewhere = wish(front, front.device.meter, broker="mqtt://elsewhere:1883")
+        assert problem(front, elsewhere) == (403, "other_broker")
+
+    def test_is_forgotten_when_its_time_is_over(self, front: Front) -> None:
+        front.admit()
+        enter(front, front.device.meter)
+        front.clock.advance(seconds=HALF_A_DAY)
+        assert len(known(front)) == 0
+
+    def test_gets_an_answer_that_is_kept_nowhere(self, front: Front) -> None:
+        front.admit()
+        signed = wish(front, front.device.meter)
+        answer = front.post("/v1/broker/access", signed, Idempotency_Key="one")
+        assert answer.headers["Cache-Control"] == "no-store"
+        again = front.post("/v1/broker/access", signed, Idempotency_Key="one")
+        assert again.json["code"] == "access_replayed"  # type: ignore[index]
+
+
+class TestARevokedKey:
+    def revoke(self, front: Front, meter: str = "0x") -> None:
+        front.clock.advance(seconds=1)
+        front.call("settlement", "change_meter", front.device.device, meter)
+        front.platform.wait_until(
+            lambda: front.call("listing", "get_device", front.device.device)["meter"] == meter, timeout=20
+        )
+        front.platform.wait_until(lambda: len(known(front)) == 0, timeout=20)
+
+    def test_is_let_in_no_more_and_neither_lists_nor_lives(self, front: Front) -> None:
+        front.offer_for_hire()
+        enter(front, front.device.meter)
+        self.revoke(front)
+        assert refusal(front, front.device.meter) == (403, "meter_revoked")
+        heartbeat = front.post(f"/v1/devices/{front.device.device}/heartbeats", front.device.heartbeat())
+        assert heartbeat.json["code"] == "signature_mismatch"  # type: ignore[index]
+
+    def test_is_followed_by_the_new_one(self, front: Front) -> None:
+        front.admit()
+        enter(front, front.device.meter)
+        new = a_key("new meter")
+        self.revoke(front, f"0x{new.identity.hex()}")
+        assert refusal(front, front.device.meter) == (403, "signature_mismatch")
+        assert enter(front, new)["username"] == front.device.device
+
+    def test_stays_revoked_though_an_older_change_comes_late(self, front: Front) -> None:
+        front.admit()
+        enter(front, front.device.meter)
+        self.revoke(front)
+        front.clock.advance(seconds=-30)
+        front.call(
+            "settlement", "change_meter", front.device.device, f"0x{front.device.meter.identity.hex()}"
+        )
+        front.clock.advance(seconds=60)
+        front.admit(front.device)
+        assert refusal(front, front.device.meter) == (403, "meter_revoked")
+
+
+class TestARenter:
+    def test_enters_by_the_session_key_of_a_rental_in_use(self, front: Front) -> None:
+        rental_id = a_rental(front, State.FUNDED)
+        names = enter(front, front.renter.session_key, rental_id=rental_id)
+        assert names["username"] == f"hireling/{front.device.device}"
+
+    def test_does_not_enter_by_another_key(self, front: Front) -> None:
+        rental_id = a_rental(front, State.ACTIVE)
+        assert refusal(front, front.device.meter, rental_id=rental_id) == (403, "signature_mismatch")
+
+    @pytest.mark.parametrize("state", [State.AGREED, State.SETTLED, State.CANCELLED])
+    def test_does_not_enter_before_the_money_or_after_the_end(self, front: Front, state: State) -> None:
+        rental_id = a_rental(front, state)
+        expected = (403, "rental_not_in_use")
+        assert refusal(front, front.renter.session_key, rental_id=rental_id) == expected
+
+    def test_of_an_unknown_rental_is_nobody(self, front: Front) -> None:
+        front.admit()
+        expected = (404, "rental_not_found")
+        assert refusal(front, front.renter.session_key, rental_id="0x" + "11" * 32) == expected
+
+    def test_leaves_when_the_rental_is_over(self, front: Front) -> None:
+        rental_id = a_rental(front, State.ACTIVE)
+        enter(front, front.renter.session_key, rental_id=rental_id)
+        assert len(known(front)) == 1
+        move(front, rental_id, State.SETTLED)
+        front.platform.wait_until(lambda: len(known(front)) == 0, timeout=20)
+
+
+class TestAccounts:
+    def test_learn_what_changed_and_say_who_is_in_a_hurry(self, front: Front) -> None:
+        database, accounts = open_database(front.urls["metering"]), Accounts()
+        assert accounts.refresh(database, now=front.clock.now()) is Change.NONE
+        front.admit()
+        enter(front, front.device.meter)
+        assert accounts.refresh(database, now=front.clock.now()) is Change.ADDED
+        assert accounts.refresh(database, now=front.clock.now()) is Change.NONE
+        front.clock.advance(seconds=1)
+        front.call("settlement", "change_meter", front.device.device, "0x")
+        front.platform.wait_until(
+            lambda: accounts.refresh(database, now=front.clock.now()) is Change.REMOVED, timeout=20
+        )
+        assert len(accounts) == 0
+        database.close()

@@ -98,6 +98,10 @@ bench-ingest: setup ## How many readings one ingest makes durable, and how soon 
 bench-plot: $(BENCH_READY) ## Draw what `make bench-ingest ARGS="--only sweep"` measured, into docs/pictures
 	@.venv-bench/bin/python -m loadtests.bench.plot
 
+.PHONY: bench-bargains
+bench-bargains: setup ## How many bargaining sessions an embedded marketplace hosts (ARGS=--help)
+	@$(PY) -m loadtests.bench.bargains $(ARGS)
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
 	@for name in bootstrap run dev contracts node proofs arena bench; do \

@@ -26,7 +26,7 @@ from hireling.rental.offer import (
     QuoteRequest,
     SignedOffer,
     agreement_from,
-    check_sequence,
+    check_next,
 )
 from services.messages.errors import Conflict, Refused
 from services.messages.negotiation import AgreementSignature, QuoteStatus, QuoteView, Side
@@ -95,7 +95,7 @@ class QuoteSession:
 
         Raises Conflict out of turn, Refused for an offer that may not be made.
         """
-        if any(made.hash == signed.hash for made in self.offers):
+        if any(made.offer == signed.offer for made in self.offers):
             return self
         self._require_open()
         last_round = self.listing.agenda.rounds
@@ -170,7 +170,8 @@ class QuoteSession:
         offer = signed.offer
         try:
             signed.check(self.terms.domain)
-            check_sequence(self.listing, self.request, [*(made.offer for made in self.offers), offer])
+            # Those before it were checked when they came.
+            check_next(self.listing, self.request, [made.offer for made in self.offers], offer)
         except RentalError as error:
             raise Refused(error.code, error.detail) from error
         self._check_names(offer)

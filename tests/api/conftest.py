@@ -15,7 +15,7 @@ from services.messages.settlement import CloseHalf
 from services.metering.service import Metering
 from services.negotiation.service import Negotiation
 from services.settlement.service import Settlement
-from tests.builders import ARBITER, FEE_TO, OWNER_AGENT_KEY, a_key, platform_terms
+from tests.builders import ARBITER, FEE_TO, OWNER_AGENT_KEY, OWNER_KEY, a_key, platform_terms
 from tests.chain import DevChain
 from tests.chain_rentals import FOREVER, STRANGER_KEY, door, permit, send
 from tests.fakes.actors import DeviceActor
@@ -59,6 +59,7 @@ def market(session_chain: DevChain, tmp_path_factory: pytest.TempPathFactory) ->
                 "listing": f"0x{listing.hash.hex()}",
                 "quote_id": front.ask(listing),
                 "rental_id": rental_id,
+                "principal": f"0x{OWNER_KEY.identity.hex()}",
                 "address": f"0x{front.renter.wallet.identity.hex()}",
             }
             yield Market(app=front.client.application, names=names)

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from werkzeug.test import TestResponse
 
 from hireling.rental.listing import SignedListing
-from hireling.rental.offer import PlatformTerms, SignedOffer
+from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from services.chassis.clock import Clock
 from services.chassis.database import Database, open_database
 from services.chassis.migrations import migrate
@@ -91,7 +91,9 @@ class Front(Generic[ClockT]):
     def offered(self, listing: SignedListing, *, renter: RenterActor | None = None) -> SignedOffer:
         """Ask for a price and get one; return the first offer."""
         quote_id = self.ask(listing, renter=renter)
-        request = (renter or self.renter).question(listing.document).request
+        # As it was asked: the same question a second later would be another one.
+        asked = self.call("negotiation", "get_quote", quote_id)["request"]
+        request = QuoteRequest.model_validate(asked, strict=False)
         offer = self.device.first_offer(request, listing.document, quote_id)
         self.call("negotiation", "make_offer", quote_id, offer)
         return offer

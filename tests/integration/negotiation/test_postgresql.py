@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import eventlet
 import pytest
 
-from services.messages.errors import Conflict
+from hireling.rental.offer import SignedOffer
+from services.messages.errors import Conflict, Refused, Unavailable
 from tests import stack
-from tests.builders import NOW, a_key
-from tests.fakes.actors import DeviceActor, RenterActor
+from tests.builders import NOW, a_key, a_mandate, an_offer
+from tests.fakes.actors import PROOF_SECONDS, DeviceActor, RenterActor
 from tests.fakes.clock import FixedClock
 from tests.fakes.front import SERVICES, Front, running_front
 
@@ -65,3 +67,31 @@ def free(front: Front) -> bool:
     except Conflict:
         return False
     return True
+
+
+def test_one_mandate_is_never_exceeded_by_many_signatures_at_once(front: Front) -> None:
+    all_in, room_for, renters = an_offer().all_in, 6, 16
+    listing = front.offer_for_hire()
+    registration = front.device.registration(
+        mandate=a_mandate(total=room_for * all_in), valid_until=front.device.now(PROOF_SECONDS + 1)
+    )
+    front.call("listing", "register_device", registration)
+    made = [
+        front.offered(listing, renter=RenterActor(clock=front.clock, name=f"renter {number}"))
+        for number in range(renters)
+    ]
+
+    def sign(offer: SignedOffer) -> str:
+        while True:
+            try:
+                front.call("negotiation", "sign_agreement", front.device.signature(offer.offer))
+            except Unavailable as error:
+                assert error.code == "database_busy"  # noqa: PT017  every other one is raised below
+                eventlet.sleep(0.05)
+            except Refused as error:
+                return str(error.fields["limit"])
+            else:
+                return ""
+
+    answers = list(eventlet.GreenPool(renters).imap(sign, made))
+    assert sorted(answers) == [""] * room_for + ["total"] * (renters - room_for)

@@ -38,8 +38,8 @@ from hireling.rental.typed_data import (
 
 __all__ = [
     "Offer", "OfferEnvelope", "PlatformTerms", "Quote", "QuoteRequest", "SignedOffer",
-    "agreement_from", "check_amounts", "check_sequence", "counter", "envelope_of", "first_offer",
-    "quote_of", "sign_offer", "terms_of",
+    "agreement_from", "check_amounts", "check_next", "check_sequence", "counter", "envelope_of",
+    "first_offer", "quote_of", "sign_offer", "terms_of",
 ]  # fmt: skip
 
 OFFER_SECONDS = 120
@@ -243,27 +243,31 @@ def check_sequence(
     Raises OfferRefused unless the offers answer the request and each other, on what the listing puts on its
     agenda, in at most its rounds.
     """
-    previous, last_round = document_hash(request), listing.agenda.rounds
-    table = Table(listing=listing, request=request)
-    outcomes = []
-    for number, offer in enumerate(offers):
-        if offer.round != number or number > last_round:
-            raise OfferRefused(
-                "wrong_round", f"offer {number} says it is round {offer.round} of at most {last_round}"
-            )
-        if offer.previous != previous:
-            raise OfferRefused(
-                "broken_sequence", f"round {number} answers something else than the one before it"
-            )
-        check_amounts(offer)
-        _check_kept(offers[0], offer)
-        outcomes.append(table.outcome(terms_of(offer)))
-        if offer.end_by != _end_by(offer.fund_by, terms_of(offer), grace=offer.grace):
-            raise OfferRefused("wrong_end", f"end_by {offer.end_by} does not follow from start and seconds")
-        previous = document_hash(offer)
-    if offers:
-        _check_answers(request, offers[0])
-    return tuple(outcomes)
+    return tuple(check_next(listing, request, offers[:number], offer) for number, offer in enumerate(offers))
+
+
+def check_next(
+    listing: ListingDocument, request: QuoteRequest, before: Sequence[Offer], offer: Offer
+) -> Outcome:
+    """Return the outcome that an offer proposes after offers that were checked.
+
+    Raises as check_sequence does.
+    """
+    number, last_round = len(before), listing.agenda.rounds
+    if offer.round != number or number > last_round:
+        raise OfferRefused(
+            "wrong_round", f"offer {number} says it is round {offer.round} of at most {last_round}"
+        )
+    if offer.previous != document_hash(before[-1] if before else request):
+        raise OfferRefused("broken_sequence", f"round {number} answers something else than the one before it")
+    check_amounts(offer)
+    _check_answers(request, offer)
+    if before:
+        _check_kept(before[0], offer)
+    outcome = Table(listing=listing, request=request).outcome(terms_of(offer))
+    if offer.end_by != _end_by(offer.fund_by, terms_of(offer), grace=offer.grace):
+        raise OfferRefused("wrong_end", f"end_by {offer.end_by} does not follow from start and seconds")
+    return outcome
 
 
 def agreement_from(offer: Offer) -> Agreement:

@@ -6,6 +6,7 @@ outcome of its listing's agenda is refused.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hireling.rental.errors import OfferRefused
 from hireling.rental.listing import ListingDocument
@@ -50,7 +51,7 @@ class Table:
         price, duration, delay, deposit, cap = (
             values[place] for values, place in zip(listing.agenda.issues.values(), outcome, strict=True)
         )
-        tariff = listing.tariff if price == 100 else scaled(listing.tariff, price, 100)
+        tariff = _scaled(listing.tariff, price)
         seconds = max(1, request.seconds * duration // 100)
         return Terms(
             tariff=tariff,
@@ -66,7 +67,9 @@ class Table:
         Raises OfferRefused for terms that are not on the agenda.
         """
         agenda, request = self.listing.agenda, self.request
-        price = _place("price", (terms.tariff == self._tariff(percent) for percent in agenda.price))
+        price = _places(self.listing.tariff, agenda.price).get(terms.tariff)
+        if price is None:
+            raise _off_agenda("price")
         duration = _place(
             "duration",
             (terms.seconds == max(1, request.seconds * percent // 100) for percent in agenda.duration),
@@ -82,8 +85,18 @@ class Table:
         )
         return (price, duration, start, deposit, cap)
 
-    def _tariff(self, percent: int) -> Tariff:
-        return self.listing.tariff if percent == 100 else scaled(self.listing.tariff, percent, 100)
+
+@lru_cache(maxsize=256)
+def _places(listed: Tariff, percents: tuple[int, ...]) -> dict[Tariff, int]:
+    """Return where each tariff of an agenda stands on it: made once a listing, asked for each offer."""
+    places: dict[Tariff, int] = {}
+    for place, percent in enumerate(percents):
+        places.setdefault(_scaled(listed, percent), place)
+    return places
+
+
+def _scaled(listed: Tariff, percent: int) -> Tariff:
+    return listed if percent == 100 else scaled(listed, percent, 100)
 
 
 def _budget(asked: int | None, worst: int, percent: int) -> int | None:
@@ -96,5 +109,9 @@ def _budget(asked: int | None, worst: int, percent: int) -> int | None:
 def _place(issue: str, matches: Iterable[bool]) -> int:
     found = next((place for place, match in enumerate(matches) if match), None)
     if found is None:
-        raise OfferRefused("off_agenda", f"the offer's {issue} is none that the listing puts on the table")
+        raise _off_agenda(issue)
     return found
+
+
+def _off_agenda(issue: str) -> OfferRefused:
+    return OfferRefused("off_agenda", f"the offer's {issue} is none that the listing puts on the table")

@@ -29,6 +29,8 @@ STATEMENT_TIMEOUT_MS = 15_000
 POOL_SIZE = 10
 
 DATABASE_BUSY = "database_busy"
+# The disk under the database is full: nothing was written, and the same may be written once there is room.
+DATABASE_FULL = "database_full"
 BUSY_PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.3, 1.0)
 
 # The session's note that it added an event, for the relay to be woken after the commit.
@@ -37,6 +39,7 @@ EVENT_ADDED = "event_added"
 # PostgreSQL's codes for a transaction that lost against another: serialization failure, deadlock, lock not
 # available in time.
 _LOST_RACE = frozenset({"40001", "40P01", "55P03"})
+_DISK_FULL = "53100"
 
 _inside_unit_of_work: ContextVar[bool] = ContextVar("inside_unit_of_work", default=False)
 _effects: ContextVar[int] = ContextVar("effects", default=0)
@@ -78,8 +81,9 @@ class Database:
 
         It runs as if alone. Raises Unavailable("database_busy") when another one came between and nothing was
         done: `rpc` methods and `on_event` handlers are then run again by the chassis, elsewhere use `work`.
-        Raises Unavailable("database_unreachable"), OutcomeUnknown("commit_unknown") when the connection broke
-        during the commit, and RuntimeError inside another unit of work, which would wait for itself for ever.
+        Raises Unavailable("database_full") with nothing written, Unavailable("database_unreachable"),
+        OutcomeUnknown("commit_unknown") when the connection broke during the commit, and RuntimeError inside
+        another unit of work, which would wait for itself for ever.
         """
         with self._transaction(self._serial) as session:
             yield session
@@ -156,6 +160,8 @@ def _translated(*, committing: bool = False) -> Iterator[None]:
         if getattr(error.orig, "sqlstate", None) in _LOST_RACE or "database is locked" in reason:
             DATABASE_ERRORS.labels("busy").inc()
             raise Unavailable(DATABASE_BUSY, f"another transaction came between: {reason}") from error
+        if getattr(error.orig, "sqlstate", None) == _DISK_FULL or "database or disk is full" in reason:
+            raise Unavailable(DATABASE_FULL, f"the database's disk is full: {reason}") from error
         if not error.connection_invalidated and not _cannot_connect(error):
             DATABASE_ERRORS.labels("other").inc()
             raise

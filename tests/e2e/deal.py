@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
 from aiomqtt import Client
 from aiomqtt.exceptions import MqttConnectError
@@ -46,8 +47,24 @@ MACHINE = Facts(
 )
 
 
+@dataclass(frozen=True)
+class Keys:
+    """The owner's side's keys."""
+
+    owner: Secp256k1Key = field(default_factory=Secp256k1Key.generate)
+    owner_agent: Secp256k1Key = field(default_factory=Secp256k1Key.generate)
+    meter: Secp256k1Key = field(default_factory=Secp256k1Key.generate)
+
+
 @asynccontextmanager
-async def rented(market: Marketplace) -> AsyncIterator[HandRental]:
+async def rented(
+    market: Marketplace,
+    *,
+    machine: Facts = MACHINE,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+    keys: Keys | None = None,
+    seconds: int = SECONDS,
+) -> AsyncIterator[HandRental]:
     """Rent a new machine to a new renter: listed, agreed at the listed price, and paid into the escrow."""
     async with AsyncExitStack() as cleanup:
         platform = PlatformClient(market.settings.gateway_url)
@@ -55,12 +72,14 @@ async def rented(market: Marketplace) -> AsyncIterator[HandRental]:
         rpc = JsonRpc(market.settings.rpc_url)
         cleanup.push_async_callback(rpc.close)
         facts = await platform.platform()
-        owner, owner_agent, meter, wallet, session = (Secp256k1Key.generate() for _ in range(5))
+        keys = keys or Keys()
+        owner, owner_agent, meter = keys.owner, keys.owner_agent, keys.meter
+        wallet, session = Secp256k1Key.generate(), Secp256k1Key.generate()
         presence = Presence(
             platform=platform,
             facts=facts,
-            machine=MACHINE,
-            wishes=Wishes(),
+            machine=machine,
+            wishes=wishes,
             owner=owner,
             agent=owner_agent,
             meter=meter,
@@ -69,7 +88,7 @@ async def rented(market: Marketplace) -> AsyncIterator[HandRental]:
         )
         await presence.arrive()
         await platform.faucet(wallet.identity)
-        signed = await _agree(platform, facts, presence, keys=(owner_agent, wallet, session))
+        signed = await _agree(platform, facts, presence, keys=(owner_agent, wallet, session), seconds=seconds)
         entry = BrokerPass(
             platform, domain=presence.domain, key=meter, device=presence.device, clock=SystemClock()
         )
@@ -125,6 +144,7 @@ async def _agree(
     presence: Presence,
     *,
     keys: tuple[Secp256k1Key, Secp256k1Key, Secp256k1Key],
+    seconds: int,
 ) -> SignedAgreement:
     owner_agent, wallet, session = keys
     now = SystemClock().now()
@@ -136,7 +156,7 @@ async def _agree(
         listing=listed.listing,
         renter=wallet.identity,
         renter_agent=session.identity,
-        seconds=SECONDS,
+        seconds=seconds,
         start_at=int(now.timestamp()),
     )
     asked = await platform.request_quote(request, sign(session, presence.domain, quote_of(request)))

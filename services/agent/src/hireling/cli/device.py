@@ -30,7 +30,7 @@ from hireling.device.agent import DeviceAgent
 from hireling.device.chain import EscrowReader
 from hireling.device.engagement import Tools
 from hireling.device.negotiator import Brief, Negotiator
-from hireling.device.offering import Wishes, bargaining_wishes
+from hireling.device.offering import LONGEST_RENTAL_SECONDS, Wishes, bargaining_wishes
 from hireling.device.presence import Presence
 from hireling.drivers.choice import Choice, DriverName, open_driver
 from hireling.drivers.driver import BadInput
@@ -108,6 +108,9 @@ def run_device(
     ] = None,
     grace: Annotated[int, typer.Option(min=0, help="Seconds to wait suspended before ending.")] = 60,
     notice: Annotated[int, typer.Option(min=1, help="Seconds to serve without hearing from anybody.")] = 600,
+    longest: Annotated[
+        int, typer.Option(min=1, help="Seconds that a rental may take at most.")
+    ] = LONGEST_RENTAL_SECONDS,
     trace: Annotated[
         Path | None, typer.Option(help="replay: CSV file. Default: one that we recorded.")
     ] = None,
@@ -172,6 +175,7 @@ def run_device(
             ceiling_seconds=ceiling_seconds,
             grace_seconds=grace,
             notice_seconds=notice,
+            longest_seconds=longest,
         ),
         curve=meter_key,
         rpc_url=rpc_url,

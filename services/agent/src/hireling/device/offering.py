@@ -51,6 +51,7 @@ class Wishes:
     ceiling_seconds: int | None = None
     grace_seconds: int = GRACE_SECONDS
     notice_seconds: int = NOTICE_SECONDS
+    longest_seconds: int = LONGEST_RENTAL_SECONDS
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def listing_of(
         notice=wishes.notice_seconds,
         claim_window=CLAIM_WINDOW_SECONDS,
         challenge_window=CHALLENGE_WINDOW_SECONDS,
-        max_seconds=LONGEST_RENTAL_SECONDS,
+        max_seconds=wishes.longest_seconds,
         valid_until=int((now + LISTED_FOR).timestamp()),
     )
 

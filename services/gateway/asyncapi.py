@@ -93,6 +93,13 @@ def examples() -> Mapping[str, Sequence[BaseModel]]:
         "notices": [
             Notice(type="offer_made", quote_id="4f1c9a"),
             Notice(type="rental_changed", rental_id=RENTAL_ID, state=State.ACTIVE),
+            Notice(
+                type="flagged",
+                rental_id=RENTAL_ID,
+                seq=712,
+                code="gap",
+                reason="no reading for 700 s, in which the counters grew by [90000]; at most 600 s are usual",
+            ),
         ],
         "unlock/ask": [ask],
         "unlock/challenge": [Challenge(**ask.model_dump(), nonce=nonce)],

@@ -15,7 +15,7 @@ from services.gateway.problems import MEDIA_TYPE
 from services.messages.message import Message
 from services.messages.metering import LATEST, LONGEST_STEP, Refusal, UsageStep
 from services.messages.negotiation import QuoteView
-from services.messages.settlement import Permit, PlatformView, RentalView
+from services.messages.settlement import FlagView, Permit, PlatformView, RentalView
 
 # flask-openapi3's own type for what an operation may answer.
 ResponseSpecs = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
@@ -222,6 +222,12 @@ class Refusals(Message):
     """What did not count and why, by metering and by settlement, oldest first."""
 
     items: tuple[Refusal, ...]
+
+
+class Flags(Message):
+    """What looks wrong about readings that count, ascending."""
+
+    items: tuple[FlagView, ...]
 
 
 class Countersignature(Message):

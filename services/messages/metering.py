@@ -6,6 +6,7 @@ get_refusals(rental_id) -> tuple of Refusal                      newest last
 list_refusals(query) -> Page[RefusedMessage]                     newest first
 submit_ceiling(rental_id, signed_ceiling) -> SignedCeiling       the one that counts now; the device gets it
 get_ceilings(rental_id) -> tuple of SignedCeiling                ascending
+get_reading_reaching(rental_id, amount) -> SignedReading | None  the first that asks so much; amount as text
 get_proof(rental_id, seq) -> ReadingProof                        announcement None while it is pending;
                                                                  Conflict("day_not_closed") with closes_at
 get_series(rental_id, SeriesQuery) -> Page[UsageStep]            ascending; next is the next page's begin

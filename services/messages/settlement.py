@@ -8,6 +8,7 @@ submit_exit(rental_id, exit) -> RentalView           relays an irrevocable exit
 get_rental(rental_id) -> RentalView
 list_rentals(query) -> Page[RentalView]
 get_refusals(rental_id) -> tuple of Refusal
+get_flags(rental_id) -> tuple of FlagView            ascending
 get_bill(rental_id) -> SignedBill                    NotFound until the rental is settled
 list_bills(cursor, limit) -> Page[BillSummary]
 countersign_bill(rental_id, signature) -> SignedBill idempotent
@@ -122,6 +123,21 @@ class RentalView(Message):
     bill: bool
     countersigned: bool
     updated_at: datetime
+
+
+class FlagView(Message):
+    """Something about a reading that looks wrong.
+
+    ``holds`` while the tail is not claimed for it: see docs/plausibility.md.
+    """
+
+    seq: int
+    code: str
+    reason: str
+    raised_at: datetime
+    cleared_at: datetime | None
+    acknowledged: bool
+    holds: bool
 
 
 class RentalQuery(Message):

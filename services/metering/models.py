@@ -264,3 +264,40 @@ class BrokerChange(MeteringTable, table=True):
 
     id: int = Field(default=1, primary_key=True)
     number: int = Field(default=0, sa_type=BigInteger)
+
+
+class WatchRow(MeteringTable, table=True):
+    """How far a running rental's readings are judged for plausibility, and what the rules remember."""
+
+    __tablename__ = "watch"
+
+    rental_id: str = Field(primary_key=True)
+    roles: list[str] = Field(sa_type=JSON, description="what each counter counts: use, time, paid_time")
+    next_seq: int = Field(default=0, sa_type=BigInteger, description="all readings before this are judged")
+    state: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    judged_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PatternRow(MeteringTable, table=True):
+    """How a running rental's counters grew over 64 readings up to a number, as a hash."""
+
+    __tablename__ = "pattern"
+    __table_args__ = (Index("pattern_of_rental", "rental_id", "hash"),)
+
+    rental_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: int = Field(sa_type=BigInteger)
+
+
+class FlagRow(MeteringTable, table=True):
+    """What looks wrong about a reading that counts; cleared by a person, never deleted."""
+
+    __tablename__ = "flag"
+
+    rental_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    code: str = Field(primary_key=True)
+    reason: str
+    raised_at: datetime = Field(sa_type=UtcDateTime)
+    cleared_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cleared_because: str | None = None

@@ -25,7 +25,9 @@ from services.metering.charting import roll_up, series
 from services.metering.closing import close_days
 from services.metering.day_store import DayStore
 from services.metering.downlink import notice, topic_of
+from services.metering.flag_store import FlagStore
 from services.metering.granting import end_seat, let_in, note_meter
+from services.metering.judging import judge_readings, reading_reaching, watch_row
 from services.metering.models import Rental
 from services.metering.proving import days_of, keep_announcement, proof_of
 from services.metering.quarantine import page_of_refusals, refusal_of
@@ -153,6 +155,26 @@ class Metering(Service):
         """Let nobody in any more by a key that the device's owner replaced or revoked."""
         note_meter(session, event)
 
+    @rpc
+    def get_reading_reaching(self, rental_id: str, amount: str) -> dict[str, Any] | None:
+        """Return the first accepted reading that asks at least so much, None where none does yet."""
+        with self.database.snapshot() as session:
+            store = Store(session)
+            rental = _known(store.rentals([rental_id]), rental_id)
+            return reading_reaching(store, rental, int(amount))
+
+    @timer(interval=2.0)
+    def judge_readings(self) -> None:
+        """Flag what looks wrong among the readings that have come."""
+        settings = MeteringSettings()
+        judge_readings(
+            self.database,
+            settings.limits,
+            now=self.clock.now(),
+            patience=timedelta(seconds=settings.judge_patience_seconds),
+            pause=lambda: time.sleep(0),
+        )
+
     @timer(interval=1.0)
     def close_days(self) -> None:
         """Close the days that are over, each once whoever is first, and tell of their roots."""
@@ -190,6 +212,7 @@ class Metering(Service):
         rental = rental_row(event.signed, now=now)
         if rental.rental_id not in store.rentals([rental.rental_id]):
             store.add_rental(rental)
+            FlagStore(session).begin(watch_row(event.signed, now=now))
         device = event.signed.agreement.rules.detail.device
         names = {"quote_id": event.quote_id, "rental_id": rental.rental_id}
         store.add_downlink(*notice(device, "agreed", **names), now=now)

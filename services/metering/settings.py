@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from hireling.rental.broker_users import INGEST
 from services.chassis.settings import ServiceSettings
+from services.metering.plausibility import Limits
 
 SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 
@@ -171,4 +172,33 @@ class MeteringSettings(ServiceSettings):
         description="how long a name at the broker is good",
     )
     call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
+    judge_patience_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="how long fewer than 64 readings may wait for the rules of plausibility",
+    )
+    gap_seconds: int = Field(
+        default=600, ge=1, description="longest silence of a machine in use, by its clock, that is no flag"
+    )
+    reboots: int = Field(default=5, ge=1, description="restarts within reboot_seconds that are a flag")
+    reboot_seconds: int = Field(default=3_600, ge=1, description="in how many seconds, by the device's clock")
+    flat_readings: int = Field(
+        default=300, ge=2, description="readings in a row with the same growth that are a flag, after noise"
+    )
+    stuck_readings: int = Field(
+        default=360, ge=1, description="readings in which only another use counter grew that are a flag"
+    )
+    idle_seconds: int = Field(default=7_200, ge=1, description="paid time without any use that is a flag")
     largest_payload: int = Field(default=16_384, ge=1, description="bytes; anything longer is malformed")
+
+    @property
+    def limits(self) -> Limits:
+        """Return what the rules of plausibility call too much."""
+        return Limits(
+            gap_seconds=self.gap_seconds,
+            reboots=self.reboots,
+            reboot_seconds=self.reboot_seconds,
+            flat_readings=self.flat_readings,
+            stuck_readings=self.stuck_readings,
+            idle_seconds=self.idle_seconds,
+        )

@@ -3,7 +3,7 @@
 Owns: every rental's state, what it costs, what was claimed and paid, its chain transactions, its bill; the
 devices' registrations.
 Hears: listing.DeviceAdmitted, negotiation.Agreed, metering.UsageAccepted, metering.CeilingAccepted,
-metering.DayClosed.
+metering.Flagged, metering.FlagCleared, metering.DayClosed.
 Says: settlement.DeviceRegistered, settlement.MeterChanged, settlement.RentalChanged, settlement.Claimed,
 settlement.BillIssued, settlement.RootAnnounced.
 Promises: it prices every reading itself and pays nothing beyond the tariff; one intent is one transaction,

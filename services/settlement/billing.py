@@ -13,6 +13,7 @@ from hireling.rental.reading import SignedReading
 from hireling.rental.signing import Signer, signer_of
 from hireling.rental.states import TERMINAL, State
 from hireling.rental.typed_data import digest, from_hex, to_hex
+from services.chassis.concurrency import beside
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
@@ -105,10 +106,12 @@ class Issuing:
         return found[: last + 1]
 
     def _issue(self, row: RentalRow, readings: list[SignedReading]) -> None:
-        now = self._now()
-        self._database.work(
-            lambda session: _keep_bill(Store(session, now=now), row.rental_id, readings, key=self._key)
-        )
+        now, key = self._now(), self._key
+        with self._database.snapshot() as session:
+            transactions = Store(session, now=now).transactions_of(row.rental_id)
+        # Thousands of signatures are checked for it: beside the rest, and outside of any transaction.
+        signed = beside(lambda: bills.issue(row, readings, transactions, key=key, issued_at=now))
+        self._database.work(lambda session: _keep_bill(Store(session, now=now), row.rental_id, signed))
         _log.info("bill_issued", rental_id=row.rental_id, readings=len(readings))
 
 
@@ -127,11 +130,11 @@ def countersign(row: BillRow, signature: bytes) -> None:
     row.signed, row.countersigned = {**row.signed, "countersignature": to_hex(signature)}, True
 
 
-def _keep_bill(store: Store, rental_id: str, readings: list[SignedReading], *, key: Signer) -> None:
+def _keep_bill(store: Store, rental_id: str, signed: SignedBill) -> None:
     rental = store.rental(rental_id)
-    if rental.billed:
+    # A rental that is paid out and whose transactions are final changes only where the chain goes back.
+    if rental.billed or rental.money != "done" or rental.paid != signed.bill.total:
         return
-    signed = bills.issue(rental, readings, store.transactions_of(rental_id), key=key, issued_at=store.now)
     bill = BillRow(
         rental_id=rental.rental_id,
         device=rental.device,

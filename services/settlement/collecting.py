@@ -13,9 +13,10 @@ from services.chassis.logging import get_logger
 from services.settlement import deadlines
 from services.settlement.claims import Batching, Due, Rhythm, batches, claimable, due_since, urgent_from
 from services.settlement.escrow.packed import MOST_ROWS, ClaimOutcome, Evidence, Unpackable, pack_row
+from services.settlement.flags import claimable_reading
 from services.settlement.models import RentalRow, TransactionRow
 from services.settlement.moves import ANNOUNCE, CLAIM, CLOSE, SETTLE, ClaimMove, Moves, batched
-from services.settlement.progress import ceiling_of, reading_of, signed_of, slot_of
+from services.settlement.progress import ceiling_of, signed_of, slot_of
 from services.settlement.store import Store
 
 # What the chain refused may be right a little later: another block's time, a claim that was on its way.
@@ -108,7 +109,8 @@ def _settlement_due(row: RentalRow, moves: Moves, *, chain_time: int, now: datet
 
 
 def _claim_due(store: Store, row: RentalRow, *, rhythm: Rhythm, chain_time: int) -> Due[ClaimMove] | None:
-    signed, reading, ceiling = signed_of(row), reading_of(row), ceiling_of(row)
+    signed, ceiling = signed_of(row), ceiling_of(row)
+    reading = claimable_reading(store, row, rhythm, now=datetime.fromtimestamp(chain_time, UTC))
     if reading is None or ceiling is None:
         return None
     since = due_since(

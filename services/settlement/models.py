@@ -119,6 +119,30 @@ class RefusalRow(SettlementTable, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
 
 
+class FlagRow(SettlementTable, table=True):
+    """A reading that counts and that metering finds suspicious; see services/settlement/holding.py."""
+
+    __tablename__ = "flag"
+
+    rental_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    code: str = Field(primary_key=True)
+    reason: str
+    amount_due: int = Field(sa_type=Whole, description="the reading's own")
+    raised_at: datetime = Field(sa_type=UtcDateTime)
+    cleared_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class AcknowledgedRow(SettlementTable, table=True):
+    """The first reading that asks what the renter acknowledged; claimed with while a flag holds."""
+
+    __tablename__ = "acknowledged_reading"
+
+    rental_id: str = Field(primary_key=True)
+    amount: int = Field(sa_type=Whole, description="what the renter acknowledged")
+    signed: dict[str, Any] = Field(sa_type=JSON, description="the SignedReading")
+
+
 class TransactionRow(SettlementTable, table=True):
     """An intent to change the chain, and what became of it.
 

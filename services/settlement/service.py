@@ -17,7 +17,13 @@ from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Conflict, Invalid, Refused, Unavailable
 from services.messages.events.listing import DeviceAdmitted
-from services.messages.events.metering import CeilingAccepted, DayClosed, UsageAccepted
+from services.messages.events.metering import (
+    CeilingAccepted,
+    DayClosed,
+    FlagCleared,
+    Flagged,
+    UsageAccepted,
+)
 from services.messages.events.negotiation import Agreed
 from services.messages.page import Page
 from services.messages.settlement import (
@@ -29,7 +35,7 @@ from services.messages.settlement import (
     TransferAuthorization,
     WalletView,
 )
-from services.settlement import billing, endings, intake, metrics, position, progress, views
+from services.settlement import billing, endings, flags, intake, metrics, position, progress, views
 from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.escrow.node import ChainUnreachable
 from services.settlement.models import TransactionRow
@@ -165,6 +171,16 @@ class Settlement(Service):
             refusals = views.refusals_of(self._store(session), rental_id)
         return [refusal.model_dump(mode="json") for refusal in refusals]
 
+    @rpc
+    def get_flags(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return what looks wrong about a rental's readings, ascending, and what of it holds money back."""
+        with self.database.snapshot() as session:
+            store = self._store(session)
+            found = flags.flags_of(
+                store, rental_id, self._office.rhythm, chain_time=intake.chain_moment(store)
+            )
+        return [flag.model_dump(mode="json") for flag in found]
+
     # -- bills
 
     @rpc
@@ -214,6 +230,16 @@ class Settlement(Service):
         """Keep what may be claimed."""
         intake.take_ceiling(self._store(session), event.rental_id, event.ceiling)
 
+    @on_event(Flagged)
+    def on_flagged(self, session: Session, event: Flagged) -> None:
+        """Hold the tail that the renter has not acknowledged."""
+        flags.take_flag(self._store(session), event)
+
+    @on_event(FlagCleared)
+    def on_flag_cleared(self, session: Session, event: FlagCleared) -> None:
+        """Hold it no longer."""
+        flags.clear_flag(self._store(session), event)
+
     @on_event(DayClosed)
     def on_day_closed(self, session: Session, event: DayClosed) -> None:
         """Have the day's root announced on the chain."""
@@ -238,6 +264,15 @@ class Settlement(Service):
     def count_early_readings(self) -> None:
         """Count the readings whose turn has come since they were kept."""
         intake.take_early_readings(self.database, self.clock.now)
+
+    @timer(interval=1.0)
+    def look_up_acknowledged(self) -> None:
+        """Have at hand what may be claimed of flagged rentals."""
+        office = self._office
+        if office.holds_lease(self.database, self.clock.now):
+            flags.look_up_acknowledged(
+                self.database, self.remote, self.clock.now, call_seconds=office.settings.call_seconds
+            )
 
     @timer(interval=1.0)
     def issue_bills(self) -> None:

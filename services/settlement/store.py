@@ -13,10 +13,12 @@ from services.messages.event import Event
 from services.settlement.chain_store import IN_FLIGHT, ChainStore
 from services.settlement.models import (
     CLAIMED,
+    AcknowledgedRow,
     BatchedClaimRow,
     BillRow,
     DeviceRow,
     EarlyReadingRow,
+    FlagRow,
     LeaseRow,
     RefusalRow,
     RentalRow,
@@ -113,6 +115,36 @@ class Store(ChainStore):
             BatchedClaimRow.rental_id == rental_id, said.is_not(None), said != CLAIMED
         )
         return self._session.exec(statement).all()
+
+    # -- flags
+
+    def find_flag(self, rental_id: str, seq: int, code: str) -> FlagRow | None:
+        """Return a flag."""
+        return self._session.get(FlagRow, (rental_id, seq, code))
+
+    def flags(self, rental_id: str) -> Sequence[FlagRow]:
+        """Return a rental's flags, ascending."""
+        statement = select(FlagRow).where(FlagRow.rental_id == rental_id)
+        return self._session.exec(statement.order_by(col(FlagRow.seq), col(FlagRow.code))).all()
+
+    def flagged_rentals(self) -> Sequence[RentalRow]:
+        """Return the rentals whose money the escrow holds and of which a flag is not cleared."""
+        flagged = select(FlagRow.rental_id).where(col(FlagRow.cleared_at).is_(None))
+        statement = select(RentalRow).where(RentalRow.money == "open", col(RentalRow.rental_id).in_(flagged))
+        return self._session.exec(statement).all()
+
+    def acknowledged_reading(self, rental_id: str) -> AcknowledgedRow | None:
+        """Return the reading kept for what a rental's renter acknowledged."""
+        return self._session.get(AcknowledgedRow, rental_id)
+
+    def acknowledged_readings(self, rental_ids: Sequence[str]) -> dict[str, int]:
+        """Return for which amount such a reading is kept, of each of these rentals that has one."""
+        statement = select(AcknowledgedRow.rental_id, AcknowledgedRow.amount)
+        return dict(self._session.exec(statement.where(col(AcknowledgedRow.rental_id).in_(rental_ids))).all())
+
+    def keep_acknowledged(self, row: AcknowledgedRow) -> None:
+        """Keep such a reading, in place of the one before."""
+        self._session.merge(row)
 
     # -- readings before their turn, of a rental that is locked
 

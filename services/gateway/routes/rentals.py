@@ -13,6 +13,7 @@ from hireling.rental.ceiling import SignedCeiling
 from services.gateway.anchors import placed
 from services.gateway.parameters import (
     Ceilings,
+    Flags,
     Funding,
     ReadingPath,
     Readings,
@@ -127,6 +128,12 @@ def get_refusals(path: RentalPath) -> Any:
     rental_id = wire(path)["rental_id"]
     refusals = [*call("metering", "get_refusals", rental_id), *call("settlement", "get_refusals", rental_id)]
     return {"items": sorted(refusals, key=lambda refusal: str(refusal["at"]))}
+
+
+@routes.get("/rentals/<rental_id>/flags", operation_id="get_flags", responses={200: Flags})
+def get_flags(path: RentalPath) -> Any:
+    """Return what looks wrong about readings that count, and what of it holds the tail of the money back."""
+    return {"items": call("settlement", "get_flags", wire(path)["rental_id"])}
 
 
 @routes.post("/rentals/<rental_id>/closes", operation_id="submit_close", responses={200: RentalView})

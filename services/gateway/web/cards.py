@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.messages.metering import Refusal
+from services.messages.settlement import FlagView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,4 +74,5 @@ class RentalScene:
 
     rental: RentalCard
     readings: tuple[dict[str, str], ...] | None
+    flags: tuple[FlagView, ...] | None
     refusals: tuple[Refusal, ...] | None

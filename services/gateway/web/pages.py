@@ -37,7 +37,7 @@ def watch_home() -> Response:
 
 @routes.get("/rentals/<rental_id>")
 def show_rental(rental_id: str) -> str:
-    """Show one rental with its readings, transactions and refusals, and keep it live."""
+    """Show one rental with its readings, transactions, flags and refusals, and keep it live."""
     scene = rental_scene(neighbours(), _checked(rental_id))
     return render_template("rental.html", rental=scene.rental, parts=_rental_parts(scene))
 
@@ -73,5 +73,6 @@ def _rental_parts(scene: RentalScene) -> Mapping[str, str]:
         "summary": render_template("parts/summary.html", rental=scene.rental),
         "readings": render_template("parts/readings.html", readings=scene.readings, rental=scene.rental),
         "transactions": render_template("parts/transactions.html", rental=scene.rental),
+        "flags": render_template("parts/flags.html", flags=scene.flags),
         "refusals": render_template("parts/refusals.html", refusals=scene.refusals),
     }

@@ -27,7 +27,7 @@ from services.messages.errors import HirelingError, NotFound, OutcomeUnknown, Un
 from services.messages.listing import DeviceView, ListingQuery, ListingView
 from services.messages.metering import Refusal
 from services.messages.page import Page
-from services.messages.settlement import BillSummary, PlatformView, RentalQuery, RentalView
+from services.messages.settlement import BillSummary, FlagView, PlatformView, RentalQuery, RentalView
 
 SHOWN = 20
 LAST_READINGS = 20
@@ -53,7 +53,7 @@ def home_scene(here: Neighbours) -> HomeScene:
 
 
 def rental_scene(here: Neighbours, rental_id: str) -> RentalScene:
-    """Return one rental with its last readings and its refusals.
+    """Return one rental with its last readings, its flags and its refusals.
 
     Raises NotFound, and whatever keeps settlement from answering.
     """
@@ -64,6 +64,7 @@ def rental_scene(here: Neighbours, rental_id: str) -> RentalScene:
     return RentalScene(
         rental=card,
         readings=_answered(lambda: _last_readings(here, rental, token)),
+        flags=_answered(lambda: _flags(here, rental_id)),
         refusals=_answered(lambda: _refusals(here, rental_id)),
     )
 
@@ -226,6 +227,11 @@ def _last_readings(here: Neighbours, rental: RentalView, token: Token) -> tuple[
         }
         for signed in reversed(readings)
     )
+
+
+def _flags(here: Neighbours, rental_id: str) -> tuple[FlagView, ...]:
+    found = here.call("settlement", "get_flags", rental_id)
+    return tuple(FlagView.model_validate(flag, strict=False) for flag in found)
 
 
 def _refusals(here: Neighbours, rental_id: str) -> tuple[Refusal, ...]:

@@ -1,10 +1,11 @@
 """Events of the metering service."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.reading import SignedReading
-from hireling.rental.typed_data import Bytes32
+from hireling.rental.typed_data import Bytes32, Uint96
 from services.messages.event import Event
 
 
@@ -34,6 +35,41 @@ class CeilingAccepted(Event):
         ceiling = self.ceiling.ceiling
         amounts = f"{ceiling.max_claimable}:{ceiling.ack_amount}"
         return f"0x{self.rental_id.hex()}:{amounts}:0x{ceiling.ack_reading.hex()}"
+
+
+class Flagged(Event):
+    """A reading that counts looks wrong: see docs/plausibility.md.
+
+    ``amount_due`` is the reading's own, by which settlement knows whether the renter has acknowledged it.
+    """
+
+    source: ClassVar[str] = "metering"
+    type: ClassVar[str] = "flagged"
+
+    rental_id: Bytes32
+    seq: int
+    code: str
+    reason: str
+    amount_due: Uint96
+    at: datetime
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}:{self.seq}:{self.code}"
+
+
+class FlagCleared(Event):
+    """A person looked at a flag and found nothing wrong."""
+
+    source: ClassVar[str] = "metering"
+    type: ClassVar[str] = "flag_cleared"
+
+    rental_id: Bytes32
+    seq: int
+    code: str
+    at: datetime
+
+    def key(self) -> str:
+        return f"0x{self.rental_id.hex()}:{self.seq}:{self.code}"
 
 
 class DayClosed(Event):

@@ -154,6 +154,11 @@ class FakeSettlement(Service):
         return []
 
     @rpc
+    def get_flags(self, rental_id: str) -> list[dict[str, Any]]:
+        """Return none."""
+        return []
+
+    @rpc
     def fund(self, rental_id: str, permit: dict[str, Any] | None) -> dict[str, Any]:
         """Refuse: nobody has tokens here."""
         self.get_rental(rental_id)

@@ -47,6 +47,7 @@ CHAIN_ID = 31337
 ESCROW, REGISTRY, TOKEN = (bytes([number]) * 20 for number in (0x11, 0x12, 0x22))
 TX_HASH = bytes.fromhex("aa" * 32)
 TAKEN = ("readings", "batches", "ceilings")
+FLAG = {"code": "gap", "reason": "no reading for 700 s", "acknowledged": False, "holds": True}
 
 
 def _text(value: str) -> bytes:
@@ -158,6 +159,8 @@ class Marketplace:
         """Whether a reading reaches the ingest; a test loses messages with it."""
         self.delivered: list[int] = []
         """Every number that arrived, repetitions included."""
+        self.flagged: list[int] = []
+        """Numbers of readings that look wrong."""
         self.listings: dict[str, SignedListing] = {}
         self.approvals: list[SignedApproval] = []
         self.revocations: list[SignedRevocation] = []
@@ -204,6 +207,10 @@ class Marketplace:
     def _take_reading(self, device: str, signed: SignedReading) -> None:
         rental = self.rentals[to_hex(signed.reading.rental_id)]
         self.delivered.append(signed.reading.seq)
+        if signed.reading.seq in self.flagged and signed.reading.seq == rental.chain.next_seq:
+            said = {name: FLAG[name] for name in ("code", "reason")}
+            notice = {"type": "flagged", "seq": str(signed.reading.seq), **said}
+            self._outgoing.append((f"hireling/{device}/notices", json.dumps(notice)))
         if not self.hears(signed) or signed.reading.seq > rental.chain.next_seq:
             return
         if signed.reading.seq == rental.chain.next_seq:
@@ -222,6 +229,10 @@ class Marketplace:
         outgoing, self._outgoing = self._outgoing, []
         for topic, payload in outgoing:
             await self.line.publish(topic, payload)
+
+    def flag(self, seq: int) -> None:
+        """Find from now on that the reading with this number looks wrong."""
+        self.flagged.append(seq)
 
     def _notify(self, device: bytes, kind: str) -> None:
         self._outgoing.append((f"hireling/{to_hex(device)}/notices", json.dumps({"type": kind})))
@@ -377,6 +388,9 @@ class Marketplace:
                 after = int(request.url.params["after"])
                 found = [signed for signed in rental.readings if signed.reading.seq > after]
                 return {"items": [signed.model_dump(mode="json") for signed in found], "next": None}
+            case ["flags"]:
+                flags = [{"seq": seq, **FLAG} for seq in self.flagged]
+                return {"items": flags, "next": None}
             case ["closes"]:
                 close = Close.model_validate_json(json.dumps(body["close"]))
                 rental.halves[body["by"]] = (close, bytes.fromhex(body["signature"][2:]))

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
 from hireling.clock import SystemClock
 from hireling.drivers.host.driver import HostDriver
 from hireling.drivers.replay.driver import ReplayDriver
@@ -17,6 +19,7 @@ from hireling.mqtt_line import Broker
 from hireling.platform_views import ListingView
 from hireling.rental.bill import verify_bill
 from hireling.rental.reading import ReadingEvent, SignedReading
+from hireling.renter import ride
 from services.embedded.broker import LocalBroker
 from services.embedded.door import RuledDoor
 from services.metering.accounts import Accounts
@@ -186,6 +189,26 @@ class TestARental:
                 assert len(device.story.named("log_empty")) == len(device.story.named("log_damaged")) == 1
             assert not empty.exists()
             assert damaged.read_bytes() == content
+
+        run(rental)
+
+    def test_tells_both_sides_what_looks_wrong(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ride, "FLAGS_SECONDS", 0.1)
+
+        async def rental() -> None:
+            async with (
+                a_marketplace() as market,
+                a_device(market, a_replay(200), tmp_path / "device") as device,
+                a_renter(market, tmp_path / "renter") as renter,
+            ):
+                market.flag(5)
+                kept = await renter.agent.rent(await the_listing(renter, device), seconds=60, budget=None)
+                await device.task
+
+                assert kept is not None
+                for story in (renter.story, device.story):
+                    (said,) = story.named("flagged")
+                    assert (said["seq"], said["code"]) == (5, "gap")
 
         run(rental)
 

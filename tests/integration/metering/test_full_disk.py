@@ -9,12 +9,12 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import ExceptionContext
 
 from services.chassis.database import Database
-from services.chassis.rows import WrittenJson
 from services.messages.errors import Unavailable
-from services.metering.store import Store
-from tests.builders import NOW, a_reading_chain
-from tests.integration.metering.device import Device
-from tests.integration.metering.test_ingest import Stage, stage, with_ingest
+from services.metering.settings import MeteringSettings
+from tests.builders import a_reading_chain
+from tests.integration.metering.books import Clerk
+from tests.integration.metering.device import Device, on_the_line
+from tests.integration.metering.stage import Stage, running_ingest
 
 READINGS = a_reading_chain(400)
 UNLIMITED = 1 << 30
@@ -26,10 +26,8 @@ $$ BEGIN
     PERFORM nextval('refusals');
     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
 END $$;
-CREATE TRIGGER disk_full BEFORE INSERT ON reading FOR EACH STATEMENT EXECUTE FUNCTION disk_full()
+CREATE TRIGGER disk_full BEFORE INSERT ON reading_run FOR EACH STATEMENT EXECUTE FUNCTION disk_full()
 """
-
-__all__ = ["stage"]
 
 
 class Disk:
@@ -69,7 +67,7 @@ class Disk:
         """Take the limit away."""
         self._pages = UNLIMITED
         if not self._is_sqlite:
-            self._execute("DROP TRIGGER disk_full ON reading; DROP FUNCTION disk_full()")
+            self._execute("DROP TRIGGER disk_full ON reading_run; DROP FUNCTION disk_full()")
 
     def _execute(self, statement: str) -> None:
         with self._database.queue_work() as session:
@@ -115,7 +113,14 @@ class TestAFullDisk:
             disk.make_room()
             await device.deliver(READINGS)
 
-        with_ingest(stage, journey)
+        async def run() -> None:
+            async with (
+                running_ingest(stage, MeteringSettings()),
+                on_the_line(stage.lines(books.device), books.device) as device,
+            ):
+                await journey(device)
+
+        asyncio.run(run())
 
         assert books.accepted() == [reading.model_dump(mode="json") for reading in READINGS]
         assert books.told() == books.accepted()
@@ -123,16 +128,8 @@ class TestAFullDisk:
     def test_is_said_to_whoever_writes(self, stage: Stage, disk: Disk) -> None:
         stage.books.agree()
         disk.fill(room=0)
-        row = {
-            "rental_id": stage.books.rental_id,
-            "seq": 0,
-            "hash": "0x" + "00" * 32,
-            "signed": WrittenJson(f'{{"padding": "{"x" * 100_000}"}}'),
-            "received_at": NOW,
-        }
-
         with pytest.raises(Unavailable, match="disk is full") as told:
-            stage.books.database.work(lambda session: Store(session).add_readings([row]))
+            Clerk(stage.books).take(READINGS)
 
         assert told.value.code == "database_full"
         assert stage.books.numbers() == []

@@ -16,6 +16,7 @@ from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRe
 from hireling.platform_views import (
     AccessView,
     DeviceView,
+    FlagView,
     ListingView,
     PlatformView,
     QuoteView,
@@ -228,6 +229,10 @@ class PlatformClient:
     async def refusals(self, rental_id: bytes) -> Sequence[RefusalView]:
         """Return what was sent for this rental and does not count."""
         return await self._page(f"/v1/rentals/{to_hex(rental_id)}/refusals", {}, RefusalView)
+
+    async def flags(self, rental_id: bytes) -> Sequence[FlagView]:
+        """Return what looks wrong about a rental's readings, ascending."""
+        return await self._page(f"/v1/rentals/{to_hex(rental_id)}/flags", {}, FlagView)
 
     async def submit_close(self, close: Close, *, by: Side, signature: bytes) -> RentalView:
         """Hand in one side's half of a close; idempotent by side."""

@@ -169,6 +169,16 @@ class WalletView(View):
     nonce: Uint256
 
 
+class FlagView(View):
+    """Something about a reading that looks wrong; ``holds`` while the tail of the money waits for it."""
+
+    seq: int
+    code: str
+    reason: str
+    acknowledged: bool
+    holds: bool
+
+
 class RefusalView(View):
     """Something that was sent and does not count; a gap is resolved once it is filled."""
 

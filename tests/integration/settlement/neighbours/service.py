@@ -11,7 +11,13 @@ from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.messages.event import Event
 from services.messages.events.listing import DeviceAdmitted
-from services.messages.events.metering import CeilingAccepted, DayClosed, UsageAccepted
+from services.messages.events.metering import (
+    CeilingAccepted,
+    DayClosed,
+    FlagCleared,
+    Flagged,
+    UsageAccepted,
+)
 from services.messages.events.negotiation import Agreed
 from services.messages.events.settlement import (
     BillIssued,
@@ -23,7 +29,16 @@ from services.messages.events.settlement import (
 from tests.integration.settlement.neighbours.models import KeptReading
 
 SAYS: dict[str, type[Event]] = {
-    each.type: each for each in (Agreed, UsageAccepted, CeilingAccepted, DayClosed, DeviceAdmitted)
+    each.type: each
+    for each in (
+        Agreed,
+        UsageAccepted,
+        CeilingAccepted,
+        DayClosed,
+        DeviceAdmitted,
+        Flagged,
+        FlagCleared,
+    )
 }
 
 
@@ -57,6 +72,13 @@ class Neighbours(Service):
                 .limit(limit)
             ).all()
         return {"items": [row.signed for row in found], "next": None}
+
+    @rpc
+    def get_reading_reaching(self, rental_id: str, amount: str) -> dict[str, Any] | None:
+        """Return the first reading that asks so much, as metering does."""
+        items = self.get_readings(rental_id, -1, 1_000)["items"]
+        asks = (item for item in items if int(item["reading"]["amount_due"]) >= int(amount))
+        return next(asks, None)
 
     @on_event(RentalChanged)
     def on_rental_changed(self, session: Session, event: RentalChanged) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from hireling.cli import device, devices, doctor, mandate, proof, rent, verify, wallet, why
+from hireling.cli import device, devices, doctor, flags, mandate, proof, rent, verify, wallet, why
 
 app = typer.Typer(
     name="hireling",
@@ -21,6 +21,7 @@ app.command("stop")(mandate.stop)
 app.command("go")(mandate.go)
 app.command("verify")(verify.verify)
 app.command("why")(why.why)
+app.command("flags")(flags.flags)
 app.command("proof")(proof.proof)
 app.command("doctor")(doctor.doctor)
 

@@ -71,6 +71,8 @@ SENTENCES: Mapping[str, str] = {
     "disk_refuses": "[red]{reason}[/red]; the machine stands still until it does",
     "disk_takes_again": "the disk takes readings again, from number {seq} on",
     "bill_not_stored": "[yellow]the bill could not be stored[/yellow]: {reason}",
+    "flagged": "[yellow]reading {seq} looks wrong[/yellow]: {reason} ({code})",
+    "flag": "reading {seq}: {reason} ({code}); [bold]{money}[/bold]",
     "driver_failed": "[red]the machine failed[/red]: {reason}",
     "dead_on_arrival": "[red]dead on arrival[/red]: {detail}",
     "never_started": "[red]never started[/red]: {detail}",

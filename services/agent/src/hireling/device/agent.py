@@ -26,7 +26,7 @@ from hireling.rental.encoding import parse
 from hireling.rental.errors import Malformed, RentalError
 from hireling.rental.offer import OFFER_SECONDS
 from hireling.rental.states import TERMINAL
-from hireling.rental.topics import TOPICS, Ack, Answer, Ask, Refusal
+from hireling.rental.topics import TOPICS, Ack, Answer, Ask, Notice, Refusal
 
 POLL_SECONDS = 15.0
 ARRIVE_AGAIN_SECONDS = 2.0
@@ -241,6 +241,16 @@ class DeviceAgent:
             self._tools.announce("message_ignored", topic=topic, reason=error.detail)
 
     def _on_notice(self, payload: bytes) -> None:
+        notice = Notice.model_validate_json(payload)
+        if notice.type == "flagged":
+            self._tools.announce(
+                "flagged",
+                rental_id=None if notice.rental_id is None else _hex(notice.rental_id),
+                seq=notice.seq,
+                code=notice.code,
+                reason=notice.reason,
+            )
+            return
         self._look.set()
         for engagement in self._engagements.values():
             engagement.on_rental_changed()

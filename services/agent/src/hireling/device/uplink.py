@@ -99,7 +99,8 @@ class Uplink:
                 self._connection = self._line.connections
                 self._sent = -1
             is_far_ahead = self._sent - self._log.acked > AHEAD - BACKLOG
-            unsent = [] if is_far_ahead else list(islice(self._log.unacknowledged(self._sent), BACKLOG))
+            wanted = IN_FLIGHT if self._one_by_one else BACKLOG
+            unsent = [] if is_far_ahead else list(islice(self._log.unacknowledged(self._sent), wanted))
             if len(unsent) == BACKLOG and not self._one_by_one:
                 await self._send([unsent[start : start + IN_BATCH] for start in range(0, BACKLOG, IN_BATCH)])
             elif unsent:

@@ -7,7 +7,7 @@ What is signed is believed by its signature; everything else is a hint, and a lo
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hireling.rental.batch import ReadingBatch
 from hireling.rental.ceiling import SignedCeiling
@@ -49,11 +49,20 @@ class Notice(Word):
     """Something changed: the device asks ``GET /v1/devices/{device}/work`` what."""
 
     type: Literal[
-        "quote_requested", "offer_made", "agreement_signed", "agreed", "rental_changed", "bill_ready"
+        "quote_requested",
+        "offer_made",
+        "agreement_signed",
+        "agreed",
+        "rental_changed",
+        "flagged",
+        "bill_ready",
     ]
     quote_id: str | None = None
     rental_id: Bytes32 | None = None
     state: State | None = None
+    seq: Uint64 | None = Field(default=None, description="of the reading that looks wrong")
+    code: str | None = None
+    reason: str | None = None
 
 
 class Ask(Word):

@@ -31,6 +31,7 @@ ASK_EVERY_SECONDS = 2.0
 CEILING_AGAIN_SECONDS = 3.0
 # Without a reading for so long, the marketplace is asked whether it has some.
 QUIET_SECONDS = 3.0
+FLAGS_SECONDS = 10.0
 AFTER_THE_END = timedelta(seconds=60)
 
 
@@ -73,6 +74,8 @@ class Ride:
         self._unlocking_since = clock.now() if page.unlock_answered else None
         self._start_by = deadline(State.FUNDED, facts_of(self._terms, entered_at=clock.now()))
         self._asked_at = self._heard_at = self._ceiling_at = datetime.fromtimestamp(0, UTC)
+        self._flags_at = clock.now()
+        self._flags: set[tuple[int, str]] = set()
 
     @property
     def device(self) -> bytes:
@@ -145,6 +148,8 @@ class Ride:
             await self._send_ceiling()
         if self._follower.last and now - self._heard_at > timedelta(seconds=QUIET_SECONDS):
             await self._catch_up()
+        if self._follower.last and now - self._flags_at > timedelta(seconds=FLAGS_SECONDS):
+            await self._look_for_flags()
 
     def _wants_answer(self) -> bool:
         has_begun = self._follower.last is not None
@@ -199,6 +204,21 @@ class Ride:
             self._refuse(None, error)
         except PlatformError as error:
             self._announce("platform_unreachable", detail=str(error))
+
+    async def _look_for_flags(self) -> None:
+        """Say what looks wrong to the marketplace, once: whether to go on is for a person to decide."""
+        self._flags_at = self._clock.now()
+        try:
+            flags = await self._platform.flags(self._agreement.rental_id)
+        except PlatformError as error:
+            self._announce("platform_unreachable", detail=str(error))
+            return
+        for flag in flags:
+            if (flag.seq, flag.code) not in self._flags:
+                self._flags.add((flag.seq, flag.code))
+                self._announce(
+                    "flagged", rental_id=self._id, seq=flag.seq, code=flag.code, reason=flag.reason
+                )
 
     def _note(self, signed: SignedReading) -> None:
         self._heard_at = self._clock.now()

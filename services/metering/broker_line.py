@@ -70,6 +70,7 @@ class BrokerLine(asyncio.Protocol):
         self._writable.set()
         self._arrived: list[Delivery] = []
         self._in_hand = self._bytes_in_hand = 0
+        self._holds = False
         self._window = PUBLISHING_WINDOW
         self._unconfirmed: set[int] = set()
         self._asked: dict[int, asyncio.Future[Confirmed]] = {}
@@ -134,9 +135,15 @@ class BrokerLine(asyncio.Protocol):
         if self._transport is None or self._ended.is_set():
             return
         self._write(mqtt.pubacks(packet_ids))
-        if not self._is_full and not self._transport.is_reading():
+        if not self._holds and not self._is_full and not self._transport.is_reading():
             self._heard_at = asyncio.get_running_loop().time()
             self._transport.resume_reading()
+
+    def hold(self) -> None:
+        """Read no more, for good: what the broker has not handed over yet is its own."""
+        self._holds = True
+        if self._transport is not None and not self._ended.is_set():
+            self._transport.pause_reading()
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Publish at QoS 1, and return when the broker has confirmed all of them. Raises BrokerLost."""

@@ -46,6 +46,7 @@ from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
+HAND_OVER_SECONDS = 5.0
 CHUNKS = 32
 # A few batches: opened in some milliseconds.
 CHUNK_BYTES = 1 << 18
@@ -205,7 +206,11 @@ class Ingest:
             return [*await self._opener.open(admitted), *refusals]
 
     async def _drain(self, receiving: BrokerLine) -> None:
-        await receiving.unsubscribe(self._topics())
+        """Give the broker time to hand over what is on its way; what it has queued for us may be endless."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HAND_OVER_SECONDS):
+                await receiving.unsubscribe(self._topics())
+        receiving.hold()
         while receiving.has_arrivals:  # noqa: ASYNC110 - `_receive` empties it; this is the end of the process
             await asyncio.sleep(0.01)
         await self._until_recorded()

@@ -169,12 +169,13 @@ class Recorder:
                 if each.rental_id in first_waiting and _is_storable(each.first)
             }
         )
+        heads = self._find_heads(store, terms, {rental_id: next_seqs[rental_id] for rental_id in rental_ids})
         taken: dict[str, Series] = {}
         for rental_id, letters in batch.readings.items():
             series = Series(
                 store,
                 terms[rental_id],
-                head=self._head(store, terms[rental_id], rental_id, next_seq=next_seqs[rental_id]),
+                head=heads[rental_id],
                 slack_seconds=self._settings.slack_seconds,
                 hole_limit=self._settings.hole_limit,
             )
@@ -220,15 +221,24 @@ class Recorder:
                 refusals.append(refused(letter, code=error.code, detail=error.detail))
         return refusals
 
-    def _head(self, store: Store, terms: Terms, rental_id: str, *, next_seq: int) -> Head:
-        """Return how far a rental has come: as remembered, unless another process has carried it on."""
-        remembered = self._heads.get(rental_id)
-        if remembered is not None and remembered.next_seq == next_seq:
-            return remembered
-        if next_seq == 0:
-            return Head(terms.rental_id, None)
-        last = SignedReading.model_validate(store.accepted_reading(rental_id, next_seq - 1)).reading
-        return Head(reading_hash(last), measured(last))
+    def _find_heads(
+        self, store: Store, terms: Mapping[str, Terms], next_seqs: Mapping[str, int]
+    ) -> dict[str, Head]:
+        """Return how far these rentals have come: as remembered, where no other process carried one on."""
+        remembered, _ = self._heads.look_up(next_seqs)
+        heads = {
+            rental_id: head for rental_id, head in remembered.items() if head.next_seq == next_seqs[rental_id]
+        }
+        carried_on = []
+        for rental_id, next_seq in next_seqs.items():
+            if next_seq == 0:
+                heads[rental_id] = Head(terms[rental_id].rental_id, None)
+            elif rental_id not in heads:
+                carried_on.append((rental_id, next_seq - 1))
+        for rental_id, wire in store.last_readings(carried_on).items():
+            last = SignedReading.model_validate(wire).reading
+            heads[rental_id] = Head(reading_hash(last), measured(last))
+        return heads
 
 
 def _attributed(store: Store, one: Refused) -> Refused:

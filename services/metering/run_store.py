@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, text
+from sqlalchemy import ColumnElement, TextClause, and_, bindparam, func, text
 from sqlmodel import Session, col, select
 
 from hireling.rental.typed_data import to_hex
@@ -33,6 +33,13 @@ _HASHES = """
     SELECT n.rental_id, n.seq, substr(u.hashes, CAST((n.seq - u.first_seq) * :size + 1 AS integer), :size)
     FROM ({numbers}) AS n JOIN reading_run AS u
       ON u.rental_id = n.rental_id AND u.first_seq BETWEEN n.seq - :before AND n.seq AND u.last_seq >= n.seq
+    WHERE u.received_at BETWEEN :since AND :until
+"""
+# Who stored a reading stored it in a row, so that the last reading of a rental ends one.
+_ENDING = """
+    SELECT n.rental_id, u.document
+    FROM ({numbers}) AS n JOIN reading_run AS u
+      ON u.rental_id = n.rental_id AND u.first_seq BETWEEN n.seq - :before AND n.seq AND u.last_seq = n.seq
     WHERE u.received_at BETWEEN :since AND :until
 """
 
@@ -80,20 +87,27 @@ class RunStore:
     def reading_hashes(self, numbers: Collection[Number]) -> dict[str, dict[int, str]]:
         """Return the hashes of those of these readings that are accepted, by number, by rental."""
         hashes: dict[str, dict[int, str]] = {}
+        if numbers:
+            query = self._about(numbers, _HASHES).bindparams(size=HASH_BYTES)
+            for rental_id, seq, found in self.session.execute(query):
+                hashes.setdefault(rental_id, {})[seq] = to_hex(bytes(found))
+        return hashes
+
+    def last_readings(self, numbers: Collection[Number]) -> dict[str, dict[str, Any]]:
+        """Return the last accepted reading of each of these rentals, as it travelled; its number is given."""
         if not numbers:
-            return hashes
+            return {}
+        found = self.session.execute(self._about(numbers, _ENDING))
+        return {rental_id: readings_in(document)[-1] for rental_id, document in found}
+
+    def _about(self, numbers: Collection[Number], query: str) -> TextClause:
         since, until = self._arrivals({rental_id for rental_id, _ in numbers})
-        statement = text(_HASHES.format(numbers=_NUMBERS[self.session.get_bind().dialect.name]))
-        query = statement.bindparams(
+        return text(query.format(numbers=_NUMBERS[self.session.get_bind().dialect.name])).bindparams(
             bindparam("since", since, type_=UtcDateTime),
             bindparam("until", until, type_=UtcDateTime),
             numbers=json.dumps(list(numbers)),
-            size=HASH_BYTES,
             before=MOST_IN_RUN - 1,
         )
-        for rental_id, seq, found in self.session.execute(query):
-            hashes.setdefault(rental_id, {})[seq] = to_hex(bytes(found))
-        return hashes
 
     def hashes(self, rental_id: str, first_seq: int, last_seq: int) -> list[bytes]:
         """Return the hashes of a rental's readings from one number to another, ascending."""

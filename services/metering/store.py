@@ -1,10 +1,11 @@
 """Metering's only queries. None of them commits."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, func, tuple_
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col, delete, select, update
@@ -45,6 +46,16 @@ _REACHED = (
         newest_at=case((_IN_NEWEST > _NEWEST, _IN_NEWEST), else_=_NEWEST),
     )
 )
+
+# The same for any number of rentals, which PostgreSQL takes in one go.
+_REACHED_AT_ONCE = text("""
+    UPDATE rental
+    SET next_seq = n.reached,
+        oldest_at = least(rental.oldest_at, n.oldest), newest_at = greatest(rental.newest_at, n.newest)
+    FROM json_to_recordset(CAST(:rows AS json))
+      AS n(of_rental text, reached bigint, oldest timestamptz, newest timestamptz)
+    WHERE rental.rental_id = n.of_rental
+""")
 
 Row = dict[str, Any]
 
@@ -118,8 +129,14 @@ class Store(RunStore):
                 "oldest": arrived_at if before is None else min(arrived_at, before["oldest"]),
                 "newest": arrived_at if before is None else max(arrived_at, before["newest"]),
             }
-        if reached:
-            self.session.connection().execute(_REACHED, list(reached.values()))
+        self._note_reached(list(reached.values()))
+
+    def _note_reached(self, rows: Sequence[Row]) -> None:
+        if rows and self.session.get_bind().dialect.name == "postgresql":
+            written = json.dumps(rows, default=datetime.isoformat)
+            self.session.connection().execute(_REACHED_AT_ONCE, {"rows": written})
+        elif rows:
+            self.session.connection().execute(_REACHED, rows)
 
     def waiting_hashes(self, numbers: Collection[Number]) -> dict[str, dict[int, str]]:
         """Return the hashes of those of these readings that wait beyond a hole, by number, by rental."""

@@ -132,11 +132,25 @@ def document() -> dict[str, Any]:
                 "protocolVersion": "5.0",
                 "description": "The broker that GET /v1/platform names.",
                 "variables": {"host": {"default": "127.0.0.1"}, "port": {"default": "1883"}},
+                "security": [{"$ref": "#/components/securitySchemes/access"}],
             }
         },
         "channels": {_name(topic): _channel(topic) for topic in TOPICS},
         "operations": {_operation_name(topic): _operation(topic) for topic in _of_device()},
-        "components": {"messages": _messages(), "schemas": _schemas()},
+        "components": {
+            "messages": _messages(),
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "access": {
+                    "type": "userPassword",
+                    "description": (
+                        "Name and password are for hours. GET /v1/broker/challenge, sign it by the meter's "
+                        "key, POST /v1/broker/access (docs/broker.md). A device says and hears its own "
+                        "topics only."
+                    ),
+                }
+            },
+        },
     }
 
 

@@ -46,7 +46,11 @@ _REACHED = (
         newest_at=case((_IN_NEWEST > _NEWEST, _IN_NEWEST), else_=_NEWEST),
     )
 )
-
+# A list of a thousand parameters would cost more than all else about it.
+_LOCKED = text("""
+    SELECT rental_id, next_seq FROM rental WHERE rental_id = ANY (CAST(:ids AS text[]))
+    ORDER BY rental_id FOR UPDATE
+""")
 # The same for any number of rentals, which PostgreSQL takes in one go.
 _REACHED_AT_ONCE = text("""
     UPDATE rental
@@ -63,6 +67,10 @@ Row = dict[str, Any]
 class Store(RunStore):
     """Every question and change of one transaction."""
 
+    @property
+    def _is_postgresql(self) -> bool:
+        return self.session.get_bind().dialect.name == "postgresql"
+
     def add_rental(self, rental: Rental) -> None:
         """Add a rental."""
         self.session.add(rental)
@@ -72,14 +80,14 @@ class Store(RunStore):
 
         They are kept from other writers until this transaction ends.
         """
-        query = (
-            select(Rental.rental_id, Rental.next_seq)
-            .where(col(Rental.rental_id).in_(rental_ids))
-            # One order for all, so that two writers never wait for each other.
-            .order_by(col(Rental.rental_id))
-            .with_for_update()
-        )
-        return dict(self.session.exec(query).all())
+        # One order for all, so that two writers never wait for each other.
+        if self._is_postgresql:
+            return {
+                row[0]: row[1]
+                for row in self.session.execute(_LOCKED, {"ids": f"{{{','.join(rental_ids)}}}"})
+            }
+        query = select(Rental.rental_id, Rental.next_seq).where(col(Rental.rental_id).in_(rental_ids))
+        return dict(self.session.exec(query.order_by(col(Rental.rental_id))).all())
 
     def lock_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
         """Return the known ones of these rentals, kept from other writers until this transaction ends."""
@@ -132,7 +140,7 @@ class Store(RunStore):
         self._note_reached(list(reached.values()))
 
     def _note_reached(self, rows: Sequence[Row]) -> None:
-        if rows and self.session.get_bind().dialect.name == "postgresql":
+        if rows and self._is_postgresql:
             written = json.dumps(rows, default=datetime.isoformat)
             self.session.connection().execute(_REACHED_AT_ONCE, {"rows": written})
         elif rows:

@@ -23,7 +23,7 @@ from services.gateway.web.words import (
     price_words,
     short,
 )
-from services.messages.errors import HirelingError, NotFound, OutcomeUnknown, Unavailable
+from services.messages.errors import Conflict, HirelingError, NotFound, OutcomeUnknown, Unavailable
 from services.messages.listing import DeviceView, ListingQuery, ListingView
 from services.messages.metering import Refusal
 from services.messages.page import Page
@@ -209,9 +209,13 @@ def _last_readings(here: Neighbours, rental: RentalView, token: Token) -> tuple[
     if rental.seq is None:
         return ()
     rental_id = f"0x{rental.rental_id.hex()}"
-    page = here.call(
-        "metering", "get_readings", rental_id, max(-1, rental.seq - LAST_READINGS), LAST_READINGS
-    )
+    try:
+        page = here.call(
+            "metering", "get_readings", rental_id, max(-1, rental.seq - LAST_READINGS), LAST_READINGS
+        )
+    except Conflict:
+        # It was over so long ago that its readings are no longer kept.
+        return ()
     readings = Page[SignedReading].model_validate(page, strict=False).items
     specs = agreement_of(here.caller, rental_id).offer.tariff.counters
     return tuple(

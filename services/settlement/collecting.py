@@ -14,7 +14,7 @@ from services.settlement import deadlines
 from services.settlement.claims import Batching, Due, Rhythm, batches, claimable, due_since, urgent_from
 from services.settlement.escrow.packed import MOST_ROWS, ClaimOutcome, Evidence, Unpackable, pack_row
 from services.settlement.flags import claimable_reading
-from services.settlement.models import RentalRow, TransactionRow
+from services.settlement.models import FlagRow, RentalRow, TransactionRow
 from services.settlement.moves import ANNOUNCE, CLAIM, CLOSE, SETTLE, ClaimMove, Moves, batched
 from services.settlement.progress import ceiling_of, signed_of, slot_of
 from services.settlement.store import Store
@@ -37,10 +37,12 @@ def queue_due(store: Store, moves: Moves, *, chain_time: int, rhythm: Rhythm, ba
     """
     now, moving = datetime.fromtimestamp(chain_time, UTC), store.moving_rentals((CLAIM, CLOSE, SETTLE))
     due: list[Due[ClaimMove]] = []
+    flags = store.standing_flags()
     for row in store.rentals_with_open_money():
         if row.rental_id in moving or _ends(store, row, moves, chain_time=chain_time):
             continue
-        claim = _claim_due(store, row, rhythm=rhythm, chain_time=chain_time)
+        standing = flags.get(row.rental_id, ())
+        claim = _claim_due(store, row, standing, rhythm=rhythm, chain_time=chain_time)
         if claim is not None:
             due.append(claim)
     for claims in batches(due, batching, now=now):
@@ -108,9 +110,12 @@ def _settlement_due(row: RentalRow, moves: Moves, *, chain_time: int, now: datet
     return None if step is None else moves.settle(signed, step, now=now)
 
 
-def _claim_due(store: Store, row: RentalRow, *, rhythm: Rhythm, chain_time: int) -> Due[ClaimMove] | None:
+def _claim_due(
+    store: Store, row: RentalRow, standing: Sequence[FlagRow], *, rhythm: Rhythm, chain_time: int
+) -> Due[ClaimMove] | None:
     signed, ceiling = signed_of(row), ceiling_of(row)
-    reading = claimable_reading(store, row, rhythm, now=datetime.fromtimestamp(chain_time, UTC))
+    now = datetime.fromtimestamp(chain_time, UTC)
+    reading = claimable_reading(store, row, standing, rhythm=rhythm, now=now)
     if reading is None or ceiling is None:
         return None
     since = due_since(
@@ -120,7 +125,6 @@ def _claim_due(store: Store, row: RentalRow, *, rhythm: Rhythm, chain_time: int)
         claimed_at=row.claimed_at,
         claim_by=row.claim_by,
     )
-    now = datetime.fromtimestamp(chain_time, UTC)
     after = claimable(signed.agreement, slot_of(row), reading.reading, ceiling.ceiling, now=chain_time)
     if now < since or after is None:
         return None

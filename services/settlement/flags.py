@@ -62,15 +62,20 @@ def flags_of(store: Store, rental_id: str, rhythm: Rhythm, *, chain_time: dateti
     ]
 
 
-def claimable_reading(store: Store, row: RentalRow, rhythm: Rhythm, *, now: datetime) -> SignedReading | None:
+def claimable_reading(
+    store: Store, row: RentalRow, standing: Sequence[FlagRow], *, rhythm: Rhythm, now: datetime
+) -> SignedReading | None:
     """Return the reading to claim with: the last, or while a flag holds what the renter acknowledged.
 
-    None where there is none, or it is not looked up yet.
+    ``standing`` are the rental's flags. None where there is no such reading, or it is not looked up yet.
     """
-    last, acknowledged = reading_of(row), _acknowledged(row)
-    standing = [_standing(flag) for flag in store.flags(row.rental_id)]
+    last = reading_of(row)
+    if last is None or not standing:
+        return last
+    acknowledged = _acknowledged(row)
     until = urgent_from(rhythm, claim_by=row.claim_by)
-    if last is None or not is_held(standing, acknowledged=acknowledged, now=now, until=until):
+    flags = [_standing(flag) for flag in standing]
+    if not is_held(flags, acknowledged=acknowledged, now=now, until=until):
         return last
     kept = store.acknowledged_reading(row.rental_id)
     if kept is None or kept.amount != acknowledged:

@@ -127,6 +127,17 @@ class Store(ChainStore):
         statement = select(FlagRow).where(FlagRow.rental_id == rental_id)
         return self._session.exec(statement.order_by(col(FlagRow.seq), col(FlagRow.code))).all()
 
+    def standing_flags(self) -> dict[str, list[FlagRow]]:
+        """Return the flags that nobody cleared of the rentals whose money the escrow holds."""
+        is_open = select(RentalRow.rental_id).where(RentalRow.money == "open")
+        statement = select(FlagRow).where(
+            col(FlagRow.cleared_at).is_(None), col(FlagRow.rental_id).in_(is_open)
+        )
+        found: dict[str, list[FlagRow]] = {}
+        for row in self._session.exec(statement):
+            found.setdefault(row.rental_id, []).append(row)
+        return found
+
     def flagged_rentals(self) -> Sequence[RentalRow]:
         """Return the rentals whose money the escrow holds and of which a flag is not cleared."""
         flagged = select(FlagRow.rental_id).where(col(FlagRow.cleared_at).is_(None))

@@ -136,7 +136,9 @@ class Scene:
             return
         after = claimable(SIGNED.agreement, self.plain, last.reading, ceiling.ceiling, now=self.now)
         self.plain = after or self.plain
-        reading = flags.claimable_reading(store, row, RHYTHM, now=datetime.fromtimestamp(self.now, UTC))
+        now = datetime.fromtimestamp(self.now, UTC)
+        standing = store.standing_flags().get(row.rental_id, [])
+        reading = flags.claimable_reading(store, row, standing, rhythm=RHYTHM, now=now)
         before = self.flagged
         if reading is None:
             assert int(ceiling.ceiling.ack_amount) <= before.paid, "what was acknowledged is at hand"

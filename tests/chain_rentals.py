@@ -10,11 +10,12 @@ from eth_account import Account
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling, first_ceiling, next_ceiling, sign_ceiling
-from hireling.rental.close import Close
+from hireling.rental.close import Close, Possession
 from hireling.rental.reading import SignedReading
-from hireling.rental.signing import Secp256k1Key, sign
-from hireling.rental.typed_data import to_hex
+from hireling.rental.signing import Secp256k1Key, Signer, sign
+from hireling.rental.typed_data import Domain, to_hex
 from services.messages.settlement import Permit
+from services.settlement.escrow.abi import REGISTRY
 from services.settlement.escrow.chain import Chain
 from services.settlement.escrow.deployment import read_deployment
 from services.settlement.escrow.node import Call, Node, Receipt, Reverted
@@ -102,6 +103,32 @@ def send(chain: Chain, call: Call) -> Receipt:
     if not receipt.succeeded:
         raise Reverted("mined and failed")
     return receipt
+
+
+def possession(
+    chain: Chain, meter: Signer, *, owner: bytes, device: bytes, metadata: bytes = bytes(32)
+) -> bytes:
+    """Return a key's proof that it is to be this owner's device's, for ever."""
+    registry = chain.deployment.registry
+    proof = Possession(owner=owner, registry=registry, device=device, metadata=metadata, valid_until=FOREVER)
+    return sign(meter, Domain(chain_id=chain.deployment.chain_id, escrow=registry), proof)
+
+
+def rotate_meter(owner: Chain, device: bytes, meter: Signer, *, owner_key: Secp256k1Key) -> Receipt:
+    """Give a device another key, as its owner."""
+    proof = possession(owner, meter, owner=owner_key.identity, device=device)
+    return send(
+        owner, _registry(owner, "rotateMeter", int.from_bytes(device), meter.identity, FOREVER, proof)
+    )
+
+
+def revoke_meter(owner: Chain, device: bytes) -> Receipt:
+    """End a device's key, as its owner."""
+    return send(owner, _registry(owner, "revokeMeter", int.from_bytes(device)))
+
+
+def _registry(owner: Chain, function: str, *arguments: Any) -> Call:
+    return owner.calls._call(owner.deployment.registry, REGISTRY, function, *arguments)
 
 
 def mined(chain: Chain, tx_hash: bytes) -> Receipt:

@@ -1,8 +1,10 @@
 """amqtt's side of one connection, with bounds on what is on its way in and out."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, NoReturn
 
+from amqtt.errors import ProtocolHandlerError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.mqtt.publish import PublishPacket
 from amqtt.session import OutgoingApplicationMessage
@@ -36,7 +38,9 @@ class FencedHandler(BrokerProtocolHandler):
         """Hand a message on, and make room for the next."""
         reader = self.reader
         try:
-            await super().handle_publish(publish_packet)
+            # Where the connection ends meanwhile, there is nobody left to confirm it to.
+            with suppress(ProtocolHandlerError):
+                await super().handle_publish(publish_packet)
         finally:
             if isinstance(reader, WholePackets):
                 reader.room.release()

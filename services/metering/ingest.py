@@ -12,14 +12,11 @@ devices above all, is published after its commit.
 
 import asyncio
 import gc
-import json
 import random
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, closing, suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from services.chassis.clock import Clock, SystemClock
@@ -32,39 +29,27 @@ from services.chassis.tracing import configure_tracing
 from services.messages.errors import OperatorError
 from services.metering import metrics
 from services.metering.broker_line import BrokerLine, BrokerLost, open_line
+from services.metering.carrying import Carrier, written
+from services.metering.chunks import Chunk, in_chunks
 from services.metering.database_thread import DatabaseThread
 from services.metering.downlink import Message
 from services.metering.early import RETRY_SECONDS, Early
 from services.metering.limiting import Turnstile
-from services.metering.models import Downlink
-from services.metering.mqtt_packets import Delivery, Version
+from services.metering.mqtt_packets import Version
 from services.metering.opening import new_opener
 from services.metering.recording import Recorder
 from services.metering.settings import MeteringSettings, MqttSettings
-from services.metering.store import Store
 from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 HAND_OVER_SECONDS = 5.0
 CHUNKS = 32
-# A few batches: opened in some milliseconds.
-CHUNK_BYTES = 1 << 18
 ANSWERED_BATCHES = 8
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
-DOWNLINK_PAGE = 100
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 
 _log = get_logger(__name__)
-
-
-@dataclass
-class _Chunk:
-    """Messages that are opened together, and the line that waits for their acknowledgement."""
-
-    line: BrokerLine
-    deliveries: Sequence[Delivery]
-    opening: asyncio.Future[list[Opened]]
 
 
 class Ingest:
@@ -89,10 +74,11 @@ class Ingest:
         self._early: Early[Letter] = Early(
             size=settings.unknown_kept, patience_seconds=settings.unknown_patience_seconds
         )
-        self._opening: asyncio.Queue[_Chunk] = asyncio.Queue(CHUNKS)
-        self._opened: asyncio.Queue[_Chunk] = asyncio.Queue(CHUNKS)
+        self._opening: asyncio.Queue[Chunk] = asyncio.Queue(CHUNKS)
+        self._opened: asyncio.Queue[Chunk] = asyncio.Queue(CHUNKS)
         self._answers: asyncio.Queue[Sequence[Message]] = asyncio.Queue(ANSWERED_BATCHES)
         self._database_thread = DatabaseThread()
+        self._carrier = Carrier(database, self._database_thread, clock=self._clock)
         self._versions = [Version.V5, Version.V3_1_1] if mqtt.mqtt_version == "5" else [Version.V3_1_1]
         self._sending: BrokerLine | None = None
         self._stopping = asyncio.Event()
@@ -186,11 +172,11 @@ class Ingest:
         while True:
             deliveries = await line.arrivals()
             now = self._clock.now()
-            for some in _chunks(deliveries, size=self._settings.chunk_size):
+            for some in in_chunks(deliveries, size=self._settings.chunk_size):
                 incoming = [Incoming(topic=one.topic, payload=one.payload, received_at=now) for one in some]
                 self._note_received(len(some))
                 opening = asyncio.ensure_future(self._open(incoming))
-                await self._opening.put(_Chunk(line, some, opening))
+                await self._opening.put(Chunk(line, some, opening))
 
     def _note_received(self, messages: int) -> None:
         metrics.RECEIVED.inc(messages)
@@ -248,7 +234,7 @@ class Ingest:
                 self._in_hand -= len(chunk.deliveries)
                 self._opened.task_done()
 
-    async def _next_chunks(self) -> list[_Chunk]:
+    async def _next_chunks(self) -> list[Chunk]:
         """Return what the next transaction takes, or nothing where early messages are to be tried again."""
         try:
             async with asyncio.timeout(None if self._early.is_empty else RETRY_SECONDS):
@@ -263,7 +249,7 @@ class Ingest:
                     count += len(chunks[-1].deliveries)
         return chunks
 
-    def _has_taken_in(self, chunks: Sequence[_Chunk]) -> bool:
+    def _has_taken_in(self, chunks: Sequence[Chunk]) -> bool:
         """Return whether these chunks are all that is here: then nothing is worth waiting for."""
         return self._in_hand <= sum(len(chunk.deliveries) for chunk in chunks)
 
@@ -307,32 +293,16 @@ class Ingest:
         if self._sending is None:
             return
         try:
-            await self._sending.publish([_written(message) for message in messages])
+            await self._sending.publish([written(message) for message in messages])
             metrics.ACKS.inc(sum(topic.endswith("/acks") for topic, _ in messages))
         except BrokerLost as error:
             _log.warning("answers_unpublished", count=len(messages), reason=str(error))
 
     async def _carry_down(self, line: BrokerLine) -> None:
-        """Publish what the service wants devices to hear, in order, and end between two pages once stopped.
-
-        A message is marked only when the broker has it.
-        """
+        """Carry on until stopped, and end between two pages."""
         while not self._stopping.is_set():
-            rows = await self._database_thread.run(self._unpublished_rows)
-            if rows:
-                await line.publish([_written((row.topic, row.payload)) for row in rows])
-                ids = [row.id for row in rows if row.id is not None]
-                await self._database_thread.run(partial(self._mark_published, ids))
-            else:
+            if not await self._carrier.carry(line):
                 await self._wait_for_stop(self._settings.downlink_seconds)
-
-    def _unpublished_rows(self) -> list[Downlink]:
-        with self._database.snapshot() as session:
-            return Store(session).unpublished(limit=DOWNLINK_PAGE)
-
-    def _mark_published(self, ids: Sequence[int]) -> None:
-        with self._database.unit_of_work() as session:
-            Store(session).mark_published(ids, now=self._clock.now())
 
     async def _wait_for_stop(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -340,25 +310,8 @@ class Ingest:
                 await self._stopping.wait()
 
 
-def _chunks(deliveries: Sequence[Delivery], *, size: int) -> Iterator[Sequence[Delivery]]:
-    """Cut messages into chunks of at most `size`, and not much more than CHUNK_BYTES."""
-    start = length = 0
-    for place, delivery in enumerate(deliveries):
-        length += len(delivery.payload)
-        if place + 1 - start == size or length > CHUNK_BYTES:
-            yield deliveries[start : place + 1]
-            start, length = place + 1, 0
-    if start < len(deliveries):
-        yield deliveries[start:]
-
-
 def _origin(opened: Opened) -> str | None:
     return opened.device if isinstance(opened, Refused) else opened.incoming.topic
-
-
-def _written(message: Message) -> tuple[str, bytes]:
-    topic, payload = message
-    return topic, json.dumps(payload).encode()
 
 
 async def serve(database: Database) -> None:

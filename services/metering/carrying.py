@@ -1,0 +1,49 @@
+"""What the service wants devices to hear, carried from its table to the broker, in order."""
+
+import json
+from collections.abc import Sequence
+
+from services.chassis.clock import Clock
+from services.chassis.database import Database
+from services.metering.broker_line import BrokerLine
+from services.metering.broker_line import Message as Publication
+from services.metering.database_thread import DatabaseThread
+from services.metering.downlink import Message
+from services.metering.models import Downlink
+from services.metering.store import Store
+
+PAGE = 100
+
+
+class Carrier:
+    """Carries messages down, a page at a time."""
+
+    def __init__(self, database: Database, thread: DatabaseThread, *, clock: Clock) -> None:
+        self._database, self._thread, self._clock = database, thread, clock
+
+    async def carry(self, line: BrokerLine) -> bool:
+        """Publish the next page, and return whether there was any. Raises BrokerLost.
+
+        A message is marked only when the broker has it.
+        """
+        rows = await self._thread.run(self._unpublished)
+        if not rows:
+            return False
+        await line.publish([written((row.topic, row.payload)) for row in rows])
+        ids = [row.id for row in rows if row.id is not None]
+        await self._thread.run(lambda: self._mark_published(ids))
+        return True
+
+    def _unpublished(self) -> list[Downlink]:
+        with self._database.snapshot() as session:
+            return Store(session).unpublished(limit=PAGE)
+
+    def _mark_published(self, ids: Sequence[int]) -> None:
+        with self._database.unit_of_work() as session:
+            Store(session).mark_published(ids, now=self._clock.now())
+
+
+def written(message: Message) -> Publication:
+    """Return a message to a device as it is published."""
+    topic, payload = message
+    return topic, json.dumps(payload).encode()

@@ -124,6 +124,8 @@ def running(machines: Sequence[Machine], *, ingests: int = 1, **settings: str) -
             "METERING_SHARE_GROUP": SHARE_GROUP,
             # What ingest can take is measured, with few devices or many: not what one device may send.
             "METERING_READINGS_PER_SECOND": "0",
+            # As on a server: its default is a home's.
+            "METERING_VERIFY_PROCESSES": os.environ.get("METERING_VERIFY_PROCESSES", "1"),
             **settings,
         }
         rig = Rig(url, database, Path(folder), [], environment)

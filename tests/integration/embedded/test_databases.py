@@ -44,7 +44,8 @@ def test_migrates_an_older_database_says_so_and_keeps_a_copy(home: Path) -> None
     said = upgrade("settlement")
     newest = schema_of("settlement")
     assert said == (
-        f"settlement: migrated from revision 0001 to {newest.needed}; the old one is kept as settlement.0001.db"
+        f"settlement: migrated from revision 0001 to {newest.needed};"
+        " the old one is kept as settlement.0001.db"
     )
     assert newest.is_current
     with closing(sqlite3.connect(home / "settlement.db")) as now:

@@ -9,6 +9,7 @@ sent again, as a device does.
 import contextlib
 import json
 import pickle
+import secrets
 import sys
 import threading
 import time
@@ -101,7 +102,8 @@ def connected(url: str, *, client_id: str) -> Line:
     give_up = time.monotonic() + GIVE_UP_SECONDS
     while time.monotonic() < give_up:
         try:
-            return Line(url, client_id=client_id)
+            # Two of one name would throw each other out.
+            return Line(url, client_id=f"{client_id}-{secrets.token_hex(4)}")
         except OSError:
             time.sleep(RECONNECT_SECONDS)
     raise TimeoutError(f"no broker answers at {url}")

@@ -101,7 +101,9 @@ def main() -> None:
     say(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     figures: Figures = {}
     for part in options.only:
-        figures |= PARTS[part](options)
+        measured = PARTS[part](options)
+        say(f"  {json.dumps(measured)}")
+        figures |= measured
     if "single_readings_per_second" in figures and "nodered_readings_per_second" in figures:
         ratio = figures["single_readings_per_second"] / figures["nodered_readings_per_second"]
         figures["nodered_ratio"] = round(ratio, 1)

@@ -10,7 +10,7 @@ from loadtests.bench.fleet import Cut, Letter, Machine, signed_ahead
 from loadtests.bench.rig import running, say
 
 DEVICES = (10, 100, 1_000, 10_000)
-SIZES = (1, 5, 10, 25, 50, 100)
+SIZES = (1, 5, 20, 50, 100)
 DEVICES_AT_SIZES = 100
 LETTERS = 10_000
 MOST_READINGS = 200_000

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.5
@@ -65,19 +65,23 @@ class Watch:
 
 
 @contextlib.contextmanager
-def slowed(pids: list[int], *, share: float, period: float = 0.02) -> Iterator[None]:
-    """Let processes run only this share of the time, by stopping them in turn."""
+def slowed(groups: Sequence[Sequence[int]], *, share: float, period: float = 0.04) -> Iterator[None]:
+    """Let groups of processes run this share of the time each, one after the other, by stopping them."""
     over = threading.Event()
 
     def rule() -> None:
         while not over.is_set():
+            for pids in groups:
+                _signal_all(pids, signal.SIGCONT)
+                over.wait(period * share)
+                _signal_all(pids, signal.SIGSTOP)
+            over.wait(period * (1 - share * len(groups)))
+        for pids in groups:
             _signal_all(pids, signal.SIGCONT)
-            over.wait(period * share)
-            _signal_all(pids, signal.SIGSTOP)
-            over.wait(period * (1 - share))
-        _signal_all(pids, signal.SIGCONT)
 
     ruler = threading.Thread(target=rule, daemon=True)
+    for pids in groups:
+        _signal_all(pids, signal.SIGSTOP)
     ruler.start()
     try:
         yield
@@ -95,7 +99,7 @@ def wait_for_word(path: Path, word: bytes, process: subprocess.Popen[bytes], *, 
         time.sleep(0.05)
 
 
-def _signal_all(pids: list[int], number: signal.Signals) -> None:
+def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

@@ -4,10 +4,11 @@ Run as ``python -m services.metering.ingest``.
 
     broker → chunks → opened beside us → one thread records, a batch a transaction → PUBACK, answers
 
-Nothing is acknowledged to the broker before its transaction has committed: everything in here is the broker's
-too, what we hold is bounded, and the rest waits there. The next chunks are opened while a batch is recorded,
-and more gather meanwhile, so that transactions grow with the load. What a batch leads to, acknowledgements to
-devices above all, is published after its commit.
+Nothing that counts is acknowledged to the broker before its transaction has committed: what is in here is the
+broker's too, what we hold is bounded, and the rest waits there. A message whose rental is not known yet is
+kept here for some seconds; until its device hears of it, the device sends it again. The next chunks are opened
+while a batch is recorded, and more gather meanwhile, so that transactions grow with the load. What a batch
+leads to, acknowledgements to devices above all, is published after its commit.
 """
 
 import asyncio

@@ -89,12 +89,13 @@ class OpeningProcess:
                 if not awaited.done():
                     awaited.set_result(answers)
         except (asyncio.IncompleteReadError, ConnectionError):
+            # What is asked from now on is the next process's, which may start before this one is quite gone.
             self._process = None
+            lost, self._awaited = self._awaited, deque()
             code = await process.wait()
-            for awaited in self._awaited:
+            for awaited in lost:
                 if not awaited.done():
                     awaited.set_exception(ProcessLost(f"a process that opens messages ended with {code}"))
-            self._awaited.clear()
 
 
 def _opened(incoming: Incoming, answer: Answer) -> Opened:

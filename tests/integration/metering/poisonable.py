@@ -1,18 +1,28 @@
-"""A process that opens messages and that some message kills, as a fault in a library's C code would."""
+"""A process that opens messages and that some message kills, as a fault in a library's C code would.
+
+Another has it fall silent first and end later.
+"""
 
 import os
 import signal
 import sys
+import time
 
 from services.metering import opening_process
 from services.metering.wire import Incoming, Opened, open_message
 
 POISON = b"poison"
+SILENCER = b"silencer"
+SILENT_SECONDS = 1.0
 
 
 def open_or_die(incoming: Incoming, *, largest: int, slack_seconds: float) -> Opened:
-    """Open a message, unless it is the one that kills."""
+    """Open a message, unless it is one that kills."""
     if incoming.payload == POISON:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if incoming.payload == SILENCER:
+        os.close(sys.stdout.fileno())
+        time.sleep(SILENT_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
     return open_message(incoming, largest=largest, slack_seconds=slack_seconds)
 

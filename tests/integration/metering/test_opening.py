@@ -112,3 +112,20 @@ class TestProcesses:
             assert (opened[3].code, opened[3].detail) == ("malformed", "cannot be opened")
 
         with_opener(MeteringSettings(verify_processes=1), journey)
+
+    def test_leave_the_next_process_its_own_messages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(opening_process, "MODULE", poisonable.__name__)
+        good = [a_message(signed.model_dump_json()) for signed in LOG[:3]]
+
+        async def journey(opener: Opener) -> None:
+            assert isinstance(opener, ProcessOpener)
+            await opener.open(good)
+            silenced = asyncio.ensure_future(opener.open([a_message(poisonable.SILENCER)]))
+            while opener._all[0]._process is not None:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+            # The old one is still dying: its end must not be taken for the new one's.
+            assert await opener.open(good) == opened_one_by_one(good)
+            [refused] = await silenced
+            assert isinstance(refused, Refused)
+
+        with_opener(MeteringSettings(verify_processes=1), journey)

@@ -17,6 +17,7 @@ from services.chassis.assembly import Assembly
 from services.chassis.bus import connect
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
+from services.chassis.configuring import configured
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.memory_broker import memory_broker
 from services.chassis.metrics import serve_metrics
@@ -25,14 +26,12 @@ from services.chassis.rpc import RpcClient
 from services.chassis.service import Service
 from services.chassis.settings import MEMORY_SCHEME, BusSettings, is_memory
 from services.chassis.tracing import configure_tracing
-from services.messages.errors import OperatorError
 
 DRAIN_SECONDS = 20.0
 HEALTH_SECONDS = 3.0
 BROKER_PATIENCE_SECONDS = 60.0
 
 EXIT_DIED = 1
-EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 
 _log = get_logger(__name__)
 
@@ -127,13 +126,10 @@ def main(
 def _run(
     service_classes: Sequence[type[Service]], background: Sequence[Callable[[], None]], process: str
 ) -> int:
-    try:
+    with configured():
         configure_tracing()
         platform = _prepare(service_classes)
         serve_metrics(process, health=lambda: _health(platform, service_classes))
-    except (OperatorError, ValueError) as error:
-        _log.critical("configuration_wrong", reason=str(error))
-        return EXIT_CONFIGURATION
     stopping = GreenFlag()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: eventlet.spawn(stopping.set))

@@ -1,13 +1,13 @@
 """Serve the gateway alone, with gunicorn's threads against RabbitMQ: ``python -m services.gateway``."""
 
-import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.health import require_answer
-from services.chassis.logging import configure_logging, get_logger
+from services.chassis.logging import configure_logging
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.rpc import RpcClient
@@ -15,12 +15,8 @@ from services.chassis.settings import BusSettings, DatabaseSettings
 from services.chassis.tracing import configure_tracing
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
-from services.messages.errors import OperatorError
 
-EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 STOP_WITHIN_SECONDS = 10
-
-_log = get_logger(__name__)
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hints
@@ -61,22 +57,19 @@ def _health(database: Database) -> dict[str, Any]:
     return {"gateway": {"service": "gateway"}}
 
 
-def main() -> int:
-    """Serve until SIGTERM; return 78 when the configuration is wrong."""
+def main() -> None:
+    """Serve until SIGTERM; exit 78 where the configuration is wrong."""
     configure_logging()
-    bus = BusSettings()
-    if bus.is_memory:
-        reason = "the in-memory bus lives in one process: set HIRELING_AMQP_URI, or run the embedded platform"
-        _log.critical("configuration_wrong", reason=reason)
-        return EXIT_CONFIGURATION
-    try:
+    with configured():
+        bus = BusSettings()
+        if bus.is_memory:
+            raise ValueError(
+                "the in-memory bus lives in one process: set HIRELING_AMQP_URI, or run the embedded platform"
+            )
         check_schema("gateway")
-    except OperatorError as error:
-        _log.critical("configuration_wrong", reason=str(error))
-        return EXIT_CONFIGURATION
-    Server(GatewaySettings(), bus).run()
-    return 0
+        server = Server(GatewaySettings(), bus)
+    server.run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,28 +6,27 @@ Run as ``python -m services.metering.ingest``.
 
 Nothing that counts is acknowledged to the broker before its transaction has committed: what is in here is the
 broker's too, what we hold is bounded, and the rest waits there. A message whose rental is not known yet is
-kept here for some seconds; until its device hears of it, the device sends it again. The next chunks are opened
-while a batch is recorded, and more gather meanwhile, so that transactions grow with the load. What a batch
-leads to, acknowledgements to devices above all, is published after its commit.
+kept here for some seconds; until its device hears of it, the device sends it again. The next chunks are
+opened while a batch is recorded, and more gather meanwhile, so that transactions grow with the load. What a
+batch leads to, acknowledgements to devices above all, is published after its commit.
 """
 
 import asyncio
 import gc
 import random
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import aclosing, closing, suppress
 from typing import Any
 
 from services.chassis.clock import Clock, SystemClock
+from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
 from services.chassis.tracing import configure_tracing
-from services.messages.errors import OperatorError
 from services.metering import metrics
 from services.metering.broker_line import BrokerLine, BrokerLost, open_line
 from services.metering.carrying import Carrier, written
@@ -48,7 +47,6 @@ HAND_OVER_SECONDS = 5.0
 CHUNKS = 32
 ANSWERED_BATCHES = 8
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
-EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 
 _log = get_logger(__name__)
 
@@ -315,35 +313,31 @@ def _origin(opened: Opened) -> str | None:
     return opened.device if isinstance(opened, Refused) else opened.incoming.topic
 
 
-async def serve(database: Database) -> None:
+async def serve(ingest: Ingest) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
-    ingest = Ingest(database, mqtt=MqttSettings(), settings=MeteringSettings())
-    ingest.show()
-    serve_metrics("metering-ingest", health=ingest.health)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ingest.stop)
     await ingest.run()
 
 
-def main() -> int:
-    """Run the process; return its exit code."""
+def main() -> None:
+    """Run the process; exit 78 where its configuration is wrong."""
     configure_logging()
     configure_tracing()
     # Thousands of readings live for one transaction and die without cycles: looking for these at every 700th
     # object took a fifth of the time.
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    try:
+    with configured():
         check_schema("metering")
         database = open_database(DatabaseSettings.of("metering").database_url)
-        asyncio.run(serve(database))
-    except (OperatorError, ValueError) as error:
-        _log.critical("configuration_wrong", reason=str(error))
-        return EXIT_CONFIGURATION
+        ingest = Ingest(database, mqtt=MqttSettings(), settings=MeteringSettings())
+        ingest.show()
+        serve_metrics("metering-ingest", health=ingest.health)
+    asyncio.run(serve(ingest))
     database.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

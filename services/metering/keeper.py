@@ -6,7 +6,6 @@ everybody who is connected. It may die at any moment, for the file follows from 
 """
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,18 +13,17 @@ from datetime import datetime
 
 from hireling.rental.broker_users import INGEST
 from services.chassis.clock import SystemClock
+from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
 from services.chassis.settings import DatabaseSettings
-from services.messages.errors import OperatorError
 from services.metering.access import hash_of
 from services.metering.accounts import Accounts, Change
 from services.metering.password_file import FileStamp, tell_broker, write_passwords
 from services.metering.settings import KeeperSettings, MqttSettings
 from services.metering.store import DATABASE_DOWN
 
-EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting will not help
 DATABASE_RETRY_SECONDS = 1.0
 
 _log = get_logger(__name__)
@@ -95,23 +93,19 @@ def _own_account(mqtt: MqttSettings) -> Iterator[tuple[str, str]]:
         yield username, hash_of(password)
 
 
-def main() -> int:
-    """Run the process; return its exit code."""
+def main() -> None:
+    """Run the process; exit 78 where its configuration is wrong."""
     configure_logging()
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopping.set())
-    try:
+    with configured():
         check_schema("metering")
         database = open_database(DatabaseSettings.of("metering").database_url)
         keeper = Keeper(database, settings=KeeperSettings(), mqtt=MqttSettings(), now=SystemClock().now)
-        keeper.run(stopping)
-    except (OperatorError, ValueError) as error:
-        _log.critical("configuration_wrong", reason=str(error))
-        return EXIT_CONFIGURATION
+    keeper.run(stopping)
     database.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

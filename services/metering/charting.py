@@ -13,7 +13,7 @@ from services.messages.metering import SeriesQuery, UsageStep
 from services.messages.page import Page
 from services.metering.models import Rental
 from services.metering.runs import clock_bounds, readings_in, taken_ms
-from services.metering.usage_store import HOUR, MINUTE, Slot, UsageStore
+from services.metering.usage_store import HOUR, MINUTE, RENTALS_AT_ONCE, Slot, UsageStore
 
 
 def series(store: UsageStore, rental: Rental, query: SeriesQuery) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def roll_up(database: Database, *, pause: Callable[[], None]) -> None:
             if not UsageStore(session).has_unrolled():
                 return
         with database.queue_work() as session:
-            if not UsageStore(session).roll_up():
-                return
+            if UsageStore(session).roll_up() < RENTALS_AT_ONCE:
+                return  # The others wait for the next time, so that a little is not rolled up for ever.
         pause()
 
 
@@ -99,18 +99,19 @@ def _moments(
 
 
 def _fold(moments: Iterator[tuple[int, dict[str, Any]]], *, begin: int, step: int) -> list[Slot]:
-    by_slot: dict[int, list[dict[str, Any]]] = {}
+    # No more than two readings of a step are kept: a page of steps may hold a million.
+    found: dict[int, tuple[int, dict[str, Any], dict[str, Any]]] = {}
     for moment, reading in moments:
-        kept = by_slot.setdefault((moment - begin) // step, [])
-        kept.append(reading)
-    return [_slot(number, by_slot[number]) for number in sorted(by_slot)]
+        number = (moment - begin) // step
+        count, first, _ = found.get(number, (0, reading, reading))
+        found[number] = count + 1, first, reading
+    return [_slot(number, *found[number]) for number in sorted(found)]
 
 
-def _slot(number: int, readings: list[dict[str, Any]]) -> Slot:
-    first, last = readings[0], readings[-1]
+def _slot(number: int, readings: int, first: dict[str, Any], last: dict[str, Any]) -> Slot:
     return Slot(
         number=number,
-        readings=len(readings),
+        readings=readings,
         first_seq=int(first["seq"]),
         last_seq=int(last["seq"]),
         first_amount=first["amount_due"],

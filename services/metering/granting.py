@@ -14,7 +14,7 @@ from services.messages.metering import BrokerAccessView
 from services.metering.access import hash_of, new_password
 from services.metering.access_store import AccessStore
 from services.metering.applying import Applicant
-from services.metering.models import BrokerAccount
+from services.metering.models import BrokerAccount, Rental
 
 _log = get_logger(__name__)
 
@@ -31,6 +31,7 @@ def let_in(
     at_ms = wish.access.at_ms
     if at_ms <= account.asked_ms:
         raise Refused("access_replayed", "this challenge, or a later one, was answered before")
+    _check_still(session, applicant, account)
     password = new_password()
     account.asked_ms = at_ms
     account.signer, account.rental_id = to_hex(applicant.signer), applicant.rental_id
@@ -39,6 +40,17 @@ def let_in(
     store.note_change(account)
     _log.info("broker_let_in", username=applicant.username, rental_id=applicant.rental_id)
     return BrokerAccessView(username=applicant.username, password=password, seconds=seconds)
+
+
+def _check_still(session: Session, applicant: Applicant, account: BrokerAccount) -> None:
+    """Raise Refused where what the applicant was checked against has changed while it was asked for."""
+    if applicant.rental_id is None:
+        if account.meter not in {None, to_hex(applicant.signer)}:
+            raise Refused("signature_mismatch", "the device's key was changed meanwhile")
+        return
+    rental = session.get(Rental, applicant.rental_id)
+    if rental is not None and rental.finished_at is not None:
+        raise Refused("rental_over", f"rental {applicant.rental_id} is over")
 
 
 def note_meter(session: Session, event: MeterChanged) -> None:

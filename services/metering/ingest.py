@@ -173,9 +173,10 @@ class Ingest:
             now = self._clock.now()
             for some in in_chunks(deliveries, size=self._settings.chunk_size):
                 incoming = [Incoming(topic=one.topic, payload=one.payload, received_at=now) for one in some]
-                self._note_received(len(some))
                 opening = asyncio.ensure_future(self._open(incoming))
                 await self._opening.put(Chunk(line, some, opening))
+                # Only now: while the queue is full the line may be lost, and this chunk with it.
+                self._note_received(len(some))
 
     def _note_received(self, messages: int) -> None:
         metrics.RECEIVED.inc(messages)

@@ -65,11 +65,17 @@ def judge_readings(
             due = FlagStore(session).due(
                 readings=STRETCH, unjudged_since=now - patience, limit=RENTALS_AT_ONCE
             )
+        failed = 0
         for rental_id in due:
-            while _judge_some(database, rental_id, limits, now=now) == READINGS_AT_ONCE:
-                pause()
+            try:
+                while _judge_some(database, rental_id, limits, now=now) == READINGS_AT_ONCE:
+                    pause()
+            except Exception as error:  # noqa: BLE001 - one rental that cannot be judged must not stop the others
+                failed += 1
+                _log.error("rental_unjudgeable", rental_id=rental_id, exc_info=error)
             pause()
-        if len(due) < RENTALS_AT_ONCE:
+        # One that failed is due again at once: for the next time, not for this.
+        if failed or len(due) < RENTALS_AT_ONCE:
             return
 
 
@@ -115,6 +121,8 @@ def _judge(store: Store, rental_id: str, limits: Limits, *, now: datetime) -> in
     watch = Watch.from_json(row.state, roles=[Role(role) for role in row.roles], limits=limits)
     flags, windows, anchors = watch.take(readings)
     flags += _repeats(flag_store, rental_id, watch, (windows, anchors))
+    # Counters that freeze together are one flag.
+    flags = list({(flag.seq, flag.code): flag for flag in flags}.values())
     _tell(store, rental_id, flags, {reading.seq: reading for reading in readings}, now=now)
     if readings[-1].last:
         flag_store.end(rental_id)

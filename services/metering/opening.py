@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from services.chassis.logging import get_logger
-from services.metering.opening_process import OpeningProcess, ProcessLost
+from services.metering.opening_process import OpeningProcess, ProcessLost, open_all, unopenable
 from services.metering.settings import MeteringSettings
-from services.metering.wire import Incoming, Opened, malformed, open_message
+from services.metering.wire import Incoming, Opened
 
 # One chunk is opened while the next is on its way.
 CHUNKS_IN_PROCESS = 2
@@ -51,16 +51,8 @@ class ThreadOpener:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._open, chunk)
 
     def _open(self, chunk: Sequence[Incoming]) -> list[Opened]:
-        return [self._open_one(incoming) for incoming in chunk]
-
-    def _open_one(self, incoming: Incoming) -> Opened:
         settings = self._settings
-        try:
-            return open_message(
-                incoming, largest=settings.largest_payload, slack_seconds=settings.slack_seconds
-            )
-        except Exception as error:  # noqa: BLE001 - one message that cannot be opened must not stop the others
-            return _unopenable(incoming, error)
+        return open_all(chunk, largest=settings.largest_payload, slack_seconds=settings.slack_seconds)
 
     async def aclose(self) -> None:
         """End the threads."""
@@ -79,13 +71,15 @@ class ProcessOpener:
 
     async def open(self, chunk: Sequence[Incoming]) -> list[Opened]:
         """Return each message opened, in the same order."""
+        if not chunk:
+            return []
         for tried in range(1, TRIES + 1):
             try:
                 return await self._open_somewhere(chunk)
             except ProcessLost as error:
                 _log.warning("opening_process_lost", messages=len(chunk), reason=str(error))
                 if len(chunk) == 1 and tried == TRIES:
-                    return [_unopenable(chunk[0], error)]
+                    return [unopenable(chunk[0], error)]
         middle = len(chunk) // 2
         return [*await self.open(chunk[:middle]), *await self.open(chunk[middle:])]
 
@@ -100,8 +94,3 @@ class ProcessOpener:
         """End the processes."""
         for process in self._all:
             await process.aclose()
-
-
-def _unopenable(incoming: Incoming, error: Exception) -> Opened:
-    _log.error("message_unopenable", of=incoming.topic, exc_info=error)
-    return malformed(incoming, detail="cannot be opened")

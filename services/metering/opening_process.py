@@ -15,15 +15,18 @@ from typing import Any, BinaryIO
 
 from hireling.rental.chain_rules import Measured
 from hireling.rental.typed_data import domain_of
+from services.chassis.logging import configure_logging, get_logger
 from services.metering.gist import Gist
 from services.metering.settings import MeteringSettings
-from services.metering.wire import Incoming, Opened, ReadingLetter, open_message
+from services.metering.wire import Incoming, Opened, ReadingLetter, malformed, open_message
 
 LENGTH_BYTES = 4
 END_SECONDS = 10.0
 MODULE = "services.metering.opening_process"
 
 Answer = tuple[Any, ...]
+
+_log = get_logger(__name__)
 
 
 class ProcessLost(Exception):
@@ -143,18 +146,31 @@ def _frame(content: object) -> bytes:
     return len(pickled).to_bytes(LENGTH_BYTES, "big") + pickled
 
 
+def open_all(chunk: Sequence[Incoming], *, largest: int, slack_seconds: float) -> list[Opened]:
+    """Return each message opened, in the same order, whatever they are."""
+    return [_open_one(incoming, largest=largest, slack_seconds=slack_seconds) for incoming in chunk]
+
+
+def _open_one(incoming: Incoming, *, largest: int, slack_seconds: float) -> Opened:
+    try:
+        return open_message(incoming, largest=largest, slack_seconds=slack_seconds)
+    except Exception as error:  # noqa: BLE001 - one message that cannot be opened must not stop the others
+        return unopenable(incoming, error)
+
+
+def unopenable(incoming: Incoming, error: Exception) -> Opened:
+    """Refuse a message that no code of ours could open, and say so to the operator."""
+    _log.error("message_unopenable", of=incoming.topic, exc_info=error)
+    return malformed(incoming, detail="cannot be opened")
+
+
 def serve(chunks: BinaryIO, answers: BinaryIO, *, largest: int, slack_seconds: float) -> None:
     """Open every chunk that comes, until none does."""
+    configure_logging()  # to standard error: the output is for answers
     while length := chunks.read(LENGTH_BYTES):
         chunk = pickle.loads(chunks.read(int.from_bytes(length, "big")))  # noqa: S301 - from whoever started us
-        opened = [
-            open_message(
-                Incoming(topic=topic, payload=payload, received_at=received_at),
-                largest=largest,
-                slack_seconds=slack_seconds,
-            )
-            for topic, payload, received_at in chunk
-        ]
+        incoming = [Incoming(topic=topic, payload=payload, received_at=at) for topic, payload, at in chunk]
+        opened = open_all(incoming, largest=largest, slack_seconds=slack_seconds)
         answers.write(_frame([_answer(one) for one in opened]))
         answers.flush()
 

@@ -205,10 +205,20 @@ class Recorder:
         ]
         add_events(store.session, UsageAccepted, events, traces=traces, now=now)
         store.add_waiting([waiting_row(letter) for series in taken.values() for letter in series.held])
-        for rental_id in store.disputed(list(taken)):
+        self._resolve(store, taken, now=now)
+
+    @staticmethod
+    def _resolve(store: Store, taken: Mapping[str, Series], *, now: datetime) -> None:
+        """Note what stood refused and is settled by what was taken: mostly nothing."""
+        for rental_id, refusals in store.unresolved(list(taken)).items():
             series = taken[rental_id]
-            store.resolve_refusals(rental_id, _hashes_of(series.accepted), now=now)
-            store.resolve_refusals(rental_id, series.judged_waiting, now=now, code="gap")
+            accepted, judged = _hashes_of(series.accepted), set(series.judged_waiting)
+            settled = [
+                number
+                for number, code, hashed in refusals
+                if hashed in accepted or (code == "gap" and hashed in judged)
+            ]
+            store.resolve_refusals(settled, now=now)
 
     def _take_ceilings(
         self, store: Store, letters: Sequence[CeilingLetter], rental_id: str, *, now: datetime
@@ -283,8 +293,8 @@ def _told_together(accepted: Sequence[Taken]) -> Iterator[Sequence[Taken]]:
         yield singles
 
 
-def _hashes_of(accepted: Sequence[Taken]) -> list[str]:
-    return [to_hex(one.letter.hash_at(place)) for one in accepted for place in range(one.letter.count)]
+def _hashes_of(accepted: Sequence[Taken]) -> set[str]:
+    return {to_hex(one.letter.hash_at(place)) for one in accepted for place in range(one.letter.count)}
 
 
 def _day(taken: Taken) -> int:

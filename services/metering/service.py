@@ -1,7 +1,7 @@
 """The metering service's entrypoints: decode, decide, store, answer."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -9,7 +9,7 @@ from sqlmodel import Session
 from hireling.rental.access import SignedBrokerAccess
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
-from hireling.rental.states import TERMINAL, State
+from hireling.rental.states import TERMINAL, WITHOUT_BILL
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.service import Service
@@ -244,8 +244,8 @@ class Metering(Service):
         store, now = Store(session), self.clock.now()
         store.add_downlink(*message, now=now)
         # Any other end is an end with a bill, which follows once no money can move any more.
-        if event.state == State.EXPIRED:
-            store.finish(to_hex(event.rental_id), now=now)
+        if event.state in WITHOUT_BILL:
+            _finish(store, to_hex(event.rental_id), now=now)
 
     @on_event(BillIssued)
     def on_bill_issued(self, session: Session, event: BillIssued) -> None:
@@ -253,7 +253,13 @@ class Metering(Service):
         message = notice(event.device, "bill_ready", rental_id=to_hex(event.rental_id))
         store, now = Store(session), self.clock.now()
         store.add_downlink(*message, now=now)
-        store.finish(to_hex(event.rental_id), now=now)
+        _finish(store, to_hex(event.rental_id), now=now)
+
+
+def _finish(store: Store, rental_id: str, *, now: datetime) -> None:
+    """Note that a rental is over: nothing of it is judged any more."""
+    store.finish(rental_id, now=now)
+    FlagStore(store.session).end(rental_id)
 
 
 def _grace() -> timedelta:

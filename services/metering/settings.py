@@ -58,7 +58,7 @@ class MqttSettings(ServiceSettings):
         """Return user name and password, each None where nothing names it."""
         address = urlsplit(self.mqtt_url)
         if address.password is None and self.mqtt_password is not None:
-            return address.username or INGEST, self.mqtt_password.get_secret_value()
+            return _text(address.username) or INGEST, self.mqtt_password.get_secret_value()
         return _text(address.username), _text(address.password)
 
 

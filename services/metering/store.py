@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, func, text, tuple_
+from sqlalchemy import Table, bindparam, case, func, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col, delete, select, update
@@ -221,27 +221,22 @@ class Store(RunStore):
             insert_new = _INSERTS[self.session.get_bind().dialect.name](RefusalRow)
             self.session.execute(insert_new.on_conflict_do_nothing(index_elements=["key"]), rows)
 
-    def resolve_refusals(
-        self, rental_id: str, hashes: Collection[str], *, now: datetime, code: str | None = None
-    ) -> None:
-        """Note that what was refused under these hashes is settled since; with a code, only that code."""
-        if not hashes:
-            return
-        unresolved: list[ColumnElement[bool]] = [
-            col(RefusalRow.rental_id) == rental_id,
-            col(RefusalRow.resolved_at).is_(None),
-            col(RefusalRow.hash).in_(hashes),
-        ]
-        if code is not None:
-            unresolved.append(col(RefusalRow.code) == code)
-        self.session.execute(update(RefusalRow).where(*unresolved).values(resolved_at=now))
-
-    def disputed(self, rental_ids: Collection[str]) -> Sequence[str]:
-        """Return those of these rentals of which something stands refused: mostly none."""
-        query = select(RefusalRow.rental_id).distinct()
-        return self.session.exec(
+    def unresolved(self, rental_ids: Collection[str]) -> dict[str, list[tuple[int, str, str]]]:
+        """Return what stands refused of these rentals: number, code and hash, by rental."""
+        query = select(RefusalRow.rental_id, RefusalRow.id, RefusalRow.code, RefusalRow.hash)
+        found: dict[str, list[tuple[int, str, str]]] = {}
+        for rental_id, number, code, hashed in self.session.exec(
             query.where(col(RefusalRow.rental_id).in_(rental_ids), col(RefusalRow.resolved_at).is_(None))
-        ).all()
+        ):
+            if number is not None:
+                found.setdefault(rental_id, []).append((number, code, hashed))
+        return found
+
+    def resolve_refusals(self, numbers: Collection[int], *, now: datetime) -> None:
+        """Note that these refusals are settled since."""
+        if numbers:
+            settled = update(RefusalRow).where(col(RefusalRow.id).in_(numbers))
+            self.session.execute(settled.values(resolved_at=now))
 
     def refusals(self, rental_id: str) -> list[RefusalRow]:
         """Return a rental's refusals, newest last."""

@@ -72,7 +72,8 @@ _AIM = """
         CASE WHEN r.next_seq - coalesce(w.next_seq, 0) > :readings
             THEN coalesce(w.next_seq, 0) + :readings ELSE r.next_seq END
     FROM rental AS r LEFT JOIN rolled_up AS w ON w.rental_id = r.rental_id
-    WHERE r.next_seq > coalesce(w.next_seq, 0) LIMIT :rentals
+    WHERE r.next_seq > coalesce(w.next_seq, 0)
+    ORDER BY r.next_seq - coalesce(w.next_seq, 0) DESC LIMIT :rentals
     ON CONFLICT (rental_id) DO UPDATE SET target = excluded.target
 """
 _AIMED_AT = """

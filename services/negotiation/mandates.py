@@ -16,13 +16,12 @@ from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedMandate, SignedRevocation, check_not_revoked, later
 from hireling.rental.offer import agreement_from
 from hireling.rental.reservation import Reservation, Stage, reserve
-from hireling.rental.states import State
+from hireling.rental.states import WITHOUT_BILL, State
 from hireling.rental.typed_data import from_hex, to_hex
 from services.negotiation.models import ApprovalRow, MandateReservation, RevocationRow
 from services.negotiation.session import QuoteSession, mandate_refused
 
 # A rental that never got its money, or gave all of it back, took nothing from the mandate.
-NOTHING_SPENT = frozenset({State.EXPIRED, State.CANCELLED})
 OPENED = frozenset({State.FUNDED, State.ARMED, State.ACTIVE})
 
 
@@ -73,7 +72,7 @@ def note_state(session: Session, rental_id: bytes, state: State) -> None:
     row = session.get(MandateReservation, to_hex(rental_id))
     if row is None:
         return
-    if state in NOTHING_SPENT:
+    if state in WITHOUT_BILL:
         session.delete(row)
     elif state in OPENED:
         _change(row, _reservation(row).opened())

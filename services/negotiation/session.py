@@ -20,6 +20,7 @@ from hireling.rental.limits import check_openable
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import Clearance, SignedMandate
 from hireling.rental.offer import (
+    LISTED,
     LONGEST_OFFER_SECONDS,
     Offer,
     PlatformTerms,
@@ -34,19 +35,6 @@ from services.messages.negotiation import AgreementSignature, QuoteStatus, Quote
 LONGEST_OFFER = timedelta(seconds=LONGEST_OFFER_SECONDS)
 # Until it is funded, an agreement keeps the device from everybody else.
 LONGEST_FUNDING = timedelta(hours=1)
-
-# What the listing said and no offer may change; its agenda is what bargaining is about.
-_LISTED = (
-    "device",
-    "owner",
-    "owner_agent",
-    "meter",
-    "notice",
-    "claim_window",
-    "challenge_window",
-    "ceiling_seconds",
-    "grace",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +175,7 @@ class QuoteSession:
                 raise Refused(
                     "not_the_platforms_terms", f"the offer's {name} is not this platform's", term=name
                 )
-        for name in _LISTED:
+        for name in LISTED:
             if getattr(offer, name) != getattr(self.listing, name):
                 raise Refused("not_as_listed", f"the offer's {name} is not the listing's", term=name)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from hireling.rental.reading import SignedReading
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database
+from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
 from services.messages.errors import HirelingError, Unavailable
 from services.messages.events.metering import FlagCleared, Flagged
@@ -15,6 +16,8 @@ from services.settlement.holding import Standing, holds, is_held
 from services.settlement.models import AcknowledgedRow, FlagRow, RentalRow
 from services.settlement.progress import ceiling_of, reading_of
 from services.settlement.store import Store
+
+_log = get_logger(__name__)
 
 
 def take_flag(store: Store, event: Flagged) -> None:
@@ -100,8 +103,10 @@ def _look_up(
 ) -> None:
     try:
         found = remote.call("metering", "get_reading_reaching", rental_id, str(amount), timeout=call_seconds)
-    except HirelingError:
-        return  # The next look asks again.
+    except HirelingError as error:
+        # The next look asks again.
+        _log.warning("acknowledged_reading_not_found", rental_id=rental_id, reason=str(error))
+        return
     if found is None:
         return
     row = AcknowledgedRow(rental_id=rental_id, amount=amount, signed=found)

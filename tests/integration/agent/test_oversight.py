@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -286,18 +286,50 @@ class TestStop:
 
         run(work)
 
+    def test_said_while_a_person_is_asked_stops_what_was_approved_meanwhile(self, tmp_path: Path) -> None:
+        async def work() -> None:
+            async with a_scene(tmp_path) as scene:
+                domain, clock = scene.presence.domain, SystemClock()
+                mandate = a_mandate(principal_key=PARTIES.renter, domain=domain, approval_above=1)
+                scene.ledger(scene.renter_home).grant(mandate, domain, clock.now())
+                deal = scene.agree()
+                question = await scene.renter.until("approval_wanted")
+                at = int(clock.now().timestamp())
+                word = sign_revocation(PARTIES.renter, domain, subject=b"", stands=True, at=at)
+                scene.market.revocations = [word]
+                approvals = scene.approvals(scene.renter_home)
+                approvals.answer(str(question["quote_id"]), approved=True, now=clock.now())
+                with pytest.raises(NoDeal, match="its principal stopped every agent"):
+                    await deal
+                assert not scene.market.rentals
+                assert scene.ledger(scene.renter_home).reserved(mandate, clock.now()) == 0
+
+        run(work)
+
+
+def a_question(*, answer_by: datetime, session: str = "5e", rental_id: bytes = bytes(32)) -> Wanted:
+    """Return what a person is asked."""
+    return Wanted(rental_id=rental_id, session=session, side="owner", all_in=1, words="", answer_by=answer_by)
+
 
 class TestApprovals:
+    @pytest.mark.parametrize("start", ["", "5"])
+    def test_are_of_one_session_at_a_time(self, tmp_path: Path, start: str) -> None:
+        approvals, now = Approvals(tmp_path / "file"), SystemClock().now()
+        until = now + timedelta(seconds=9)
+        waiting = [
+            a_question(answer_by=until),
+            a_question(answer_by=until, session="5f", rental_id=b"\1" * 32),
+        ]
+        for each in waiting:
+            approvals.ask(each)
+        with pytest.raises(ValueError, match="several sessions begin with"):
+            approvals.answer(start, approved=True, now=now)
+        assert approvals.waiting(now) == waiting
+
     def test_nobody_s_answer_in_time_is_a_no(self, tmp_path: Path) -> None:
         approvals, now = Approvals(tmp_path / "file"), SystemClock().now()
-        wanted = Wanted(
-            rental_id=bytes(32),
-            session="5e",
-            side="owner",
-            all_in=1,
-            words="",
-            answer_by=now + timedelta(seconds=9),
-        )
+        wanted = a_question(answer_by=now + timedelta(seconds=9))
         assert approvals.ask(wanted)
         assert not approvals.ask(wanted)
         assert approvals.waiting(now) == [wanted]
@@ -309,14 +341,7 @@ class TestApprovals:
 
     def test_the_first_answer_counts(self, tmp_path: Path) -> None:
         approvals, now = Approvals(tmp_path / "file"), SystemClock().now()
-        wanted = Wanted(
-            rental_id=bytes(32),
-            session="5e",
-            side="owner",
-            all_in=1,
-            words="",
-            answer_by=now + timedelta(seconds=9),
-        )
+        wanted = a_question(answer_by=now + timedelta(seconds=9))
         approvals.ask(wanted)
         assert approvals.answer("00", approved=False, now=now) == [wanted]
         assert approvals.answer("00", approved=True, now=now) == []

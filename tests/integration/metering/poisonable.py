@@ -1,6 +1,6 @@
 """A process that opens messages and that some message kills, as a fault in a library's C code would.
 
-Another has it fall silent first and end later.
+Another has it fall silent first and end later, and one meets a fault in our own code.
 """
 
 import os
@@ -12,6 +12,7 @@ from services.metering import opening_process
 from services.metering.wire import Incoming, Opened, open_message
 
 POISON = b"poison"
+FAULT = b"fault"
 SILENCER = b"silencer"
 SILENT_SECONDS = 1.0
 
@@ -20,6 +21,8 @@ def open_or_die(incoming: Incoming, *, largest: int, slack_seconds: float) -> Op
     """Open a message, unless it is one that kills."""
     if incoming.payload == POISON:
         os.kill(os.getpid(), signal.SIGKILL)
+    if incoming.payload == FAULT:
+        raise ArithmeticError("a fault of ours")
     if incoming.payload == SILENCER:
         os.close(sys.stdout.fileno())
         time.sleep(SILENT_SECONDS)

@@ -1,6 +1,8 @@
 """Flags of recorded readings: each once, told to settlement and the owner, cleared by a person."""
 
+import random
 from datetime import timedelta
+from itertools import accumulate
 
 import pytest
 from sqlalchemy import select
@@ -35,10 +37,10 @@ def with_gaps(readings: tuple[SignedReading, ...], *places: int) -> list[SignedR
     return found
 
 
-def judge(books: Books, *, patience: float = 0) -> None:
+def judge(books: Books, *, patience: float = 0, settings: MeteringSettings = SETTINGS) -> None:
     judge_readings(
         books.database,
-        SETTINGS.limits,
+        settings.limits,
         now=LATER,
         patience=timedelta(seconds=patience),
         pause=lambda: None,
@@ -71,6 +73,35 @@ class TestJudging:
         told = watched.events("flagged")
         assert [(event["seq"], event["code"]) for event in told] == [(4, "gap"), (11, "gap")]
         assert int(told[0]["amount_due"]) == readings[4].reading.amount_due
+
+    def test_takes_counters_that_freeze_together_for_one_flag_and_judges_the_others_on(
+        self, clerk: Clerk, watched: Books
+    ) -> None:
+        with watched.database.unit_of_work() as session:
+            row = FlagStore(session).watch(watched.rental_id)
+            assert row is not None
+            row.roles = [Role.USE, Role.USE]
+        noise = random.Random(7).choices(range(20, 90), k=100)
+        grown = list(accumulate([0, *noise, *[50] * 60]))
+        clerk.take(a_reading_chain(len(grown), counters=[(each, each) for each in grown]))
+        judge(watched, settings=MeteringSettings(flat_readings=50))
+        assert flags(watched) == [(150, "flat_run", False)]
+        assert len(watched.events("flagged")) == 1
+
+    def test_goes_on_where_one_rental_cannot_be_judged(self, clerk: Clerk, watched: Books) -> None:
+        with watched.database.unit_of_work() as session:
+            row = FlagStore(session).watch(watched.rental_id)
+            assert row is not None
+            row.roles = ["nonsense"]
+        clerk.take(with_gaps(HONEST, 4))
+        judge(watched)
+        assert flags(watched) == []
+        with watched.database.unit_of_work() as session:
+            row = FlagStore(session).watch(watched.rental_id)
+            assert row is not None
+            row.roles = [Role.USE, Role.PAID_TIME]
+        judge(watched)
+        assert flags(watched) == [(4, "gap", False)]
 
     def test_tells_the_owner_s_agent(self, clerk: Clerk, watched: Books) -> None:
         clerk.take(with_gaps(HONEST, 4))

@@ -129,3 +129,22 @@ class TestProcesses:
             assert isinstance(refused, Refused)
 
         with_opener(MeteringSettings(verify_processes=1), journey)
+
+    def test_go_on_after_a_fault_of_ours_and_open_nothing_where_nothing_is_asked(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opening_process, "MODULE", poisonable.__name__)
+        good = [a_message(signed.model_dump_json()) for signed in LOG[:3]]
+
+        async def journey(opener: Opener) -> None:
+            assert isinstance(opener, ProcessOpener)
+            assert await opener.open([]) == []
+            await opener.open(good)
+            process = opener._all[0]._process
+            refused, *opened = await opener.open([a_message(poisonable.FAULT), *good])
+            assert isinstance(refused, Refused)
+            assert refused.detail == "cannot be opened"
+            assert opened == opened_one_by_one(good)
+            assert opener._all[0]._process is process
+
+        with_opener(MeteringSettings(verify_processes=1), journey)

@@ -22,6 +22,7 @@ from hireling.rental.hashing import keccak256
 from hireling.rental.offer import counter, first_offer, terms_of
 from hireling.rental.table import Table
 from tests.builders import NOW, a_listing, a_request, platform_terms
+from tests.unit.agent.disk import full_disk
 
 AGENDA = Agenda(price=tuple(range(100, 49, -5)), deposit=(100, 50), cap=(100, 80))
 SESSION = "5e551071"
@@ -95,6 +96,22 @@ class TestDecisionLog:
         owner, _ = stories_in(tmp_path)
         assert len(owner.decisions) == len(lines) - 2
         assert owner.signed is not None
+
+    def test_begins_anew_where_its_first_line_is_torn(self, tmp_path: Path) -> None:
+        bargain(tmp_path)
+        path = tmp_path / f"{SESSION}.owner.jsonl"
+        lines = path.read_bytes().splitlines()
+        path.write_bytes(lines[0][:40])
+        bargain(tmp_path)
+        assert path.read_bytes().splitlines() == lines
+
+    def test_is_not_kept_by_half(self, tmp_path: Path) -> None:
+        bargain(tmp_path)
+        path = tmp_path / f"{SESSION}.owner.jsonl"
+        size = len(path.read_bytes().splitlines(keepends=True)[0])
+        path.unlink()
+        with full_disk(size), pytest.raises(OSError, match="took a part"):
+            bargain(tmp_path)
 
     def test_is_its_owner_s_alone(self, tmp_path: Path) -> None:
         bargain(tmp_path / "decisions")

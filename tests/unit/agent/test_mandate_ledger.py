@@ -156,6 +156,12 @@ class TestRevoke:
         with pytest.raises(MandateExceeded, match="stopped this agent"):
             ledger.require_unrevoked(a_mandate())
 
+    def test_knows_when_the_last_word_about_a_subject_was_said(self, ledger: MandateLedger) -> None:
+        assert ledger.latest_word_at(OWNER_KEY.identity, b"") == 0
+        ledger.revoke(a_word(subject=b"", at=AT), DOMAIN)
+        ledger.revoke(a_word(subject=OWNER_AGENT_KEY.identity, at=AT + 9), DOMAIN)
+        assert ledger.latest_word_at(OWNER_KEY.identity, b"") == AT
+
     def test_leaves_other_principals_agents_alone(self, ledger: MandateLedger) -> None:
         stranger = Secp256k1Key.generate()
         ledger.revoke(a_word(subject=b"", key=stranger), DOMAIN)

@@ -54,13 +54,18 @@ class Approvals:
             return made.rowcount == 1
 
     def answer(self, session: str, *, approved: bool, now: datetime) -> Sequence[Wanted]:
-        """Answer what waits of the session or rental whose id begins so; return what was answered."""
+        """Answer what waits of the one session or rental whose id begins so; return what was answered.
+
+        Raises ValueError where that begins several, and then nothing is answered.
+        """
         with self._transaction() as rows:
             answered = [
                 each
                 for each in _waiting(rows, now)
                 if each.session.startswith(session) or each.rental_id.hex().startswith(session)
             ]
+            if len({each.session for each in answered}) > 1:
+                raise ValueError(f"several sessions begin with {session!r}: name one of them")
             for each in answered:
                 rows.execute(
                     "UPDATE approval SET approved = ? WHERE rental_id = ?", (approved, each.rental_id.hex())
@@ -94,7 +99,8 @@ class Approvals:
                 rows.execute(TABLE)
                 yield rows
             except BaseException:
-                rows.execute("ROLLBACK")
+                if rows.in_transaction:  # a full disk has rolled back by itself
+                    rows.execute("ROLLBACK")
                 raise
             rows.execute("COMMIT")
 

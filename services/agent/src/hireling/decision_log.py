@@ -4,6 +4,7 @@ One file a session and side, ``<session>.<side>.jsonl``: a first line with what 
 for each decision. They are the agent's own business and never sent: they hold what it would have settled for.
 """
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -162,6 +163,10 @@ class DecisionLog:
             parts=record.parts,
             estimate=Believed.of(record.estimate),
         )
+        # The session's own line stands first, or not at all: then what was torn is not worth keeping.
+        if lines and not _is_whole(lines[0]):
+            path.write_bytes(b"")
+            lines = []
         first = [] if lines else [self._wanted(session, view, now)]
         _append(path, [*first, decided])
         if is_new:
@@ -221,7 +226,8 @@ def _append(path: Path, lines: Sequence[Line]) -> None:
     try:
         if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
             text = b"\n" + text
-        os.write(descriptor, text)
+        if os.write(descriptor, text) != len(text):
+            raise OSError(errno.ENOSPC, "the disk took a part of a decision", str(path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -18,20 +18,32 @@ def make_private_folder(folder: Path) -> Path:
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Replace the file's content in one step and wait until the disk holds it; parts are written in turn.
 
-    The file is its owner's alone (0600). Raises OSError, and then the old content stands.
+    The file is its owner's alone (0600). Raises OSError, and then either content stands, whole.
+    """
+    descriptor = replace_atomically(path, content)
+    try:
+        sync_folder(path.parent)
+    finally:
+        os.close(descriptor)
+
+
+def replace_atomically(path: Path, content: bytes | Iterable[bytes]) -> int:
+    """Replace the file as `write_atomically` does, but for `sync_folder`, and return it open for appending.
+
+    Raises OSError, and then the old content stands.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    descriptor = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.writelines([content] if isinstance(content, bytes) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        os.fsync(descriptor)
         draft.replace(path)
     except BaseException:
+        os.close(descriptor)
         draft.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:

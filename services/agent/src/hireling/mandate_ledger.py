@@ -117,6 +117,12 @@ class MandateLedger:
                 "INSERT OR REPLACE INTO revocation VALUES (?, ?, ?)", (*key, counts.model_dump_json())
             )
 
+    def latest_word_at(self, principal: bytes, subject: bytes) -> int:
+        """Return when a principal's known word about this subject was said, Unix seconds; 0 for none."""
+        with self._transaction() as rows:
+            words = [word.revocation for word in _revocations(rows, principal)]
+        return max((word.at for word in words if word.subject == subject), default=0)
+
     def require_unrevoked(self, signed: SignedMandate) -> None:
         """Raise MandateExceeded where the mandate, its agent or its principal's every agent was stopped."""
         with self._transaction() as rows:
@@ -213,7 +219,8 @@ class MandateLedger:
                     rows.execute(table)
                 yield rows
             except BaseException:
-                rows.execute("ROLLBACK")
+                if rows.in_transaction:  # a full disk has rolled back by itself
+                    rows.execute("ROLLBACK")
                 raise
             rows.execute("COMMIT")
 

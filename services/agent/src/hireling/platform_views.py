@@ -43,6 +43,8 @@ class BrokerView(View):
 class AccessView(View):
     """A name to enter the broker with, its password, and for how many seconds it is good."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
     username: str
     password: str = Field(repr=False)
     seconds: int

@@ -1,9 +1,11 @@
 """The append-only file: killed at every byte it comes back whole, and it refuses what somebody changed."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from hireling.device import record_file
 from hireling.device.record_file import LogDamaged, NotKept, Record, RecordFile, encode
 from tests.unit.agent.disk import full_disk
 
@@ -135,3 +137,21 @@ class TestRecordFile:
         file.append({"n": 4})
         file.close()
         assert records_of(tmp_path / "rental.log") == [*RECORDS, {"n": 4}]
+
+    def test_is_trusted_no_more_where_nobody_knows_which_content_will_stand(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file, _ = opened(tmp_path / "rental.log")
+        for record in RECORDS:
+            file.append(record)
+
+        def broken(folder: Path) -> None:
+            raise OSError(errno.EIO, "the disk is broken", str(folder))
+
+        monkeypatch.setattr(record_file, "sync_folder", broken)
+        with pytest.raises(LogDamaged, match="its folder not synced"):
+            file.rewrite(map(encode, RECORDS[1:]))
+        # What is appended all the same goes where a restart reads it.
+        file.append({"n": 4})
+        file.close()
+        assert records_of(tmp_path / "rental.log") == [*RECORDS[1:], {"n": 4}]

@@ -138,6 +138,10 @@ class TestVerifyBill:
     def test_names_the_field_that_does_not_follow(self, changes: dict[str, Any], refusal: str) -> None:
         assert refusal_of(tampered(a_bill(), **changes)) == refusal
 
+    def test_says_what_the_rental_cost_with_what_was_kept_of_the_deposit(self) -> None:
+        assert a_bill().spent == 519
+        assert a_bill(deposit_returned=9_000).spent == 1_519
+
     def test_refuses_a_total_beyond_the_last_reading(self) -> None:
         assert refusal_of(sign_bill(PLATFORM_KEY, a_bill(total=1_000))) == (
             "total: 1000 is above the last reading's amount, 519"

@@ -101,7 +101,7 @@ def run_device(
         str | None, typer.Option(help="Command to run when a person is asked; it reads the question as JSON.")
     ] = None,
     mandate_total: Annotated[
-        str | None, typer.Option(help="The most that all rentals together may come to. Default: no cap.")
+        str | None, typer.Option(help="The most that all rentals of one run may come to. Default: no cap.")
     ] = None,
     ceiling_seconds: Annotated[
         int | None, typer.Option(min=1, help="How much use the renter allows ahead. Default: the driver's.")

@@ -26,7 +26,13 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformUnreachable
 from hireling.platform_views import PlatformView
 from hireling.rental.approval import sign_approval
-from hireling.rental.mandate import MandateLimits, SignedRevocation, sign_mandate, sign_revocation
+from hireling.rental.mandate import (
+    REVOCATION_BYTES,
+    MandateLimits,
+    SignedRevocation,
+    sign_mandate,
+    sign_revocation,
+)
 from hireling.rental.money import parse_amount
 from hireling.rental.typed_data import Domain, from_hex
 
@@ -126,7 +132,10 @@ def revoke(
 ) -> None:
     """Take a mandate back for good: nothing more is signed under it, here at once and by the marketplace."""
     outlet, at = Outlet(as_json=as_json), Home.at(home)
-    _say_word(outlet, at, gateway, names=("wallet",), subject=_hex(mandate), stands=True)
+    subject = _hex(mandate)
+    if len(subject) != REVOCATION_BYTES:
+        outlet.fail(BadInput(f"a mandate's id has {REVOCATION_BYTES} bytes, not {len(subject)}"))
+    _say_word(outlet, at, gateway, names=("wallet",), subject=subject, stands=True)
 
 
 def stop(
@@ -178,7 +187,10 @@ def approve(
     if which is None:
         _show(outlet, gateway, approvals.waiting(now))
         return
-    answered = approvals.answer(which.removeprefix("0x"), approved=not no, now=now)
+    try:
+        answered = approvals.answer(which.removeprefix("0x"), approved=not no, now=now)
+    except ValueError as error:
+        outlet.fail(BadInput(str(error)))
     for each in answered:
         outlet.announce("answered", quote_id=each.session, words=each.words, approved=not no)
     if answered:
@@ -251,13 +263,17 @@ def _say_word(
         words: list[SignedRevocation] = []
         for name in names:
             key = at.keys.secp256k1(name)
-            word = sign_revocation(key, domain, subject=subject, stands=stands, at=now)
+            # Later than any word of ours, even one that was said while this clock was ahead.
+            known = await asyncio.to_thread(ledger.latest_word_at, key.identity, subject)
+            word = sign_revocation(key, domain, subject=subject, stands=stands, at=max(now, known + 1))
             await asyncio.to_thread(ledger.revoke, word, domain)
             words.append(word)
         for word in words:
             counts = await platform.revoke(word)
             await asyncio.to_thread(ledger.revoke, counts, domain)
             who = f"0x{word.principal.hex()}"
+            if counts.revocation.stands != stands:
+                raise BadInput(f"the marketplace holds a later word of {who}, of {counts.revocation.at}")
             outlet.announce("stopped" if counts.revocation.stands else "lifted", principal=who)
 
     run(outlet, whole)

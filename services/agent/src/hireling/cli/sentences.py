@@ -69,6 +69,7 @@ SENTENCES: Mapping[str, str] = {
     "log_empty": "[yellow]{detail}[/yellow]; beginning anew",
     "log_damaged": "[red]{detail}[/red]",
     "disk_refuses": "[red]{reason}[/red]; the machine stands still until it does",
+    "ledger_refuses": "[red]the ledger of mandates takes nothing[/red]: {detail}",
     "disk_takes_again": "the disk takes readings again, from number {seq} on",
     "bill_not_stored": "[yellow]the bill could not be stored[/yellow]: {reason}",
     "flagged": "[yellow]reading {seq} looks wrong[/yellow]: {reason} ({code})",

@@ -4,6 +4,7 @@ It lists the machine, bargains for it, serves one rental at a time, and forgets 
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,7 +175,12 @@ class DeviceAgent:
             )
             return
         # Before anything else: what was promised must not lapse while the machine serves it.
-        await asyncio.to_thread(self._ledger.note_opened, rental_id)
+        try:
+            await asyncio.to_thread(self._ledger.note_opened, rental_id)
+        except (OSError, sqlite3.Error) as error:
+            self._known.discard(rental_id)  # The next look tries again.
+            self._tools.announce("ledger_refuses", rental_id=_hex(rental_id), detail=str(error))
+            return
         self._tools.announce("agreed", rental_id=_hex(rental_id), all_in=agreement.agreement.all_in)
         self._start(Engagement(self._tools, agreement))
 
@@ -217,8 +223,14 @@ class DeviceAgent:
         self._look.set()
 
     async def _give_back(self, rental_id: bytes, cost: int | None) -> None:
-        """Free what the rental did not use of the owner's mandate: all of it, where there is no bill."""
-        await asyncio.to_thread(self._ledger.note_done, rental_id, spent=cost or 0)
+        """Free what the rental did not use of the owner's mandate: all of it, where there is no bill.
+
+        Where the disk does not take it, the mandate goes on counting all that was reserved.
+        """
+        try:
+            await asyncio.to_thread(self._ledger.note_done, rental_id, spent=cost or 0)
+        except (OSError, sqlite3.Error) as error:
+            self._tools.announce("ledger_refuses", rental_id=_hex(rental_id), detail=str(error))
 
     # -- what the broker brings ------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ the owner's mandate has to have room for.
 
 import asyncio
 import secrets
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -20,6 +21,7 @@ from hireling.device.presence import Presence
 from hireling.mandate_ledger import MandateLedger
 from hireling.oversight import Oversight
 from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformRefused
 from hireling.platform_views import PlatformView, QuoteView
 from hireling.rental.errors import RentalError
 from hireling.rental.listing import ListingDocument
@@ -96,9 +98,13 @@ class Negotiator:
         """
         try:
             await self._answer(quote)
-        except (RentalError, ValueError) as error:
-            code = error.code if isinstance(error, RentalError) else "out_of_bounds"
-            self._announce("quote_left", quote_id=quote.quote_id, code=code, reason=str(error))
+        except (RentalError, PlatformRefused) as error:
+            self._announce("quote_left", quote_id=quote.quote_id, code=error.code, reason=str(error))
+        except ValueError as error:
+            self._announce("quote_left", quote_id=quote.quote_id, code="out_of_bounds", reason=str(error))
+        except (OSError, sqlite3.Error) as error:
+            # What must be kept before a move is not kept: the move is not made.
+            self._announce("quote_left", quote_id=quote.quote_id, code="disk_refuses", reason=str(error))
 
     async def _answer(self, quote: QuoteView) -> None:
         listing = self._presence.listing(quote.request.listing)

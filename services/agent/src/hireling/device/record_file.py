@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from hireling.durable import PRIVATE_FILE, make_private_folder, sync_folder, write_atomically
+from hireling.durable import PRIVATE_FILE, make_private_folder, replace_atomically, sync_folder
 
 Record = dict[str, Any]
 Take = Callable[[int, Record], None]
@@ -94,11 +94,18 @@ class RecordFile:
         return record
 
     def rewrite(self, lines: Iterable[bytes]) -> None:
-        """Replace the file's content in one step. Raises OSError, and then nothing has changed."""
-        write_atomically(self._path, lines)
-        os.close(self._descriptor)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND, PRIVATE_FILE)
+        """Replace the file's content in one step.
+
+        Raises OSError, and then nothing has changed; LogDamaged where nobody knows which of the two contents
+        a power cut would leave: nothing may be appended to either.
+        """
+        replaced, self._descriptor = self._descriptor, replace_atomically(self._path, lines)
+        os.close(replaced)
         self._size = os.fstat(self._descriptor).st_size
+        try:
+            sync_folder(self._path.parent)
+        except OSError as error:
+            raise LogDamaged(f"{self._path} was replaced, and its folder not synced: {error}") from error
 
     def close(self) -> None:
         """Free the file; safe to call twice."""

@@ -16,11 +16,10 @@ from hireling.rental.bill import SignedBill, envelope_of, verify_bill
 from hireling.rental.close import Close
 from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Signer, sign
-from hireling.rental.states import State
+from hireling.rental.states import WITHOUT_BILL
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-WITHOUT_BILL = frozenset({State.CANCELLED, State.EXPIRED})
 
 
 class BillWrong(Exception):

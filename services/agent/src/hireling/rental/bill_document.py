@@ -71,6 +71,11 @@ class Bill(Document):
         """Return the rental's id."""
         return self.rental.rental_id
 
+    @property
+    def spent(self) -> int:
+        """Return what the rental cost the renter in the end: use, and what of the deposit did not return."""
+        return self.total + self.rental.agreement.rules.deposit - self.deposit_returned
+
 
 class BillEnvelope(TypedData):
     """What is signed of a bill."""

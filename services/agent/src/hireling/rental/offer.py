@@ -47,6 +47,7 @@ OFFER_SECONDS = 120
 LONGEST_OFFER_SECONDS = 600
 FUNDING_SECONDS = 900
 # What every offer of a session takes from the listing and from the request.
+# What the owner fixed in its listing and nobody may change at the table.
 LISTED = (
     "device", "owner", "owner_agent", "meter", "notice", "claim_window", "challenge_window",
     "ceiling_seconds", "grace",

@@ -68,6 +68,8 @@ class Trigger(StrEnum):
 
 
 TERMINAL = frozenset({State.SETTLED, State.EXPIRED, State.CANCELLED, State.RESOLVED, State.FORCE_CLOSED})
+# Nothing was used, and nothing is to be paid.
+WITHOUT_BILL = frozenset({State.CANCELLED, State.EXPIRED})
 RUNNING = frozenset({State.ACTIVE, State.SUSPENDED, State.ENDING})
 
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {

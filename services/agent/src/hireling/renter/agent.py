@@ -25,7 +25,7 @@ from hireling.rental.bill import BillCheck, SignedBill, verify_bill
 from hireling.rental.close import Close
 from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Secp256k1Key, sign
-from hireling.rental.states import State
+from hireling.rental.states import WITHOUT_BILL, State
 from hireling.rental.tariff import worst_case
 from hireling.renter.bargainer import Bargainer, Brief, NoDeal, Wish
 from hireling.renter.book import Page, RenterBook
@@ -36,7 +36,6 @@ POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 5.0
 COUNTERSIGNED_WITHIN_SECONDS = 10.0
 UNFUNDED = frozenset({State.QUOTED, State.AGREED})
-WITHOUT_BILL = frozenset({State.CANCELLED, State.EXPIRED})
 
 
 class FundingFailed(Exception):
@@ -159,7 +158,7 @@ class RenterAgent:
             page = await self._use(page)
         kept = await self._settle(page)
         # What was not used is the mandate's again: all of it, where the rental was cancelled.
-        await self._note_done(page.agreement.rental_id, spent=int(kept.signed.bill.total) if kept else 0)
+        await self._note_done(page.agreement.rental_id, spent=kept.signed.bill.spent if kept else 0)
         self._book.write(page.model_copy(update={"stage": "done"}))
         return kept
 

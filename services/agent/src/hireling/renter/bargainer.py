@@ -26,6 +26,7 @@ from hireling.rental.errors import MandateExceeded, OfferRefused
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import Clearance, MandateLimits, SignedMandate, sign_mandate
 from hireling.rental.offer import (
+    LISTED,
     Offer,
     QuoteRequest,
     agreement_from,
@@ -46,11 +47,6 @@ MANDATE_HOLDS = timedelta(days=1)
 APPROVAL_POLL_SECONDS = 0.5
 # What is left of an offer's time to sign and send after a person said yes.
 ANSWERED_BEFORE = timedelta(seconds=5)
-# What the owner fixed in its listing and nobody may change at the table.
-LISTED_TERMS = (
-    "owner", "owner_agent", "meter", "notice", "claim_window", "challenge_window",
-    "ceiling_seconds", "grace",
-)  # fmt: skip
 PLATFORM_TERMS = ("chain_id", "escrow", "token", "fee_bps", "fee_to", "arbiter")
 
 
@@ -137,6 +133,7 @@ class Bargainer:
             quote = await self._wait_for_owner(quote)
             if quote.status == "agreed":
                 break
+            await self._heed(mandate)
             view = self._checked(quote, wish, talks)
             if "owner" in quote.signed_by:
                 reason = "the owner signed this offer as it stands"
@@ -215,6 +212,7 @@ class Bargainer:
         agreement = agreement_from(last.offer)
         if mandate.needs_approval(agreement):
             await self._wait_for_approval(quote, wish)
+            await self._heed(mandate)
         await asyncio.to_thread(
             ledger.reserve,
             mandate,
@@ -273,7 +271,7 @@ class Bargainer:
         return view
 
     def _check_terms(self, offer: Offer, wish: Wish) -> None:
-        for names, stated in ((LISTED_TERMS, wish.document), (PLATFORM_TERMS, self._facts.terms)):
+        for names, stated in ((LISTED, wish.document), (PLATFORM_TERMS, self._facts.terms)):
             for name in names:
                 if getattr(offer, name) != getattr(stated, name):
                     said, given = getattr(stated, name), getattr(offer, name)
@@ -289,11 +287,15 @@ class Bargainer:
         ledger, now = self._brief.ledger, self._clock.now()
         granted = await asyncio.to_thread(ledger.standing, self._wallet.identity, self._domain, now)
         mandate = granted or self._mandate_for(wish)
+        await self._heed(mandate)
+        return mandate
+
+    async def _heed(self, mandate: SignedMandate) -> None:
+        """Ask, before each move, whether the wallet's owner stopped its agents. Raises NoDeal."""
         try:
             await self._oversight.heed(mandate)
         except MandateExceeded as error:
             raise NoDeal(str(error)) from error
-        return mandate
 
     def _mandate_for(self, wish: Wish) -> SignedMandate:
         most = wish.limit + wish.document.deposit

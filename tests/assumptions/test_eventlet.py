@@ -1,6 +1,10 @@
 """What we assume of eventlet."""
 
 import contextvars
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import eventlet
 from eventlet.event import Event
@@ -23,3 +27,16 @@ def test_every_greenlet_has_a_context_of_its_own() -> None:
         greenlet.wait()
     assert seen == ["first", "second"]
     assert variable.get() == "unset", "logs bind their fields per worker"
+
+
+def test_a_file_can_be_replaced_where_the_standard_library_is_patched(tmp_path: Path) -> None:
+    """Its ``os.fdopen`` closes what it was told to leave open."""
+    script = (
+        "import eventlet; eventlet.monkey_patch(); from pathlib import Path;"
+        "from hireling.durable import write_atomically; import sys;"
+        "write_atomically(Path(sys.argv[1]), b'whole')"
+    )
+    file = tmp_path / "file"
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", script, str(file)], check=True, timeout=60, env=environment)
+    assert file.read_bytes() == b"whole"

@@ -7,7 +7,20 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[3]
-COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+
+
+class OnceEach(yaml.SafeLoader):
+    """As an engine reads it: a key that comes twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the library's signature
+        """Return the mapping. Raises ValueError for a key that comes twice."""
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if doubled := {key for key in keys if keys.count(key) > 1}:
+            raise ValueError(f"twice: {doubled}, {node.start_mark}")
+        return super().construct_mapping(node, deep=deep)
+
+
+COMPOSE: dict[str, Any] = yaml.load((PROJECT / "docker-compose.yml").read_text(), Loader=OnceEach)  # noqa: S506 - a safe one
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PUBLISHED = {"gateway", "mosquitto", "chain"}
 # Not processes of the stack: plumbing, words, the agents' distribution, the one-machine supervisor.

@@ -35,7 +35,8 @@ def replace_atomically(path: Path, content: bytes | Iterable[bytes]) -> int:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
+        # The built-in: eventlet's os.fdopen closes the descriptor whatever it is told.
+        with open(descriptor, "wb", closefd=False) as file:
             file.writelines([content] if isinstance(content, bytes) else content)
         os.fsync(descriptor)
         draft.replace(path)

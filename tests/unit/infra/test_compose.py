@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[3]
 class OnceEach(yaml.SafeLoader):
     """As an engine reads it: a key that comes twice is an error."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the library's signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 - the library's signature
         """Return the mapping. Raises ValueError for a key that comes twice."""
         keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         if doubled := {key for key in keys if keys.count(key) > 1}:

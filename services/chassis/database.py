@@ -28,6 +28,10 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 15_000
 POOL_SIZE = 10
 
+# What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
+# in the middle of a commit: for whoever writes what may be written again.
+DATABASE_DOWN = (OperationalError, Unavailable, OutcomeUnknown)
+
 DATABASE_BUSY = "database_busy"
 # The disk under the database is full: nothing was written, and the same may be written once there is room.
 DATABASE_FULL = "database_full"

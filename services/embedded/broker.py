@@ -21,8 +21,9 @@ from amqtt.session import ApplicationMessage, Session
 
 from hireling.rental.broker_users import INGEST
 from services.chassis.clock import SystemClock
-from services.chassis.database import Database, open_database
+from services.chassis.database import DATABASE_DOWN, Database, open_database
 from services.chassis.logging import configure_logging, get_logger
+from services.chassis.mqtt_settings import MqttSettings
 from services.chassis.settings import DatabaseSettings
 from services.embedded.door import Door, RuledDoor
 from services.embedded.fences import FencedHandler
@@ -30,8 +31,6 @@ from services.embedded.framing import WholePackets
 from services.embedded.settings import EmbeddedSettings
 from services.metering.access import hash_of
 from services.metering.accounts import Accounts, Change
-from services.metering.settings import MqttSettings
-from services.metering.store import DATABASE_DOWN
 
 Subscribers = list[tuple[Session, int]]
 

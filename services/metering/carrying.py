@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 
+from services.chassis.broker_line import BrokerLine
+from services.chassis.broker_line import Message as Publication
 from services.chassis.clock import Clock
 from services.chassis.database import Database
-from services.metering.broker_line import BrokerLine
-from services.metering.broker_line import Message as Publication
-from services.metering.database_thread import DatabaseThread
+from services.chassis.database_thread import DatabaseThread
 from services.metering.downlink import Message
 from services.metering.models import Downlink
 from services.metering.store import Store

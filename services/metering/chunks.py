@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.metering.broker_line import BrokerLine
-from services.metering.mqtt_packets import Delivery
+from services.chassis.broker_line import BrokerLine
+from services.chassis.mqtt_packets import Delivery
 from services.metering.wire import Opened
 
 # A few batches: opened in some milliseconds.

@@ -19,26 +19,27 @@ from collections.abc import Sequence
 from contextlib import aclosing, closing, suppress
 from typing import Any
 
+from services.chassis.broker_line import BrokerLine, BrokerLost, open_line
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
+from services.chassis.database_thread import DatabaseThread
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
+from services.chassis.mqtt_packets import Version
+from services.chassis.mqtt_settings import MqttSettings
 from services.chassis.settings import DatabaseSettings
 from services.chassis.tracing import configure_tracing
 from services.metering import metrics
-from services.metering.broker_line import BrokerLine, BrokerLost, open_line
 from services.metering.carrying import Carrier, written
 from services.metering.chunks import Chunk, in_chunks
-from services.metering.database_thread import DatabaseThread
 from services.metering.downlink import Message
 from services.metering.early import RETRY_SECONDS, Early
 from services.metering.limiting import Turnstile
-from services.metering.mqtt_packets import Version
 from services.metering.opening import new_opener
 from services.metering.recording import Recorder
-from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.settings import MeteringSettings
 from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
 FIRST_PAUSE_SECONDS = 0.1

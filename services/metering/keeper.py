@@ -14,15 +14,15 @@ from datetime import datetime
 from hireling.rental.broker_users import INGEST
 from services.chassis.clock import SystemClock
 from services.chassis.configuring import configured
-from services.chassis.database import Database, open_database
+from services.chassis.database import DATABASE_DOWN, Database, open_database
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
+from services.chassis.mqtt_settings import MqttSettings
 from services.chassis.settings import DatabaseSettings
 from services.metering.access import hash_of
 from services.metering.accounts import Accounts, Change
 from services.metering.password_file import FileStamp, tell_broker, write_passwords
-from services.metering.settings import KeeperSettings, MqttSettings
-from services.metering.store import DATABASE_DOWN
+from services.metering.settings import KeeperSettings
 
 DATABASE_RETRY_SECONDS = 1.0
 

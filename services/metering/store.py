@@ -7,12 +7,10 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, case, func, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 from sqlmodel import col, delete, select, update
 
 from services.chassis.rows import insert_rows, insert_tuples
 from services.chassis.tables import UtcDateTime
-from services.messages.errors import OutcomeUnknown, Unavailable
 from services.metering.models import (
     AcceptedCeiling,
     Downlink,
@@ -23,10 +21,6 @@ from services.metering.models import (
 )
 from services.metering.run_store import Number, RunStore
 from services.metering.runs import Run
-
-# What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
-# in the middle of a commit. Everything ingest writes may be written again.
-DATABASE_DOWN = (OperationalError, Unavailable, OutcomeUnknown)
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from hireling.rental.broker_users import INGEST
+from services.chassis.mqtt_settings import MqttSettings
 from services.metering.ingest import Ingest
-from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.settings import MeteringSettings
 from tests.fakes.clock import FixedClock
 from tests.integration.metering.books import LATER, Books
 from tests.integration.metering.lines import Lines, embedded_lines, for_everybody, port_of

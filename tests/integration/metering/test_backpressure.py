@@ -10,11 +10,12 @@ from datetime import datetime
 
 import pytest
 
-from services.metering.broker_line import open_line
+from services.chassis.broker_line import open_line
+from services.chassis.mqtt_packets import Delivery, Version
+from services.chassis.mqtt_settings import MqttSettings
 from services.metering.ingest import Ingest
-from services.metering.mqtt_packets import Delivery, Version
 from services.metering.recording import Answers, Recorder
-from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.settings import MeteringSettings
 from services.metering.wire import Opened
 from tests.builders import a_reading_chain
 from tests.integration.metering.device import Device, on_the_line

@@ -20,10 +20,11 @@ from hireling.rental.broker_users import INGEST, device_user, renter_user
 from services.chassis.clock import SystemClock
 from services.chassis.database import Database, open_database
 from services.chassis.migrations import migrate
+from services.chassis.mqtt_settings import MqttSettings
 from services.metering.access import hash_of, new_password
 from services.metering.access_store import AccessStore
 from services.metering.keeper import Keeper
-from services.metering.settings import KeeperSettings, MqttSettings
+from services.metering.settings import KeeperSettings
 from tests import stack
 from tests.chain import free_port
 from tests.integration.metering.device import connected

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from hireling.rental.reading import SignedReading
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
+from services.chassis.mqtt_settings import MqttSettings
 from services.embedded.broker import LocalBroker
 from services.metering.ingest import Ingest
-from services.metering.settings import MeteringSettings, MqttSettings
+from services.metering.settings import MeteringSettings
 from tests.builders import a_reading_chain
 from tests.fakes.clock import FixedClock
 from tests.fakes.door import OpenDoor

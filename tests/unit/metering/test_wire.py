@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hireling.rental.encoding import to_cbor
 from hireling.rental.reading import reading_hash, run_of_one
-from services.metering.settings import MqttSettings
+from services.chassis.mqtt_settings import MqttSettings
 from services.metering.wire import CeilingLetter, Incoming, ReadingLetter, Refused, open_message
 from tests.builders import NOW, a_reading_chain
 

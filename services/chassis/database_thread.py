@@ -6,10 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from services.chassis.database import DATABASE_BUSY
+from services.chassis.database import DATABASE_BUSY, DATABASE_DOWN
 from services.chassis.logging import get_logger
 from services.messages.errors import Unavailable
-from services.metering.store import DATABASE_DOWN
 
 DATABASE_RETRY_SECONDS = 1.0
 BUSY_RETRY_SECONDS = 0.05

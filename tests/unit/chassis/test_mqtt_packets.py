@@ -7,8 +7,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from services.metering import mqtt_packets as mqtt
-from services.metering.mqtt_packets import Confirmed, Connected, Decoder, Delivery, ProtocolError, Version
+from services.chassis import mqtt_packets as mqtt
+from services.chassis.mqtt_packets import Confirmed, Connected, Decoder, Delivery, ProtocolError, Version
 
 VERSIONS = pytest.mark.parametrize("version", list(Version), ids=lambda version: version.name)
 TOPICS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)

@@ -11,9 +11,9 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from services.metering import mqtt_packets as mqtt
-from services.metering.mqtt_packets import Confirmed, Connected, Delivery, Disconnected, Packet, Version
-from services.metering.settings import MqttSettings
+from services.chassis import mqtt_packets as mqtt
+from services.chassis.mqtt_packets import Confirmed, Connected, Delivery, Disconnected, Packet, Version
+from services.chassis.mqtt_settings import MqttSettings
 
 CONNECT_SECONDS = 5.0
 # A broker that knows only the version before may wait for ever for the rest of a packet that it misreads.
@@ -87,7 +87,7 @@ class BrokerLine(asyncio.Protocol):
         self._write(
             mqtt.connect(
                 self.version,
-                client_id=f"hireling-ingest-{secrets.token_hex(8)}",
+                client_id=f"hireling-{secrets.token_hex(8)}",
                 keepalive_seconds=KEEPALIVE_SECONDS,
                 receive_maximum=min(self._most_in_hand, mqtt.LARGEST_PACKET_ID),
                 username=username,

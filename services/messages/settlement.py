@@ -15,6 +15,7 @@ countersign_bill(rental_id, signature) -> SignedBill idempotent
 get_wallet(address) -> WalletView
 faucet(address) -> WalletView                        dev chain only, else Refused
 withdraw(authorization) -> Relayed                   relays an ERC-3009 transfer
+reconcile(cursor, limit) -> Reconciled               our books against the chain, a page of rentals
 """
 
 from datetime import datetime
@@ -186,3 +187,27 @@ class Relayed(Message):
     """A relayed transaction and where it stands."""
 
     transaction: Transaction
+
+
+class Difference(Message):
+    """A rental of which our books and the escrow differ: what each says, and by how many base units."""
+
+    rental_id: Bytes32
+    books: str
+    chain: str
+    amount: Uint256
+
+
+class Reconciled(Message):
+    """A page of rentals held against the escrow, both as of `block`.
+
+    ``held`` is what the escrow holds for all rentals by our books, ``escrowed`` the tokens that it has: it
+    may have more, such as what it owes after a refused transfer. ``next`` is the page after this one.
+    """
+
+    block: int
+    checked: int
+    differences: tuple[Difference, ...]
+    held: Uint256
+    escrowed: Uint256
+    next: str | None

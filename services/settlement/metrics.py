@@ -42,6 +42,20 @@ CHAIN_HEAD_AGE_SECONDS = gauge(
     "hireling_settlement_chain_head_age_seconds",
     "How old the newest block is that this process saw; not a number where another copy drives the chain.",
 )
+DRIFT = gauge(
+    "hireling_settlement_drift_base_units",
+    "By how much our books and the escrow differ, over all rentals, when last compared: must be 0.",
+    "token",
+)
+UNCOVERED = gauge(
+    "hireling_settlement_uncovered_base_units",
+    "What the escrow's tokens lack of what it holds by our books, when last compared: must be 0.",
+    "token",
+)
+RECONCILED_AGE_SECONDS = gauge(
+    "hireling_settlement_reconciled_age_seconds",
+    "How long ago the last whole comparison with the chain ended; not a number before the first.",
+)
 
 
 CONTESTED = Status.DISPUTE | Status.DAMAGE
@@ -75,6 +89,16 @@ _head = _Head()
 CHAIN_HEAD_AGE_SECONDS.set_function(lambda: time.time() - _head.time)
 
 
+class _Reconciled:
+    """When the last whole comparison ended, Unix seconds."""
+
+    time: float = math.nan
+
+
+_reconciled = _Reconciled()
+RECONCILED_AGE_SECONDS.set_function(lambda: time.time() - _reconciled.time)
+
+
 def note_head(block_time: int) -> None:
     """Note the time of the newest block."""
     _head.time = block_time
@@ -90,8 +114,15 @@ def show(*, rentals: Mapping[str, int], money: Money, token: str) -> None:
     PAID.labels(token).set(money.paid)
 
 
+def show_reconciled(*, drift: int, uncovered: int, token: str) -> None:
+    """Show what a whole comparison with the chain found, in base units."""
+    DRIFT.labels(token).set(drift)
+    UNCOVERED.labels(token).set(uncovered)
+    _reconciled.time = time.time()
+
+
 def show_nothing() -> None:
     """Leave it to the copy that drives the chain, lest two copies' figures be added up."""
-    for each in (RENTALS, HELD, DISPUTED, PAID):
+    for each in (RENTALS, HELD, DISPUTED, PAID, DRIFT, UNCOVERED):
         each.clear()
-    _head.time = math.nan
+    _head.time = _reconciled.time = math.nan

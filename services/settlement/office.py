@@ -25,6 +25,7 @@ from services.settlement.keys import open_keys
 from services.settlement.lane import Lane
 from services.settlement.models import TransactionRow
 from services.settlement.moves import Moves
+from services.settlement.reconciling import Reconciliation
 from services.settlement.settings import DEV_CHAIN_ID, ChainSettings, SettlementSettings
 from services.settlement.store import Store
 from services.settlement.watch import Watch
@@ -41,6 +42,7 @@ class Office:
         self._token: TokenFacts | None = None
         self._lanes: WeakKeyDictionary[Database, Lane] = WeakKeyDictionary()
         self._issuing: WeakKeyDictionary[Database, Issuing] = WeakKeyDictionary()
+        self._reconciliations: WeakKeyDictionary[Database, Reconciliation] = WeakKeyDictionary()
         self.settings = settings
         self._holder = uuid.uuid4().hex
         self._lease_until: datetime | None = None
@@ -177,6 +179,12 @@ class Office:
                 call_seconds=self.settings.call_seconds,
             )
         return self._issuing[database]
+
+    def reconciliation(self, database: Database, now: Now) -> Reconciliation:
+        """Return this process's comparison of the database with the chain."""
+        if database not in self._reconciliations:
+            self._reconciliations[database] = Reconciliation(database=database, chain=self.chain, now=now)
+        return self._reconciliations[database]
 
     def watch(self, database: Database, now: Now) -> Watch:
         """Return a reader of the chain's logs into the database."""

@@ -39,10 +39,14 @@ def slot_of(row: RentalRow) -> Slot:
     return Slot(row.paid, row.tail, row.claim_by, row.funded_bps, Status(row.slot_status))
 
 
+def funded_of(row: RentalRow) -> int:
+    """Return all that came into the escrow for a funded rental: prepayment and deposit, in base units."""
+    return row.prepaid + int(row.signed["agreement"]["rules"]["deposit"])
+
+
 def held_of(row: RentalRow) -> tuple[int, Status]:
     """Return what the escrow holds for a rental that has not ended, in base units, and its status bits."""
-    deposit = int(row.signed["agreement"]["rules"]["deposit"])
-    return row.prepaid + deposit - row.to_owner - row.refund, Status(row.slot_status)
+    return funded_of(row) - row.to_owner - row.refund, Status(row.slot_status)
 
 
 def begin(store: Store, row: RentalRow) -> None:

@@ -14,7 +14,6 @@ from hireling.rental.states import TERMINAL, State
 from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.concurrency import GreenFlag
 from services.chassis.entrypoints import on_event, rpc, timer
-from services.chassis.service import Service
 from services.messages.errors import Conflict, Invalid, Refused, Unavailable
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.events.metering import (
@@ -35,16 +34,14 @@ from services.messages.settlement import (
     TransferAuthorization,
     WalletView,
 )
-from services.settlement import billing, endings, flags, intake, metrics, position, progress, views
+from services.settlement import billing, endings, flags, intake, position, progress, views
+from services.settlement.auditing import LARGEST_PAGE, Auditing
 from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.escrow.node import ChainUnreachable
 from services.settlement.models import TransactionRow
 from services.settlement.moves import faucet_key
-from services.settlement.office import Office, office_of
-from services.settlement.settings import ChainSettings, SettlementSettings
 from services.settlement.store import Store
 
-LARGEST_PAGE = 200
 ADDRESS_BYTES = 20
 # A refused open, exit or withdrawal changed nothing: its caller may try again at once.
 AT_ONCE = timedelta(0)
@@ -52,7 +49,7 @@ LOOK_EVERY_SECONDS = 0.1
 OPEN_STATES = tuple(state.value for state in State if state not in TERMINAL)
 
 
-class Settlement(Service):
+class Settlement(Auditing):
     """Turns usage into money, and tells everybody."""
 
     name = "settlement"
@@ -281,25 +278,7 @@ class Settlement(Service):
         if office.holds_lease(self.database, self.clock.now):
             office.issuing(self.database, self.remote, self.clock.now).issue_due()
 
-    @timer(interval=5.0)
-    def measure(self) -> None:
-        """Show rentals and money, where this copy drives the chain."""
-        office = self._office
-        if not office.holds_lease(self.database, self.clock.now):
-            metrics.show_nothing()
-            return
-        with self.database.snapshot() as session:
-            store = self._store(session)
-            held = [progress.held_of(row) for row in store.rentals_with_open_money()]
-            money = metrics.money_of(held, paid=store.paid_so_far())
-            rentals = store.count_rentals()
-        metrics.show(rentals=rentals, money=money, token=to_hex(office.chain.deployment.token))
-
     # -- shared by the entrypoints
-
-    @property
-    def _office(self) -> Office:
-        return office_of(SettlementSettings(), ChainSettings())
 
     def _store(self, session: Session) -> Store:
         return Store(session, now=self.clock.now())

@@ -52,6 +52,11 @@ class Store(ChainStore):
         """Return the rentals whose money the escrow holds."""
         return self._session.exec(select(RentalRow).where(RentalRow.money == "open")).all()
 
+    def rentals_after(self, rental_id: str, *, limit: int) -> Sequence[RentalRow]:
+        """Return up to `limit` rentals by their ids, from the one after this."""
+        key = col(RentalRow.rental_id)
+        return self._session.exec(select(RentalRow).where(key > rental_id).order_by(key).limit(limit)).all()
+
     def rentals_due(self, *, chain_time: int) -> Sequence[RentalRow]:
         """Return the rentals whose state's deadline has passed at the chain's Unix time."""
         return self._session.exec(select(RentalRow).where(col(RentalRow.due_at) < chain_time)).all()

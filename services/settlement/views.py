@@ -8,7 +8,7 @@ from services.messages.metering import Refusal
 from services.messages.negotiation import Side
 from services.messages.settlement import BillSummary, RentalView, Transaction
 from services.settlement.models import BatchedClaimRow, BillRow, RefusalRow, RentalRow, TransactionRow
-from services.settlement.progress import ceiling_of, reading_of, signed_of
+from services.settlement.progress import ceiling_of, funded_of, reading_of, signed_of
 from services.settlement.store import Store
 
 
@@ -49,7 +49,7 @@ def rental_view(
             "amount_due": row.amount_due,
             "acknowledged": ceiling.ceiling.ack_amount if ceiling else 0,
             "ceiling": ceiling.ceiling.max_claimable if ceiling else 0,
-            "funded": row.prepaid + agreement.rules.deposit if row.money != "none" else 0,
+            "funded": funded_of(row) if row.money != "none" else 0,
             "claimed": row.paid,
             "fee": row.fee,
             "refund": row.refund,

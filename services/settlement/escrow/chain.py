@@ -95,12 +95,17 @@ class Chain:
         contracts = [self.deployment.escrow, self.deployment.registry]
         return decode_logs(self._node.logs(contracts, first=first, last=last), self.deployment)
 
-    def slot(self, rental_id: bytes) -> Slot:
-        """Return the rental's slot now, all zero for none."""
+    def slot(self, rental_id: bytes, *, at: int | None = None) -> Slot:
+        """Return the rental's slot now, or after block `at`; all zero for none."""
         paid, tail, claim_by, funded_bps, status = self._read(
-            self.calls.slot(rental_id), "uint96", "uint96", "uint40", "uint16", "uint8"
+            self.calls.slot(rental_id), "uint96", "uint96", "uint40", "uint16", "uint8", at=at
         )
         return Slot(paid, tail, claim_by, funded_bps, Status(status))
+
+    def escrowed(self, *, at: int | None = None) -> int:
+        """Return how many base units of the token the escrow has now, or after block `at`."""
+        (balance,) = self._read(self.calls.balance(self.deployment.escrow), "uint256", at=at)
+        return int(balance)
 
     def wallet(self, address: bytes) -> Wallet:
         """Return what the address has now."""
@@ -164,8 +169,8 @@ class Chain:
         if self._node.ether(self.relayer) < DEV_ETHER // 10:
             self._node.send_from_first_account(self.relayer, wei=DEV_ETHER)
 
-    def _read(self, call: Call, *types: str) -> tuple[Any, ...]:
-        return tuple(decode(types, self._node.read(call)))
+    def _read(self, call: Call, *types: str, at: int | None = None) -> tuple[Any, ...]:
+        return tuple(decode(types, self._node.read(call, at=at)))
 
 
 def _raised(fee: int) -> int:

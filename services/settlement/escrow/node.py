@@ -112,9 +112,13 @@ class Node:
         """Return the priority fee the node suggests, in wei per gas."""
         return _number(self._ask("eth_maxPriorityFeePerGas"))
 
-    def read(self, call: Call, *, sender: bytes | None = None) -> bytes:
-        """Return what the call would answer now, changing nothing. Raises Reverted."""
-        return _bytes(self._ask("eth_call", _transaction(call, sender), "latest"))
+    def read(self, call: Call, *, sender: bytes | None = None, at: int | None = None) -> bytes:
+        """Return what the call would answer now, or after block `at`, changing nothing.
+
+        Raises Reverted; NodeRefused where the node no longer knows that block's state.
+        """
+        when = "latest" if at is None else hex(at)
+        return _bytes(self._ask("eth_call", _transaction(call, sender), when))
 
     def gas(self, call: Call, *, sender: bytes) -> int:
         """Return how much gas the call would need now. Raises Reverted."""

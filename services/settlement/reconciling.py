@@ -1,0 +1,127 @@
+"""Our books against the chain: what the confirmed logs make of each rental, and what the escrow itself keeps.
+
+Both are as of the block up to which the logs were read, so that neither is ahead of the other. A difference
+means that a log was missed, doubled or misread: no default hides it, and an operator has to look.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from hireling.rental.escrow_math import Slot, Status
+from hireling.rental.typed_data import from_hex, to_hex
+from services.chassis.database import Database
+from services.chassis.logging import get_logger
+from services.messages.errors import Unavailable
+from services.messages.settlement import Difference, Reconciled
+from services.settlement import metrics
+from services.settlement.escrow.chain import Chain
+from services.settlement.escrow.node import ChainUnreachable, NodeRefused, Reverted
+from services.settlement.progress import funded_of, held_of, slot_of
+from services.settlement.store import Store
+
+NOTHING = Slot(0, 0, 0, 0, Status(0))
+
+Answer = TypeVar("Answer")
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Books:
+    """One rental's side of the comparison."""
+
+    rental_id: str
+    slot: Slot
+    funded: int
+
+
+def differ(books: Books, chain: Slot) -> int | None:
+    """Return by how many base units a rental differs, None where it does not.
+
+    Where only a flag or a time differs, no money does yet: 0.
+    """
+    slot = books.slot
+    if not slot.has(Status.OPEN | Status.DONE):
+        # Not funded: the chain knows nothing of it.
+        return None if chain == NOTHING else chain.paid + chain.tail
+    if slot.has(Status.DONE) and chain == NOTHING:
+        return None  # a finished slot may be deleted
+    if slot == chain or (slot.has(Status.DONE) and chain.has(Status.DONE) and slot.paid == chain.paid):
+        return None  # of a finished rental the escrow remembers what was paid, and no more
+    if chain == NOTHING or slot.has(Status.DONE) != chain.has(Status.DONE):
+        return books.funded
+    return abs(slot.paid - chain.paid) + abs(slot.tail - chain.tail)
+
+
+class Reconciliation:
+    """Compares page by page; a page is one look at the database and one call of the chain a rental."""
+
+    def __init__(self, *, database: Database, chain: Chain, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._chain = chain
+        self._now = now
+        self._cursor: str | None = None
+        self._found: list[Difference] = []
+
+    def page(self, cursor: str | None, *, limit: int) -> Reconciled:
+        """Compare the next rentals after a page's ``next``, or the first.
+
+        Raises Unavailable while nothing was read of the chain, or the node does not know that state.
+        """
+        with self._database.snapshot() as session:
+            store = Store(session, now=self._now())
+            seen = store.last_seen()
+            rows = store.rentals_after(cursor or "", limit=limit)
+            books = [Books(row.rental_id, slot_of(row), funded_of(row)) for row in rows]
+            held = sum(held_of(row)[0] for row in store.rentals_with_open_money())
+        if seen is None:
+            raise Unavailable("chain_not_read", "no block of the chain was read yet: please ask again")
+        return Reconciled(
+            block=seen.number,
+            checked=len(books),
+            differences=tuple(found for each in books if (found := self._compared(each, at=seen.number))),
+            held=held,
+            escrowed=_asked(lambda: self._chain.escrowed(at=seen.number)),
+            next=books[-1].rental_id if len(books) == limit else None,
+        )
+
+    def advance(self, *, limit: int) -> None:
+        """Compare one more page, and show what was found once every rental had its turn."""
+        page = self.page(self._cursor, limit=limit)
+        for difference in page.differences:
+            _log.error("books_differ", block=page.block, **difference.model_dump(mode="json"))
+        self._found += page.differences
+        self._cursor = page.next
+        if page.next is None:
+            metrics.show_reconciled(
+                drift=sum(difference.amount for difference in self._found),
+                uncovered=max(0, page.held - page.escrowed),
+                token=to_hex(self._chain.deployment.token),
+            )
+            self._found = []
+
+    def _compared(self, books: Books, *, at: int) -> Difference | None:
+        chain = _asked(lambda: self._chain.slot(from_hex(books.rental_id), at=at))
+        amount = differ(books, chain)
+        if amount is None:
+            return None
+        return Difference(
+            rental_id=from_hex(books.rental_id), books=_said(books.slot), chain=_said(chain), amount=amount
+        )
+
+
+def _asked(question: Callable[[], Answer]) -> Answer:
+    try:
+        return question()
+    except (ChainUnreachable, NodeRefused, Reverted) as error:
+        raise Unavailable("chain_unreachable", str(error)) from error
+
+
+def _said(slot: Slot) -> str:
+    flags = ", ".join(flag.name.lower() for flag in Status if slot.has(flag) and flag.name) or "nothing"
+    return (
+        f"{flags}: paid {slot.paid}, tail {slot.tail}, funded {slot.funded_bps} bps, "
+        f"claims until {slot.claim_by}"
+    )

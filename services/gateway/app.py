@@ -21,6 +21,7 @@ from services.gateway.idempotency import register_idempotency
 from services.gateway.metrics import register_metrics
 from services.gateway.problems import Problem, problem_of_mistakes, register_error_handlers
 from services.gateway.routes import (
+    agents,
     agreements,
     bills,
     broker,
@@ -61,6 +62,7 @@ ROOMS = (
     bills,
     wallets,
     broker,
+    agents,
 )
 
 

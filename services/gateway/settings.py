@@ -18,6 +18,9 @@ class GatewaySettings(ServiceSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    public_url: str | None = Field(
+        default=None, description="how others reach it, on agent cards; by default as each request did"
+    )
     threads: int = Field(
         default=64, ge=2, description="on the stack: requests and live streams at once, per process"
     )

@@ -5,6 +5,7 @@ RentalError
 ├── SignatureMismatch   a signature is not one, or is somebody else's
 ├── AgreementRefused    an agreement breaks the escrow's limits, or is not the one its offer makes
 ├── OfferRefused        an offer breaks the rules of the bargaining
+├── AuctionRefused      a notice, a bid or an outcome breaks the rules of its auction
 ├── MandateExceeded     an agent may not sign this for its principal
 ├── ReadingRefused      a reading does not continue its chain
 ├── CeilingRefused      a ceiling falls, or allows more than the agreement
@@ -64,6 +65,10 @@ class AgreementRefused(RentalError):
 
 class OfferRefused(RentalError):
     """An offer breaks the rules of the bargaining."""
+
+
+class AuctionRefused(RentalError):
+    """A notice, a bid or an outcome breaks the rules of its auction."""
 
 
 class MandateExceeded(RentalError):

@@ -10,6 +10,9 @@ from services.chassis.outbox import count_unsent
 from services.chassis.rpc import RpcClient
 from services.messages.errors import HirelingError
 
+SERVICES = ("listing", "negotiation", "metering", "settlement")
+"""The services that are called, by their folders' names."""
+
 
 def health_of(service: str, database: Database) -> dict[str, Any]:
     """Return the service's health. Raises the database's own error when it does not answer."""

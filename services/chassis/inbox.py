@@ -7,6 +7,7 @@ time to live and returns to the handler's own queue; requeueing instead would lo
 measured). After MAX_TRIES it is parked with its reason in ``<queue>.parked``, where an operator finds it.
 """
 
+import inspect
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
@@ -34,6 +35,7 @@ MAX_TRIES = 20
 
 TRIES_HEADER = "hireling-tries"
 REASON_HEADER = "hireling-reason"
+PARKED = ".parked"
 
 # A classic queue may lose a message that moves on while its broker dies; these keep it until the target has
 # confirmed. The queues that are consumed are classic, unless the operator's virtual host defaults to quorum:
@@ -70,12 +72,12 @@ class OnEvent(Entrypoint, HeaderDecoder):
         container = self.container
         source, event_type = self.event_class.source, self.event_class.type
         self.queue = Queue(
-            f"evt-{source}-{event_type}--{container.service_name}.{self.method_name}",
+            queue_name(self.event_class, service=container.service_name, handler=self.method_name),
             exchange=get_event_exchange(source, container.config),
             routing_key=event_type,
             durable=True,
         )
-        self.parked = Queue(f"{self.queue.name}.parked", durable=True)
+        self.parked = Queue(f"{self.queue.name}{PARKED}", durable=True)
         self.publisher = Publisher(container.config["AMQP_URI"])
         self.queue_consumer.register_provider(self)
 
@@ -144,6 +146,21 @@ class OnEvent(Entrypoint, HeaderDecoder):
     def _count(self, outcome: str) -> None:
         event = f"{self.event_class.source}.{self.event_class.type}"
         EVENTS_HEARD.labels(self.container.service_name, event, outcome).inc()
+
+
+def queue_name(event_class: type[Event], *, service: str, handler: str) -> str:
+    """Return the queue in which a handler's events wait; what it failed at is in ``<queue>.parked``."""
+    return f"evt-{event_class.source}-{event_class.type}--{service}.{handler}"
+
+
+def heard_by(service_class: type, *, name: str) -> list[str]:
+    """Return the queues of all handlers of a service of this name, in order."""
+    return sorted(
+        queue_name(entrypoint.event_class, service=name, handler=handler)
+        for handler, method in inspect.getmembers(service_class, inspect.isfunction)
+        for entrypoint in getattr(method, "nameko_entrypoints", ())
+        if isinstance(entrypoint, OnEvent)
+    )
 
 
 def on_event(event_class: type[Event]) -> Callable[[Handler], Handler]:

@@ -1,4 +1,4 @@
-"""The base of every service: what each instance finds on itself, and the one call that all of them answer."""
+"""The base of every service: what each instance finds on itself, and the calls that all of them answer."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.entrypoints import rpc
 from services.chassis.health import health_of
+from services.chassis.inbox import heard_by
 from services.chassis.observing import WorkObserver
 from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider
 from services.chassis.relay import OutboxRelay
@@ -27,3 +28,8 @@ class Service:
     def health(self) -> dict[str, Any]:
         """Return the service's name, whether its database answers, and how many events have not left yet."""
         return health_of(self.name, self.database)
+
+    @rpc
+    def queues(self) -> list[str]:
+        """Return the queues from which this service hears events."""
+        return heard_by(type(self), name=self.name)

@@ -11,13 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hireling.durable import make_private_folder, write_atomically
+from services.chassis.health import SERVICES
 from services.embedded.children import Child, answers, inherited, require_free_port
 from services.embedded.errors import EmbeddedError
 from services.embedded.settings import DEV_CHAIN_ID, PROJECT, EmbeddedSettings
 
 ANVIL = PROJECT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 DEPLOY = PROJECT / "contracts/scripts/deploy.sh"
-SERVICES = ("listing", "negotiation", "metering", "settlement", "gateway")
+# Each has one.
+DATABASES = (*SERVICES, "gateway")
 STATES_KEPT = 64
 DEPLOY_WITHIN = 120.0  # seconds; 5 on an idle machine
 PASSWORD_BYTES = 32
@@ -130,7 +132,7 @@ class Marketplace:
 
     def migrate(self) -> None:
         """Bring each service's database to this version's schema, saying so where an older one holds data."""
-        output = self._run("databases", [sys.executable, "-m", "services.embedded.databases", *SERVICES])
+        output = self._run("databases", [sys.executable, "-m", "services.embedded.databases", *DATABASES])
         for line in output.splitlines():
             self._say(f"databases: {line}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded.marketplace import SERVICES, Marketplace
+from services.embedded.marketplace import DATABASES, Marketplace
 from services.embedded.settings import EmbeddedSettings
 from tests import stack
 from tests.e2e.ports import free_ports
@@ -65,7 +65,7 @@ def one_stack_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
             amqp_uri=stack.fresh_bus("e2e"),
             mqtt_url=stack.mqtt_address(),
             mqtt_folder=stack.mqtt_folder(),
-            databases={name: cleanup.enter_context(stack.fresh_database(name)) for name in SERVICES},
+            databases={name: cleanup.enter_context(stack.fresh_database(name)) for name in DATABASES},
         )
         market = StackMarketplace(settings)
         cleanup.callback(market.stop)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from services.embedded.children import Child
-from services.embedded.marketplace import SERVICES, Marketplace
+from services.embedded.marketplace import DATABASES, Marketplace
 from services.embedded.settings import EmbeddedSettings
 
 SHARE_GROUP = "ingest"
@@ -42,7 +42,7 @@ class StackMarketplace(Marketplace):
 
     def __init__(self, settings: StackSettings) -> None:
         super().__init__(settings)
-        services = [self._python(name, f"services.{name}", lambda: True) for name in SERVICES]
+        services = [self._python(name, f"services.{name}", lambda: True) for name in DATABASES]
         copies = [
             self._python(name, "services.metering.ingest", lambda: True) for name in ("ingest", "ingest-2")
         ]
@@ -82,7 +82,7 @@ class StackMarketplace(Marketplace):
 
     def migrate(self) -> None:
         """Bring each service's database to this version's schema, as an operator does."""
-        self._run("databases", [sys.executable, "-m", "services.chassis.migrations", *SERVICES])
+        self._run("databases", [sys.executable, "-m", "services.chassis.migrations", *DATABASES])
 
     def open(self) -> None:
         """Start every process at once, in no order, and wait until each service answers."""

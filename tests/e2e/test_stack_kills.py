@@ -1,13 +1,18 @@
 """On the stack each service and each server is killed (-9) in the middle of a rental, and started again."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hireling.rental.bill import SignedBill
 from services.embedded.accounts import Accounts
 from services.embedded.books import Outcome, leaks
+from services.embedded.children import inherited
 from tests import stack
 from tests.e2e.journey import (
     RENTAL_WITHIN,
@@ -88,6 +93,21 @@ def test_the_bill_is_what_it_would_have_been(
     assert_as_if_nothing_had_happened(signed, trace)
     assert readings_kept(sides, signed) == [reading.model_dump(mode="json") for reading in bill.readings]
     assert leaks(before, accounts.read(addresses), [Outcome("owner", bill.total, bill.fee)]) == []
+    assert operate(stack_market, "health")["well"]
+    assert operate(stack_market, "reconcile")["found"] == []
+    assert sum(queue["parked"] for queue in operate(stack_market, "queues")["found"]) == 0
+
+
+def operate(market: StackMarketplace, verb: str) -> Any:
+    """Return what the operator's tool finds."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "services.operator", "--json", verb],
+        env=inherited(market.settings.environment()),
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def readings_kept(sides: Sides, signed: SignedBill) -> list[dict[str, object]]:

@@ -8,15 +8,19 @@ from kombu import Exchange
 from sqlalchemy import MetaData
 from sqlmodel import Session, select
 
+from services.chassis.inbox import MAX_TRIES, TRIES_HEADER
 from services.chassis.migrations import drift_of
 from services.chassis.outbox import add_event, count_unsent
 from services.chassis.publishing import ConfirmedPublisher
+from services.chassis.queues import QueueDesk, parked_queue
 from services.messages.errors import Invalid, NotFound, OperatorError, OutcomeUnknown, Unavailable
 from tests import stack
 from tests.integration.chassis.conftest import Toys, end
 from tests.integration.chassis.toy.messages import CounterRaised
 from tests.integration.chassis.toy.models import Counter, Heard, ToyTable
 
+ON_RABBITMQ = pytest.mark.parametrize("toys", [pytest.param("stack", marks=pytest.mark.stack)], indirect=True)
+HEARD = "evt-toy-counter_raised--toy.on_counter_raised"
 EVENTS = Exchange("toy.events", type="topic", durable=True)
 
 
@@ -215,3 +219,52 @@ def test_the_models_match_the_migrations(toys: Toys) -> None:
     assert drift_of(database, ToyTable.metadata) == []
     assert drift_of(database, MetaData()) != []
     database.close()
+
+
+class TestQueueDesk:
+    """The bus as an operator sees it."""
+
+    def test_names_the_queues_that_a_service_hears_from(self, toys: Toys) -> None:
+        toys.start()
+        assert toys.call("queues") == [HEARD]
+        assert toys.call("queues", of="neighbour") == []
+
+    def test_shows_what_waits_and_who_takes_it(self, toys: Toys) -> None:
+        toys.start()
+        toys.wait_until(lambda: toys.call("health"), timeout=10.0)
+        (depth,) = QueueDesk(toys.uri).depths([HEARD, "evt-toy-nothing--toy.on_nothing"])
+        assert (depth.name, depth.messages) == (HEARD, 0)
+
+    @ON_RABBITMQ
+    def test_shows_what_a_handler_gave_up_and_hands_it_over_again(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("fail_next", "a", 1)
+        event = CounterRaised(name="a", value=1)
+        last_try = {TRIES_HEADER: MAX_TRIES - 1}
+        publisher = ConfirmedPublisher(toys.uri)
+        publisher.publish(
+            event.model_dump(mode="json"), exchange=EVENTS, routing_key=event.type, headers=last_try
+        )
+        publisher.drop()
+        desk = QueueDesk(toys.uri)
+        toys.wait_until(lambda: count(desk, parked_queue(HEARD)) == 1, timeout=20.0)
+
+        for _ in range(2):  # looking takes nothing away
+            (parked,) = desk.parked(HEARD, limit=10)
+            assert parked.body["name"] == "a"
+            assert parked.tries == MAX_TRIES
+            assert "told_to_fail" in parked.reason
+        assert desk.replay(HEARD, limit=10) == 1
+        toys.wait_until(lambda: toys.call("heard", "a") == 1, timeout=10.0)
+        assert desk.parked(HEARD, limit=10) == []
+
+    @ON_RABBITMQ
+    def test_says_where_nothing_was_ever_parked(self, toys: Toys) -> None:
+        toys.start()
+        with pytest.raises(NotFound, match="nothing was ever parked"):
+            QueueDesk(toys.uri).replay(HEARD, limit=1)
+
+
+def count(desk: QueueDesk, queue: str) -> int:
+    """Return how many messages a queue has, 0 where it is not there."""
+    return sum(depth.messages for depth in desk.depths([queue]))

@@ -1,0 +1,105 @@
+"""``python -m services.operator health|queues|parked|replay|reconcile``: look after a running stack.
+
+Exit codes: 0 all is well, 1 something is not, 2 wrong usage, 3 it could not be found out, 78 wrong settings.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from services.chassis.configuring import configured
+from services.chassis.logging import configure_logging
+from services.chassis.queues import QueueDesk, require_shared
+from services.chassis.rpc import RpcClient
+from services.chassis.settings import BusSettings
+from services.messages.errors import CallerError, HirelingError
+from services.operator import verbs
+from services.operator.settings import OperatorSettings
+from services.operator.verbs import Finding
+
+SOME = 20
+ALL = 1_000_000
+NOT_WELL, WRONG_USAGE, NOT_FOUND_OUT = 1, 2, 3
+
+Run = Callable[[argparse.Namespace], Finding]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.operator", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    offered = parser.add_subparsers(dest="verb", required=True)
+    offered.add_parser("health", help="ask every service how it is")
+    offered.add_parser("queues", help="how much waits in each queue, and what is parked")
+    parked = offered.add_parser("parked", help="what a queue's handler failed at, and why; it stays there")
+    replay = offered.add_parser("replay", help="hand what is parked to the queue's handler again")
+    for verb, default in ((parked, SOME), (replay, ALL)):
+        verb.add_argument("queue", help="as `queues` lists it")
+        verb.add_argument("--limit", type=int, default=default, help="at most so many, oldest first")
+    offered.add_parser("reconcile", help="hold the books of every rental against the escrow")
+    return parser
+
+
+def _found(arguments: argparse.Namespace, rpc: RpcClient, desk: QueueDesk, errors: Console) -> Finding:
+    settings = OperatorSettings()
+    match arguments.verb:
+        case "health":
+            return verbs.health(rpc, timeout=settings.call_seconds)
+        case "queues":
+            return verbs.queues(rpc, desk, timeout=settings.call_seconds)
+        case "parked":
+            return verbs.parked(desk, arguments.queue, limit=arguments.limit)
+        case "replay":
+            return verbs.replay(desk, arguments.queue, limit=arguments.limit)
+        case _:
+            with errors.status("comparing") as status:
+                return verbs.reconcile(
+                    rpc,
+                    page=settings.page,
+                    timeout=settings.call_seconds,
+                    progress=lambda checked: status.update(f"{checked} rentals compared"),
+                )
+
+
+def _show(finding: Finding, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        whole = {"well": finding.is_well, "summary": finding.summary, "found": finding.rows}
+        console.print(json.dumps(whole), soft_wrap=True, markup=False, highlight=False)
+        return
+    if finding.rows:
+        table = Table(*finding.headings)
+        for row in finding.rows:
+            values = [row[heading] for heading in finding.headings]
+            table.add_row(*("" if value is None else str(value) for value in values))
+        console.print(table, markup=False)
+    console.print(finding.summary, style="" if finding.is_well else "red", markup=False, highlight=False)
+
+
+def main() -> int:
+    """Run the verb; return the exit code."""
+    arguments = _parser().parse_args()
+    configure_logging()
+    console, errors = Console(), Console(stderr=True)
+    with configured():
+        bus = BusSettings()
+        desk = require_shared(bus.amqp_uri, is_memory=bus.is_memory)
+    rpc = RpcClient(bus.amqp_uri)
+    try:
+        finding = _found(arguments, rpc, desk, errors)
+    except CallerError as error:
+        errors.print(f"error: {error}", style="red", markup=False)
+        return WRONG_USAGE
+    except HirelingError as error:
+        errors.print(f"could not be found out: {error}", style="red", markup=False)
+        return NOT_FOUND_OUT
+    finally:
+        rpc.close()
+    _show(finding, console, as_json=arguments.json)
+    return 0 if finding.is_well else NOT_WELL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

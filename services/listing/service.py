@@ -8,11 +8,11 @@ from sqlmodel import Session
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.typed_data import Domain, from_hex
-from services.chassis.entrypoints import on_event, rpc
+from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.listing import device as rules
-from services.listing import store
+from services.listing import metrics, store
 from services.listing.cursor import Position
 from services.listing.models import Device, ListingRow
 from services.listing.publication import check_listing, words_of
@@ -26,6 +26,7 @@ from services.messages.settlement import PlatformView
 
 SETTINGS = ListingSettings()
 LARGEST_PAGE = 200
+MEASURED_EVERY_SECONDS = 10.0
 
 
 class Listing(Service):
@@ -161,6 +162,18 @@ class Listing(Service):
         if row is None or (row.meter_seen_at is not None and event.seen_at < row.meter_seen_at):
             return
         row.meter, row.meter_seen_at = f"0x{event.meter.hex()}", event.seen_at
+
+    @timer(interval=MEASURED_EVERY_SECONDS)
+    def measure(self) -> None:
+        """Show how many devices there are."""
+        now = self.clock.now()
+        alive_since = now - timedelta(seconds=SETTINGS.online_seconds)
+        with self.database.snapshot() as session:
+            everyone, online = store.count_devices(session, seen_since=alive_since)
+            listed = store.count_listed(session, valid_at=int(now.timestamp()))
+        metrics.DEVICES.set(everyone)
+        metrics.ONLINE.set(online)
+        metrics.LISTED.set(listed)
 
     def _domains(self) -> tuple[Domain, Domain]:
         """Return the domains in which agreements and possession proofs are signed here."""

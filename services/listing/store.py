@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
@@ -71,6 +71,19 @@ def page_of_listings(
     if after is not None:
         conditions.append(_older(col(ListingRow.published_at), col(ListingRow.listing), after))
     return list(session.exec(statement.where(*conditions)))
+
+
+def count_devices(session: Session, *, seen_since: datetime) -> tuple[int, int]:
+    """Return how many devices there are, and how many of them gave a sign of life since then."""
+    seen = func.count().filter(col(Device.last_seen) >= seen_since)
+    everyone, online = session.exec(select(func.count(), seen).select_from(Device)).one()
+    return everyone, online
+
+
+def count_listed(session: Session, *, valid_at: int) -> int:
+    """Return how many devices have a listing that counts at this Unix time."""
+    statement = select(func.count()).join(Device, col(Device.listing) == col(ListingRow.listing))
+    return session.exec(statement.where(ListingRow.valid_until > valid_at)).one()
 
 
 def _older(moment: Mapped[datetime], key: Mapped[str], than: Position) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from services.chassis.service import Service
 from services.messages.errors import Invalid
 from services.settlement import metrics, progress
 from services.settlement.office import Office, office_of
+from services.settlement.reconciling import chain_asked
 from services.settlement.settings import ChainSettings, SettlementSettings
 from services.settlement.store import Store
 
@@ -40,6 +41,8 @@ class Auditing(Service):
             money = metrics.money_of(held, paid=store.paid_so_far())
             rentals = store.count_rentals()
         metrics.show(rentals=rentals, money=money, token=to_hex(office.chain.deployment.token))
+        with chain_asked():
+            metrics.show_fuel(office.chain.fuel())
 
     @timer(interval=5.0)
     def compare(self) -> None:

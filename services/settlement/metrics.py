@@ -42,6 +42,9 @@ CHAIN_HEAD_AGE_SECONDS = gauge(
     "hireling_settlement_chain_head_age_seconds",
     "How old the newest block is that this process saw; not a number where another copy drives the chain.",
 )
+RELAYER_ETHER = gauge(
+    "hireling_settlement_relayer_ether", "What the relayer has left for gas, in the chain's own coin."
+)
 DRIFT = gauge(
     "hireling_settlement_drift_base_units",
     "By how much our books and the escrow differ, over all rentals, when last compared: must be 0.",
@@ -79,6 +82,9 @@ def money_of(open_rentals: Iterable[tuple[int, Status]], *, paid: float) -> Mone
     return Money(held=held, disputed=disputed, paid=paid)
 
 
+WEI = 10**18
+
+
 class _Head:
     """The newest block's time, Unix seconds."""
 
@@ -114,6 +120,11 @@ def show(*, rentals: Mapping[str, int], money: Money, token: str) -> None:
     PAID.labels(token).set(money.paid)
 
 
+def show_fuel(wei: int) -> None:
+    """Show what the relayer has left for gas."""
+    RELAYER_ETHER.set(wei / WEI)
+
+
 def show_reconciled(*, drift: int, uncovered: int, token: str) -> None:
     """Show what a whole comparison with the chain found, in base units."""
     DRIFT.labels(token).set(drift)
@@ -126,3 +137,4 @@ def show_nothing() -> None:
     for each in (RENTALS, HELD, DISPUTED, PAID, DRIFT, UNCOVERED):
         each.clear()
     _head.time = _reconciled.time = math.nan
+    RELAYER_ETHER.set(math.nan)

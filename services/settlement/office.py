@@ -10,8 +10,9 @@ from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from hireling.rental.signing import Secp256k1Key
-from hireling.rental.typed_data import from_hex
+from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.database import Database
+from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
 from services.messages.errors import OperatorError, Refused, Unavailable
 from services.messages.settlement import PlatformView, TokenView
@@ -33,6 +34,8 @@ from services.settlement.watch import Watch
 LEASE = "chain"
 Now = Callable[[], datetime]
 
+_log = get_logger(__name__)
+
 
 class Office:
     """One process's door to one deployment."""
@@ -53,6 +56,7 @@ class Office:
             relayer=keys.relayer,
         )
         self.moves = Moves(self.chain.calls)
+        _log.info("chain_chosen", chain_id=self.chain.deployment.chain_id, relayer=to_hex(self.chain.relayer))
 
     @property
     def is_development(self) -> bool:

@@ -4,10 +4,10 @@ Both are as of the block up to which the logs were read, so that neither is ahea
 means that a log was missed, doubled or misread: no default hides it, and an operator has to look.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.typed_data import from_hex, to_hex
@@ -22,8 +22,6 @@ from services.settlement.progress import funded_of, held_of, slot_of
 from services.settlement.store import Store
 
 NOTHING = Slot(0, 0, 0, 0, Status(0))
-
-Answer = TypeVar("Answer")
 
 _log = get_logger(__name__)
 
@@ -78,12 +76,15 @@ class Reconciliation:
             held = sum(held_of(row)[0] for row in store.rentals_with_open_money())
         if seen is None:
             raise Unavailable("chain_not_read", "no block of the chain was read yet: please ask again")
+        with chain_asked():
+            escrowed = self._chain.escrowed(at=seen.number)
+            found = [self._compared(each, at=seen.number) for each in books]
         return Reconciled(
             block=seen.number,
             checked=len(books),
-            differences=tuple(found for each in books if (found := self._compared(each, at=seen.number))),
+            differences=tuple(difference for difference in found if difference),
             held=held,
-            escrowed=_asked(lambda: self._chain.escrowed(at=seen.number)),
+            escrowed=escrowed,
             next=books[-1].rental_id if len(books) == limit else None,
         )
 
@@ -103,7 +104,7 @@ class Reconciliation:
             self._found = []
 
     def _compared(self, books: Books, *, at: int) -> Difference | None:
-        chain = _asked(lambda: self._chain.slot(from_hex(books.rental_id), at=at))
+        chain = self._chain.slot(from_hex(books.rental_id), at=at)
         amount = differ(books, chain)
         if amount is None:
             return None
@@ -112,9 +113,11 @@ class Reconciliation:
         )
 
 
-def _asked(question: Callable[[], Answer]) -> Answer:
+@contextmanager
+def chain_asked() -> Iterator[None]:
+    """Within the block, what keeps the chain from answering raises Unavailable."""
     try:
-        return question()
+        yield
     except (ChainUnreachable, NodeRefused, Reverted) as error:
         raise Unavailable("chain_unreachable", str(error)) from error
 

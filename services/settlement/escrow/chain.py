@@ -164,9 +164,13 @@ class Chain:
         """Return a mined transaction's receipt, None where it is not mined."""
         return self._node.receipt(tx_hash)
 
+    def fuel(self) -> int:
+        """Return what the relayer has for gas, in wei."""
+        return self._node.ether(self.relayer)
+
     def fill_relayer(self) -> None:
         """Give the relayer ether for gas from the node's first account. For development chains only."""
-        if self._node.ether(self.relayer) < DEV_ETHER // 10:
+        if self.fuel() < DEV_ETHER // 10:
             self._node.send_from_first_account(self.relayer, wei=DEV_ETHER)
 
     def _read(self, call: Call, *types: str, at: int | None = None) -> tuple[Any, ...]:

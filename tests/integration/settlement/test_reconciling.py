@@ -1,15 +1,17 @@
 """Our books are held against the escrow, rental by rental, and a difference is told."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
 from services.chassis.metrics import serve_metrics
-from services.messages.errors import Invalid
-from services.messages.settlement import Reconciled
+from services.messages.errors import Invalid, Unavailable
+from services.messages.settlement import Difference, Reconciled
 from tests.builders import a_reading_chain
 from tests.chain import free_port
 from tests.chain_rentals import acknowledge
@@ -19,6 +21,14 @@ from tests.metrics import scrape
 
 def reconciled(market: Market, *, limit: int = 200, cursor: str | None = None) -> Reconciled:
     return Reconciled.model_validate(market.call("reconcile", cursor, limit))
+
+
+def reconciled_if_read(market: Market) -> Sequence[Difference] | Literal["unread"]:
+    """Return the differences, or that no block was read yet."""
+    try:
+        return reconciled(market).differences
+    except Unavailable:
+        return "unread"
 
 
 class TestReconcile:
@@ -61,6 +71,13 @@ class TestReconcile:
         market.wait_until(
             lambda: scrape(port)("hireling_settlement_drift_base_units", token=token) == found.amount
         )
+
+        # As the runbook tells to recover: the logs are read again, and the books made of them.
+        with sqlite3.connect(tmp_path / "settlement.db", timeout=30) as books:
+            books.execute("DELETE FROM chain_log")
+            books.execute("DELETE FROM seen_block")
+        market.wait_until(lambda: not reconciled_if_read(market))
+        market.wait_until(lambda: scrape(port)("hireling_settlement_drift_base_units", token=token) == 0)
 
     def test_goes_page_by_page(self, market: Market) -> None:
         everyone = {market.funded().rental_id, market.funded().rental_id}

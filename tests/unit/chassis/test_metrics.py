@@ -24,7 +24,9 @@ class TestDefinitions:
         metrics_page.table()
         assert len(DEFINED) > 25
         for metric in DEFINED:
-            assert re.fullmatch(r"hireling_(chassis|gateway|metering|settlement)_[a-z_]+", metric.name)
+            assert re.fullmatch(
+                r"hireling_(chassis|gateway|listing|metering|settlement)_[a-z_]+", metric.name
+            )
             assert set(metric.labels) <= LABELS
             assert metric.description.endswith(".")
 

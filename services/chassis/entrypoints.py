@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.chassis.database import BUSY_PAUSES_SECONDS, DATABASE_BUSY, effects_so_far
 from services.chassis.inbox import on_event
 from services.chassis.logging import get_logger
-from services.messages.errors import CallerError, HirelingError, Invalid, Unavailable
+from services.messages.errors import CallerError, HirelingError, Invalid, Unavailable, invalid_of
 
 __all__ = ["on_event", "rpc", "timer"]
 
@@ -89,12 +89,7 @@ def _typed(exc_info: ExcInfo) -> ExcInfo:
     error = exc_info[1]
     if not isinstance(error, ValidationError):
         return exc_info
-    problems = [
-        {"at": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    invalid = Invalid("invalid", f"{error.title} has {error.error_count()} mistakes", errors=problems)
-    return Invalid, invalid, exc_info[2]
+    return Invalid, invalid_of(error, what=error.title), exc_info[2]
 
 
 def _log_failure(event: str, exc_info: ExcInfo) -> None:

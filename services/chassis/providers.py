@@ -3,6 +3,7 @@
 Its database, the other services, and a clock.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from eventlet.semaphore import Semaphore
@@ -48,6 +49,21 @@ class DatabaseProvider(DependencyProvider):
         """Return the service's database."""
         database: Database = self.shared.opened()
         return database
+
+
+class Lasting(DependencyProvider):
+    """Gives a service one object that lasts as long as the service runs in this process."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def setup(self) -> None:
+        """Make it before the first worker."""
+        self._made = self._make()
+
+    def get_dependency(self, worker_ctx: Any) -> object:
+        """Return it."""
+        return self._made
 
 
 class RemoteProvider(DependencyProvider):

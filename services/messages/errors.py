@@ -16,6 +16,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 
 class HirelingError(Exception):
     """An error with a code for machines, a sentence for people and JSON fields with the numbers.
@@ -57,6 +59,15 @@ class NotFound(CallerError):
 
 class Invalid(CallerError):
     """The call is malformed or out of range."""
+
+
+def invalid_of(error: ValidationError, *, what: str) -> Invalid:
+    """Return what a caller is told who sent something that does not parse: each mistake, and where it is."""
+    problems = [
+        {"at": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return Invalid("invalid", f"{what} has {error.error_count()} mistakes", errors=problems)
 
 
 class Conflict(CallerError):

@@ -5,6 +5,7 @@ get_quote(quote_id) -> QuoteView
 get_session_document(quote_id) -> SessionDocument
 make_offer(quote_id, signed_offer) -> QuoteView      idempotent; Refused: turn, round, terms, signature
 sign_agreement(signature) -> QuoteView               idempotent; the second side's signature makes the rental
+make_moves(moves) -> list of MoveAnswer, in order    many of these three at once, each judged alone
 get_agreement(rental_id) -> SignedAgreement
 revoke_mandate(signed_revocation) -> SignedRevocation idempotent; the one that counts from now on
 list_revocations(principal) -> tuple of SignedRevocation
@@ -14,13 +15,17 @@ list_open_quotes(device) -> tuple of QuoteView       those in which it is the ow
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from hireling.rental.offer import QuoteRequest, SignedOffer
 from hireling.rental.typed_data import Bytes32, HexBytes
 from services.messages.message import Message
 
 Side = Literal["owner", "renter"]
+# What one call of make_moves takes: some hundred kilobytes, and a transaction of some hundredths of a second.
+MOST_MOVES = 256
 
 
 class QuoteStatus(StrEnum):
@@ -58,3 +63,59 @@ class QuoteView(Message):
     offers: tuple[SignedOffer, ...]
     signed_by: tuple[Side, ...] = ()
     rental_id: Bytes32 | None = None
+
+
+class QuestionMove(Message):
+    """A renter's question, as in request_quote."""
+
+    kind: Literal["question"] = "question"
+    document: SignedQuoteRequest
+
+
+class OfferMove(Message):
+    """An offer of either side, as in make_offer; it names its session itself."""
+
+    kind: Literal["offer"] = "offer"
+    document: SignedOffer
+
+
+class SignatureMove(Message):
+    """One side's signature, as in sign_agreement."""
+
+    kind: Literal["signature"] = "signature"
+    document: AgreementSignature
+
+
+Move = Annotated[QuestionMove | OfferMove | SignatureMove, Field(discriminator="kind")]
+
+
+class SessionState(Message):
+    """Where a session stands after a move: a QuoteView without its documents."""
+
+    status: QuoteStatus
+    turn: Side | Literal["none"]
+    offers: int
+    signed_by: tuple[Side, ...]
+    rental_id: Bytes32 | None
+
+
+class MoveProblem(Message):
+    """Why a move was not made; ``error`` is the class in services.messages.errors."""
+
+    error: str
+    code: str
+    detail: str
+    fields: dict[str, Any]
+
+
+class MoveAnswer(Message):
+    """What came of one move.
+
+    ``refused`` and ``unavailable`` changed nothing, and the latter may be sent again; what became of an
+    ``unknown`` one has to be looked up. A move that was made before is ``done``.
+    """
+
+    outcome: Literal["done", "refused", "unavailable", "unknown"]
+    quote_id: str | None
+    state: SessionState | None = None
+    problem: MoveProblem | None = None

@@ -18,6 +18,7 @@ from hireling.rental.offer import agreement_from
 from hireling.rental.reservation import Reservation, Stage, reserve
 from hireling.rental.states import WITHOUT_BILL, State
 from hireling.rental.typed_data import from_hex, to_hex
+from services.negotiation import store
 from services.negotiation.models import ApprovalRow, MandateReservation, RevocationRow
 from services.negotiation.session import QuoteSession, mandate_refused
 
@@ -25,46 +26,58 @@ from services.negotiation.session import QuoteSession, mandate_refused
 OPENED = frozenset({State.FUNDED, State.ARMED, State.ACTIVE})
 
 
-def require_unrevoked(session: Session, signed: SignedMandate) -> None:
-    """Raise Refused where the owner stopped this mandate, its agent, or every agent of its own."""
-    try:
-        check_not_revoked(signed, revocations_of(session, to_hex(signed.principal)))
-    except RentalError as error:
-        raise mandate_refused(error) from error
+class Ledger:
+    """What mandates have promised, as one unit of work sees it: read once, written at its end."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._words: dict[str, Sequence[SignedRevocation]] = {}
+        self._promised: dict[str, dict[str, Reservation]] = {}
+        self._new: list[MandateReservation] = []
 
-def reserve_for_owner(session: Session, quote: QuoteSession, *, now: datetime) -> None:
-    """Reserve for the agreement that the owner's agent just signed.
+    def require_unrevoked(self, signed: SignedMandate) -> None:
+        """Raise Refused where the owner stopped this mandate, its agent, or every agent of its own."""
+        principal = to_hex(signed.principal)
+        if principal not in self._words:
+            self._words[principal] = revocations_of(self._session, principal)
+        try:
+            check_not_revoked(signed, self._words[principal])
+        except RentalError as error:
+            raise mandate_refused(error) from error
 
-    Raises Refused where its mandate, with all its other rentals, does not allow it.
-    """
-    require_unrevoked(session, quote.mandate)
-    if quote.last is None:
-        raise RuntimeError("nothing was offered, so nothing was signed")
-    name, offer = to_hex(document_hash(quote.mandate)), quote.last.offer
-    rows = session.exec(select(MandateReservation).where(MandateReservation.mandate == name)).all()
-    agreement = agreement_from(offer)
-    try:
-        made = reserve(
-            quote.mandate,
-            agreement,
-            domain=quote.terms.domain,
-            now=now,
-            others=[_reservation(row) for row in rows],
-            clearance=quote.clearance(offer),
-        ).signed(now)
-    except RentalError as error:
-        raise mandate_refused(error) from error
-    if session.get(MandateReservation, to_hex(made.rental_id)) is None:
-        row = MandateReservation(
-            rental_id=to_hex(made.rental_id),
-            mandate=name,
-            amount=str(made.amount),
-            stage=made.stage.value,
-            lapses_at=made.lapses_at,
-            fund_by=made.fund_by,
-        )
-        session.add(row)
+    def reserve_for_owner(self, quote: QuoteSession, *, now: datetime) -> None:
+        """Reserve for the agreement that the owner's agent just signed.
+
+        Raises Refused where its mandate, with all its other rentals, does not allow it.
+        """
+        self.require_unrevoked(quote.mandate)
+        if quote.last is None:
+            raise RuntimeError("nothing was offered, so nothing was signed")
+        name, offer = to_hex(document_hash(quote.mandate)), quote.last.offer
+        if name not in self._promised:
+            rows = store.reservations_under(self._session, name)
+            self._promised[name] = {row.rental_id: _reservation(row) for row in rows}
+        promised = self._promised[name]
+        try:
+            made = reserve(
+                quote.mandate,
+                agreement_from(offer),
+                domain=quote.terms.domain,
+                now=now,
+                others=promised.values(),
+                clearance=quote.clearance(offer),
+            ).signed(now)
+        except RentalError as error:
+            raise mandate_refused(error) from error
+        rental_id = to_hex(made.rental_id)
+        if rental_id not in promised:
+            promised[rental_id] = made
+            self._new.append(_row(made, mandate=name))
+
+    def write(self) -> None:
+        """Keep what was reserved."""
+        self._session.add_all(self._new)
+        self._session.flush()
 
 
 def note_state(session: Session, rental_id: bytes, state: State) -> None:
@@ -119,7 +132,18 @@ def approvals_of(session: Session, rental_id: str) -> Sequence[SignedApproval]:
     return [SignedApproval.model_validate(row.signed, strict=False) for row in rows]
 
 
-def _reservation(row: MandateReservation) -> Reservation:
+def _row(made: Reservation, *, mandate: str) -> MandateReservation:
+    return MandateReservation(
+        rental_id=to_hex(made.rental_id),
+        mandate=mandate,
+        amount=str(made.amount),
+        stage=made.stage.value,
+        lapses_at=made.lapses_at,
+        fund_by=made.fund_by,
+    )
+
+
+def _reservation(row: Any) -> Reservation:
     return Reservation(
         rental_id=from_hex(row.rental_id),
         amount=int(row.amount),

@@ -29,8 +29,9 @@ from hireling.rental.offer import (
     agreement_from,
     check_next,
 )
+from hireling.rental.typed_data import to_hex
 from services.messages.errors import Conflict, Refused
-from services.messages.negotiation import AgreementSignature, QuoteStatus, QuoteView, Side
+from services.messages.negotiation import AgreementSignature, QuoteStatus, QuoteView, SessionState, Side
 
 LONGEST_OFFER = timedelta(seconds=LONGEST_OFFER_SECONDS)
 # Until it is funded, an agreement keeps the device from everybody else.
@@ -52,6 +53,16 @@ class QuoteSession:
     status: QuoteStatus = QuoteStatus.OPEN
     offers: tuple[SignedOffer, ...] = ()
     signatures: dict[Side, bytes] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        """Return the device as it travels."""
+        return to_hex(self.request.device)
+
+    @property
+    def renter(self) -> str:
+        """Return the renter as it travels."""
+        return to_hex(self.request.renter)
 
     @property
     def last(self) -> SignedOffer | None:
@@ -146,6 +157,16 @@ class QuoteSession:
             turn=self.turn,
             request=self.request,
             offers=self.offers,
+            signed_by=tuple(sorted(self.signatures)),
+            rental_id=self.rental_id,
+        )
+
+    def state(self) -> SessionState:
+        """Return where the session stands, without its documents."""
+        return SessionState(
+            status=self.status,
+            turn=self.turn,
+            offers=len(self.offers),
             signed_by=tuple(sorted(self.signatures)),
             rental_id=self.rental_id,
         )

@@ -1,88 +1,142 @@
 """The negotiation service's only queries."""
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from pydantic import BaseModel
+from sqlalchemy import Row, Select, Table, bindparam, delete, func, insert, update
+from sqlalchemy import select as sql_select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from hireling.rental.agreement import SignedAgreement
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from hireling.rental.session_document import MadeOffer, SessionDocument
-from hireling.rental.typed_data import from_hex
-from services.messages.negotiation import QuoteStatus
-from services.negotiation.models import AgreementRow, OfferRow, Quote, TakenDevice
+from hireling.rental.typed_data import from_hex, to_hex
+from services.chassis.database import DATABASE_BUSY
+from services.chassis.rows import WrittenJson
+from services.messages.errors import Unavailable
+from services.messages.negotiation import QuoteStatus, Side
+from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote, TakenDevice
+from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 
+_QUOTE: Table = Quote.metadata.tables["quote"]
+_OFFER: Table = OfferRow.metadata.tables["offer"]
+_AGREEMENT: Table = AgreementRow.metadata.tables["agreement"]
+_RESERVATION: Table = MandateReservation.metadata.tables["mandate_reservation"]
+# All of a session that changes, and how many offers were made.
+_CHANGES = ("status", "answer_by", "owner_signature", "renter_signature")
+_STATE = [_QUOTE.c[name] for name in ("quote_id", *_CHANGES)]
+_MADE = sql_select(func.count()).where(_OFFER.c.quote_id == _QUOTE.c.quote_id).scalar_subquery().label("made")
+_SAVE = (
+    update(_QUOTE)
+    .where(_QUOTE.c.quote_id == bindparam("named"))
+    .values({name: bindparam(f"to_{name}") for name in _CHANGES})
+)
 
-def load(session: Session, quote_id: str) -> QuoteSession | None:
-    """Return a quote session."""
-    row = session.get(Quote, quote_id)
-    return None if row is None else _session_of(session, row)
+
+def load_all(session: Session, quote_ids: Collection[str], remembered: Remembered) -> dict[str, QuoteSession]:
+    """Return those of these quote sessions that exist."""
+    return _sessions_of(session, _states(quote_ids), remembered)
 
 
-def load_locked(session: Session, quote_id: str) -> QuoteSession | None:
-    """Return a quote session, kept from other writers until this unit of work ends."""
-    row = session.exec(select(Quote).where(Quote.quote_id == quote_id).with_for_update()).one_or_none()
-    return None if row is None else _session_of(session, row)
+def load_all_locked(
+    session: Session, quote_ids: Collection[str], remembered: Remembered
+) -> dict[str, QuoteSession]:
+    """Return those of these that exist, kept from other writers until this unit of work ends.
+
+    Before anything is written in it: what is read is remembered as committed.
+    """
+    # In one order, so that two calls never wait for each other.
+    return _sessions_of(session, _states(quote_ids).order_by(_QUOTE.c.quote_id).with_for_update(), remembered)
 
 
-def open_sessions_of(session: Session, device: str) -> list[QuoteSession]:
+def open_sessions_of(session: Session, device: str, remembered: Remembered) -> list[QuoteSession]:
     """Return a device's sessions that are not over, oldest first."""
-    statement = select(Quote).where(Quote.device == device, Quote.status == QuoteStatus.OPEN.value)
-    rows = session.exec(statement.order_by(col(Quote.asked_at), col(Quote.quote_id)))
-    return [_session_of(session, row) for row in rows]
+    statement = select(Quote.quote_id).where(Quote.device == device, Quote.status == QuoteStatus.OPEN.value)
+    names = session.exec(statement.order_by(col(Quote.asked_at), col(Quote.quote_id))).all()
+    found = load_all(session, names, remembered)
+    return [found[name] for name in names]
 
 
-def open_quote_of(session: Session, *, device: str, renter: str) -> Quote | None:
-    """Return the one session that this renter has open with this device."""
-    statement = select(Quote).where(
-        Quote.device == device, Quote.renter == renter, Quote.status == QuoteStatus.OPEN.value
+def known_among(session: Session, quote_ids: Collection[str]) -> frozenset[str]:
+    """Return which of these sessions exist."""
+    return frozenset(session.exec(select(Quote.quote_id).where(col(Quote.quote_id).in_(quote_ids))))
+
+
+def open_quotes_of(
+    session: Session, asking: Collection[QuoteSession]
+) -> dict[tuple[str, str], tuple[str, datetime]]:
+    """Return by device and renter which sessions those who ask have open, and until when."""
+    if not asking:
+        return {}
+    statement = select(Quote.device, Quote.renter, Quote.quote_id, Quote.answer_by).where(
+        col(Quote.device).in_({quote.device for quote in asking}),
+        col(Quote.renter).in_({quote.renter for quote in asking}),
+        Quote.status == QuoteStatus.OPEN.value,
     )
-    return session.exec(statement).one_or_none()
+    return {
+        (device, renter): (name, answer_by) for device, renter, name, answer_by in session.exec(statement)
+    }
 
 
-def add_quote(session: Session, quote: QuoteSession, *, asked_at: datetime) -> bool:
-    """Keep a new session; return False where this renter has another one open with this device."""
-    row = Quote(
-        quote_id=quote.quote_id,
-        device=f"0x{quote.request.device.hex()}",
-        renter=f"0x{quote.request.renter.hex()}",
-        listing=f"0x{quote.request.listing.hex()}",
-        request=_json(quote.request),
-        document=_json(quote.listing),
-        mandate=_json(quote.mandate),
-        terms=_json(quote.terms),
-        status=quote.status.value,
-        asked_at=asked_at,
-        answer_by=quote.answer_by,
-        listing_signature=f"0x{quote.listing_signature.hex()}",
-        request_signature=f"0x{quote.request_signature.hex()}",
-    )
-    return _added(session, row)
+def add_quotes(session: Session, quotes: Sequence[QuoteSession], *, asked_at: datetime) -> None:
+    """Keep new sessions."""
+    rows = [
+        {
+            "quote_id": quote.quote_id,
+            "device": quote.device,
+            "renter": quote.renter,
+            "listing": to_hex(quote.request.listing),
+            "request": _json(quote.request),
+            "document": _json(quote.listing),
+            "mandate": _json(quote.mandate),
+            "terms": _json(quote.terms),
+            "status": quote.status.value,
+            "asked_at": asked_at,
+            "answer_by": quote.answer_by,
+            "listing_signature": to_hex(quote.listing_signature),
+            "request_signature": to_hex(quote.request_signature),
+        }
+        for quote in quotes
+    ]
+    _insert(session, _QUOTE, rows)
 
 
-def save(session: Session, quote: QuoteSession, *, now: datetime) -> None:
-    """Keep what a step changed: status, deadline, signatures, and a new offer."""
-    row = session.get_one(Quote, quote.quote_id)
-    row.status, row.answer_by = quote.status.value, quote.answer_by
-    row.owner_signature, row.renter_signature = (
-        f"0x{signature.hex()}" if signature else None
-        for signature in (quote.signatures.get("owner"), quote.signatures.get("renter"))
-    )
-    if quote.last is not None and session.get(OfferRow, (quote.quote_id, quote.last.offer.round)) is None:
-        session.add(
-            OfferRow(
-                quote_id=quote.quote_id,
-                round=quote.last.offer.round,
-                offer=f"0x{quote.last.hash.hex()}",
-                signed=_json(quote.last),
-                made_at=now,
-            )
-        )
+def save_all(session: Session, quotes: Sequence[QuoteSession]) -> None:
+    """Keep what steps changed in sessions: status, deadline and signatures."""
+    rows = [
+        {
+            "named": quote.quote_id,
+            "to_status": quote.status.value,
+            "to_answer_by": quote.answer_by,
+            "to_owner_signature": _signature(quote, "owner"),
+            "to_renter_signature": _signature(quote, "renter"),
+        }
+        for quote in quotes
+    ]
+    if rows:
+        session.connection().execute(_SAVE, rows)
+
+
+def add_offers(session: Session, offers: Sequence[SignedOffer], *, made_at: datetime) -> None:
+    """Keep offers that were made."""
+    rows = [
+        {
+            "quote_id": made.offer.quote_id,
+            "round": made.offer.round,
+            "offer": to_hex(made.hash),
+            "signed": _json(made),
+            "made_at": made_at,
+        }
+        for made in offers
+    ]
+    _insert(session, _OFFER, rows)
 
 
 def document_of(session: Session, quote: QuoteSession) -> SessionDocument | None:
@@ -106,10 +160,14 @@ def document_of(session: Session, quote: QuoteSession) -> SessionDocument | None
     )
 
 
-def add_agreement(session: Session, *, quote_id: str, agreed: SignedAgreement, now: datetime) -> None:
+def add_agreements(session: Session, quotes: Sequence[QuoteSession], *, now: datetime) -> None:
     """Keep what both sides signed."""
-    rental_id = f"0x{agreed.rental_id.hex()}"
-    session.add(AgreementRow(rental_id=rental_id, quote_id=quote_id, signed=_json(agreed), agreed_at=now))
+    agreed = [(quote.quote_id, quote.agreement()) for quote in quotes]
+    rows = [
+        {"rental_id": to_hex(each.rental_id), "quote_id": name, "signed": _json(each), "agreed_at": now}
+        for name, each in agreed
+    ]
+    _insert(session, _AGREEMENT, rows)
 
 
 def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
@@ -117,14 +175,37 @@ def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
     return session.get(AgreementRow, rental_id)
 
 
-def taken(session: Session, device: str) -> TakenDevice | None:
-    """Return the rental that keeps this device from others."""
-    return session.get(TakenDevice, device)
+def taken_among(session: Session, devices: Collection[str]) -> dict[str, TakenDevice]:
+    """Return by device which rentals keep these devices from others."""
+    if not devices:
+        return {}
+    rows = session.exec(select(TakenDevice).where(col(TakenDevice.device).in_(devices)))
+    return {row.device: row for row in rows}
 
 
-def take_device(session: Session, taking: TakenDevice) -> bool:
-    """Keep the device for a rental; return False where another one has it."""
-    return _added(session, taking)
+def take_devices(session: Session, taking: Sequence[TakenDevice]) -> None:
+    """Keep devices for their rentals."""
+    session.add_all(taking)
+    session.flush()
+
+
+@contextmanager
+def as_if_alone() -> Iterator[None]:
+    """Raise Unavailable("database_busy") where another copy just wrote what was looked for and not found.
+
+    The unit of work then runs again, and finds it.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        raise Unavailable(DATABASE_BUSY, f"another transaction came between: {error.orig}") from error
+
+
+def reservations_under(session: Session, mandate: str) -> Sequence[Row[Any]]:
+    """Return the rows of what a mandate has promised."""
+    return (
+        session.connection().execute(sql_select(_RESERVATION).where(_RESERVATION.c.mandate == mandate)).all()
+    )
 
 
 def free_device(session: Session, *, device: str, rental_id: str) -> None:
@@ -143,6 +224,14 @@ def expire_quotes(session: Session, now: datetime) -> None:
     )
 
 
+def expire_quotes_named(session: Session, quote_ids: Collection[str]) -> None:
+    """Close these sessions, in which nobody acted in time."""
+    if quote_ids:
+        session.execute(
+            update(Quote).where(col(Quote.quote_id).in_(quote_ids)).values(status=QuoteStatus.EXPIRED.value)
+        )
+
+
 def end_unanswered_quotes(session: Session, *, device: str, listing: str) -> None:
     """End the sessions that asked about another listing of this device and got no offer yet."""
     answered = select(OfferRow.quote_id).where(col(OfferRow.quote_id) == col(Quote.quote_id)).exists()
@@ -154,35 +243,59 @@ def end_unanswered_quotes(session: Session, *, device: str, listing: str) -> Non
     )
 
 
-def _session_of(session: Session, row: Quote) -> QuoteSession:
-    offers = session.exec(
-        select(OfferRow).where(OfferRow.quote_id == row.quote_id).order_by(col(OfferRow.round))
-    )
-    signatures = {"owner": row.owner_signature, "renter": row.renter_signature}
-    return QuoteSession(
-        quote_id=row.quote_id,
-        request=QuoteRequest.model_validate(row.request, strict=False),
-        listing=ListingDocument.model_validate(row.document, strict=False),
-        mandate=SignedMandate.model_validate(row.mandate, strict=False),
-        terms=PlatformTerms.model_validate(row.terms, strict=False),
-        answer_by=row.answer_by,
-        listing_signature=from_hex(row.listing_signature or "0x"),
-        request_signature=from_hex(row.request_signature or "0x"),
-        status=QuoteStatus(row.status),
-        offers=tuple(SignedOffer.model_validate(offer.signed, strict=False) for offer in offers),
-        signatures={side: from_hex(text) for side, text in signatures.items() if text},  # type: ignore[misc]
-    )
+def _states(quote_ids: Collection[str]) -> Select[Any]:
+    return sql_select(*_STATE, _MADE).where(_QUOTE.c.quote_id.in_(quote_ids))
 
 
-def _added(session: Session, row: Quote | TakenDevice) -> bool:
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:
-        return False
-    return True
+def _sessions_of(session: Session, states: Select[Any], remembered: Remembered) -> dict[str, QuoteSession]:
+    rows = session.connection().execute(states).all()
+    known = {row.quote_id: remembered.find(row.quote_id, offers=row.made) for row in rows}
+    read = _read(session, [name for name, found in known.items() if found is None])
+    remembered.note(read.values())
+    return {row.quote_id: _at(known[row.quote_id] or read[row.quote_id], row) for row in rows}
 
 
-def _json(model: Any) -> dict[str, Any]:
-    dumped: dict[str, Any] = model.model_dump(mode="json")
-    return dumped
+def _at(quote: QuoteSession, row: Row[Any]) -> QuoteSession:
+    """Return the session in its present state."""
+    texts: dict[Side, str | None] = {"owner": row.owner_signature, "renter": row.renter_signature}
+    signatures = {side: from_hex(text) for side, text in texts.items() if text}
+    return replace(quote, status=QuoteStatus(row.status), answer_by=row.answer_by, signatures=signatures)
+
+
+def _read(session: Session, quote_ids: Collection[str]) -> dict[str, QuoteSession]:
+    """Return the documents and offers of sessions, whatever their state."""
+    if not quote_ids:
+        return {}
+    made: dict[str, list[SignedOffer]] = {name: [] for name in quote_ids}
+    offers = sql_select(_OFFER.c.quote_id, _OFFER.c.signed).where(_OFFER.c.quote_id.in_(quote_ids))
+    for name, signed in session.connection().execute(offers.order_by(_OFFER.c.quote_id, _OFFER.c.round)):
+        made[name].append(SignedOffer.model_validate(signed, strict=False))
+    rows = session.connection().execute(sql_select(_QUOTE).where(_QUOTE.c.quote_id.in_(quote_ids)))
+    return {
+        row.quote_id: QuoteSession(
+            quote_id=row.quote_id,
+            request=QuoteRequest.model_validate(row.request, strict=False),
+            listing=ListingDocument.model_validate(row.document, strict=False),
+            mandate=SignedMandate.model_validate(row.mandate, strict=False),
+            terms=PlatformTerms.model_validate(row.terms, strict=False),
+            answer_by=row.answer_by,
+            listing_signature=from_hex(row.listing_signature or "0x"),
+            request_signature=from_hex(row.request_signature or "0x"),
+            offers=tuple(made[row.quote_id]),
+        )
+        for row in rows
+    }
+
+
+def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        session.connection().execute(insert(table), rows)
+
+
+def _signature(quote: QuoteSession, side: Side) -> str | None:
+    signature = quote.signatures.get(side)
+    return to_hex(signature) if signature else None
+
+
+def _json(model: BaseModel) -> WrittenJson:
+    return WrittenJson(model.model_dump_json())

@@ -44,9 +44,11 @@ class AgreementSigned(Event):
     quote_id: str
     device: Bytes32
     by: Side
+    # Of the offer that was signed: a side signs again where a counter-offer made its signature stale.
+    round: int | None = None
 
     def key(self) -> str:
-        return f"{self.quote_id}:{self.by}"
+        return f"{self.quote_id}:{self.by}" + ("" if self.round is None else f":{self.round}")
 
 
 class Agreed(Event):

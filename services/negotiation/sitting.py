@@ -1,0 +1,173 @@
+"""Moves of many sessions, made together in one unit of work.
+
+What they read is read once, what they change is written at the end by one statement a table. Each move is
+judged alone, by the state that those before it left: a refused one changes nothing and hinders no other.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from sqlmodel import Session
+
+from hireling.rental.offer import SignedOffer
+from services.chassis.outbox import add_new_events
+from services.messages.errors import Conflict, NotFound
+from services.messages.event import Event
+from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
+from services.messages.negotiation import AgreementSignature, QuoteStatus
+from services.negotiation import mandates, store
+from services.negotiation.models import TakenDevice
+from services.negotiation.remembered import Remembered
+from services.negotiation.session import QuoteSession, side_of
+
+
+class Sitting:
+    """Sessions as the moves of one unit of work find and leave them."""
+
+    def __init__(
+        self,
+        session: Session,
+        quote_ids: Collection[str],
+        *,
+        opening: Collection[QuoteSession] = (),
+        remembered: Remembered,
+        now: datetime,
+    ) -> None:
+        self._session, self._now = session, now
+        found = store.load_all_locked(session, quote_ids, remembered)
+        self._quotes = {name: quote.at(now) for name, quote in found.items()}
+        self._ledger = mandates.Ledger(session)
+        self._looked_at = {quote.device for quote in opening}
+        self._taken = store.taken_among(session, self._looked_at)
+        self._open = store.open_quotes_of(session, opening)
+        self._expired: list[str] = []
+        self._opened: dict[str, QuoteSession] = {}
+        self._offers: list[SignedOffer] = []
+        self._changed: dict[str, QuoteSession] = {}
+        self._agreed: list[QuoteSession] = []
+        self._taking: list[TakenDevice] = []
+        self._events: list[Event] = []
+
+    def quote(self, quote_id: str) -> QuoteSession:
+        """Return a session as it stands now. Raises NotFound."""
+        if quote_id not in self._quotes:
+            raise NotFound("quote_not_found", f"no quote {quote_id}", quote_id=quote_id)
+        return self._quotes[quote_id]
+
+    def changed(self) -> Collection[QuoteSession]:
+        """Return the sessions that are new or not as they were."""
+        return self._changed.values()
+
+    def ask(self, quote: QuoteSession) -> QuoteSession:
+        """Open a session, one of those that the sitting began with, unless it is there.
+
+        Raises Conflict where the device is taken or this renter has another session open with it, Refused
+        where the owner stopped its agent.
+        """
+        if quote.quote_id in self._quotes:
+            return self._quotes[quote.quote_id]
+        self._require_free(quote.device)
+        self._ledger.require_unrevoked(quote.mandate)
+        self._require_no_other(quote)
+        self._opened[quote.quote_id] = quote
+        self._open[quote.device, quote.renter] = (quote.quote_id, quote.answer_by)
+        self._say(quote, QuoteRequested(quote_id=quote.quote_id, device=quote.request.device))
+        return quote
+
+    def offer(self, offer: SignedOffer) -> QuoteSession:
+        """Put an offer on the table; the same offer again changes nothing."""
+        quote = self.quote(offer.offer.quote_id)
+        after = quote.with_offer(offer, now=self._now)
+        if after is quote:
+            return quote
+        if side_of(offer.offer.round) == "owner":
+            self._ledger.require_unrevoked(quote.mandate)
+        self._offers.append(offer)
+        self._say(
+            after, OfferMade(quote_id=quote.quote_id, device=quote.request.device, round=offer.offer.round)
+        )
+        return after
+
+    def sign(self, given: AgreementSignature) -> QuoteSession:
+        """Add a side's signature over the last offer's agreement.
+
+        The second one makes the rental. Raises Conflict where the device is taken.
+        """
+        quote = self.quote(given.quote_id)
+        after = quote.with_signature(given, now=self._now)
+        if after is quote:
+            return quote
+        agreed = after.status is QuoteStatus.AGREED
+        if agreed:
+            self._require_free(quote.device)
+        if given.by == "owner":
+            self._ledger.reserve_for_owner(after, now=self._now)
+        if agreed:
+            self._agree(after)
+        else:
+            self._say(after, _signed_alone(after, given))
+        return after
+
+    def write(self) -> None:
+        """Keep what the moves changed, and what is to be told of it.
+
+        Raises Unavailable("database_busy") where another copy came between.
+        """
+        session, now = self._session, self._now
+        with store.as_if_alone():
+            store.expire_quotes_named(session, self._expired)
+            store.add_quotes(session, list(self._opened.values()), asked_at=now)
+            store.save_all(
+                session, [each for name, each in self._changed.items() if self._opened.get(name) is not each]
+            )
+            store.add_offers(session, self._offers, made_at=now)
+            self._ledger.write()
+            store.take_devices(session, self._taking)
+            store.add_agreements(session, self._agreed, now=now)
+            add_new_events(session, self._events, now=now)
+
+    def _say(self, after: QuoteSession, event: Event) -> None:
+        self._quotes[after.quote_id] = self._changed[after.quote_id] = after
+        self._events.append(event)
+
+    def _agree(self, quote: QuoteSession) -> None:
+        signed = quote.agreement()
+        until = datetime.fromtimestamp(signed.agreement.rules.end_by, UTC)
+        rental_id = f"0x{signed.rental_id.hex()}"
+        taking = TakenDevice(device=quote.device, rental_id=rental_id, until=until)
+        self._taken[quote.device] = taking
+        self._taking.append(taking)
+        self._agreed.append(quote)
+        self._say(quote, Agreed(quote_id=quote.quote_id, rental_id=signed.rental_id, signed=signed))
+
+    def _require_free(self, device: str) -> None:
+        if device not in self._looked_at:
+            self._looked_at.add(device)
+            self._taken.update(store.taken_among(self._session, [device]))
+        holder = self._taken.get(device)
+        if holder is not None:
+            raise Conflict(
+                "device_taken",
+                f"the device serves rental {holder.rental_id} until {holder.until:%Y-%m-%d %H:%M:%S} UTC "
+                "at the latest: please ask again then",
+                rental_id=holder.rental_id,
+                until=holder.until.isoformat(),
+            )
+
+    def _require_no_other(self, quote: QuoteSession) -> None:
+        """Raise Conflict where this renter has a session open with the device; note one that has run out."""
+        other = self._open.get((quote.device, quote.renter))
+        if other is None:
+            return
+        other_id, answer_by = other
+        if self._now > answer_by:
+            self._expired.append(other_id)
+            return
+        detail = f"this renter has quote {other_id} open with this device: one at a time"
+        raise Conflict("quote_already_open", detail, quote_id=other_id)
+
+
+def _signed_alone(quote: QuoteSession, given: AgreementSignature) -> AgreementSigned:
+    return AgreementSigned(
+        quote_id=quote.quote_id, device=quote.request.device, by=given.by, round=len(quote.offers) - 1
+    )

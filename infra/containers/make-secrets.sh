@@ -19,7 +19,7 @@ write() {
   mv "$1.new" "$1"
 }
 
-for name in postgres rabbitmq $SERVICES; do password "/server-secrets/$name"; done
+for name in postgres rabbitmq grafana $SERVICES; do password "/server-secrets/$name"; done
 bus="amqp://hireling:$(cat /server-secrets/rabbitmq)@rabbitmq:5672//"
 uid=10000
 for service in $SERVICES; do

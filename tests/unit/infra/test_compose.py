@@ -22,7 +22,7 @@ class OnceEach(yaml.SafeLoader):
 
 COMPOSE: dict[str, Any] = yaml.load((PROJECT / "docker-compose.yml").read_text(), Loader=OnceEach)  # noqa: S506 - a safe one
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-PUBLISHED = {"gateway", "mosquitto", "chain"}
+PUBLISHED = {"gateway", "mosquitto", "chain", "grafana"}
 # Not processes of the stack: plumbing, words, the agents' distribution, the one-machine supervisor.
 NOT_RUN = {"agent", "chassis", "embedded", "messages"}
 # Their own entrypoint, or handing secrets out, needs root to begin with.

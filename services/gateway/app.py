@@ -23,6 +23,7 @@ from services.gateway.problems import Problem, problem_of_mistakes, register_err
 from services.gateway.routes import (
     agents,
     agreements,
+    auctions,
     bills,
     broker,
     devices,
@@ -55,6 +56,7 @@ ROOMS = (
     devices,
     listings,
     quotes,
+    auctions,
     agreements,
     mandates,
     rentals,

@@ -12,6 +12,7 @@ from hireling.rental.reading import SignedReading
 from hireling.rental.states import State
 from hireling.rental.typed_data import Address, Bytes32, HexBytes, SignerBytes
 from services.gateway.problems import MEDIA_TYPE
+from services.messages.auctions import AuctionView
 from services.messages.message import Message
 from services.messages.metering import LATEST, LONGEST_STEP, Refusal, UsageStep
 from services.messages.negotiation import QuoteView
@@ -63,6 +64,18 @@ class QuotePath(Message):
     """A quote session's id."""
 
     quote_id: str = Field(min_length=1, max_length=64)
+
+
+class AuctionPath(Message):
+    """An auction's id: the hash of its notice."""
+
+    auction: Bytes32
+
+
+class Auctions(Message):
+    """Auctions, newest first."""
+
+    items: tuple[AuctionView, ...]
 
 
 class RentalPath(Message):

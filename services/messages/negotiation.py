@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from hireling.rental.offer import QuoteRequest, SignedOffer
-from hireling.rental.typed_data import Bytes32, HexBytes
+from hireling.rental.typed_data import Bytes32, HexBytes, Uint96
 from services.messages.message import Message
 
 Side = Literal["owner", "renter"]
@@ -53,6 +53,13 @@ class AgreementSignature(Message):
     signature: HexBytes
 
 
+class WonPrice(Message):
+    """What an auction fixed: a quote for its winner is for this amount, and nothing in it is bargained."""
+
+    auction: Bytes32
+    amount: Uint96
+
+
 class QuoteView(Message):
     """A session: the request, the offers in order, who signed, and whose turn it is."""
 
@@ -63,6 +70,7 @@ class QuoteView(Message):
     offers: tuple[SignedOffer, ...]
     signed_by: tuple[Side, ...] = ()
     rental_id: Bytes32 | None = None
+    won: WonPrice | None = None
 
 
 class QuestionMove(Message):

@@ -47,6 +47,8 @@ class Quote(NegotiationTable, table=True):
     renter_signature: str | None = None
     listing_signature: str | None = Field(default=None, description="the owner's agent's")
     request_signature: str | None = Field(default=None, description="the renter's agent's")
+    won_auction: str | None = Field(default=None, description="where it only carries out an award: of which")
+    won_amount: str | None = Field(default=None, description="base units")
 
 
 class OfferRow(NegotiationTable, table=True):
@@ -113,3 +115,59 @@ class TakenDevice(NegotiationTable, table=True):
     device: str = Field(primary_key=True)
     rental_id: str = Field(unique=True)
     until: datetime = Field(sa_type=UtcDateTime, description="the agreed end; the rental may end earlier")
+
+
+class AuctionRow(NegotiationTable, table=True):
+    """An auction: what its holder signed, and how far it is."""
+
+    __tablename__ = "auction"
+
+    auction: str = Field(primary_key=True, description="the notice's hash")
+    rule: str
+    kind: str | None = None
+    notice: dict[str, Any] = Field(sa_type=JSON, description="signed")
+    domain: dict[str, Any] = Field(sa_type=JSON)
+    listings: list[dict[str, Any]] = Field(sa_type=JSON, description="signed, of the lots in order")
+    opened_at: int = Field(sa_type=BigInteger)
+    closed_at: int | None = Field(default=None, sa_type=BigInteger, description="when the outcome was drawn")
+    forfeits: list[dict[str, Any]] = Field(sa_type=JSON, description="in order")
+    due_at: int | None = Field(
+        sa_type=BigInteger, index=True, description="when to look at it again; never, once it is done"
+    )
+
+
+class AuctionEntry(NegotiationTable, table=True):
+    """A commitment or a bid that was admitted; never changed."""
+
+    __tablename__ = "auction_entry"
+
+    auction: str = Field(primary_key=True, foreign_key="auction.auction")
+    number: int = Field(primary_key=True, description="in the order in which they came")
+    kind: str = Field(description="commitment or bid")
+    hash: str = Field(index=True, description="of what was signed")
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    listing: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="signed, of a machine")
+    came_at: int = Field(sa_type=BigInteger)
+
+
+class AwardRow(NegotiationTable, table=True):
+    """A bidder's right to an agreement, and what became of it."""
+
+    __tablename__ = "auction_award"
+
+    auction: str = Field(primary_key=True, foreign_key="auction.auction")
+    bidder: str = Field(primary_key=True)
+    device: str = Field(index=True)
+    award: dict[str, Any] = Field(sa_type=JSON)
+    until: int = Field(sa_type=BigInteger)
+    state: str
+    quote_id: str | None = Field(default=None, unique=True)
+
+
+class AuctionedDevice(NegotiationTable, table=True):
+    """A machine that is let by an auction, and by nothing else meanwhile: the primary key says so."""
+
+    __tablename__ = "auctioned_device"
+
+    device: str = Field(primary_key=True)
+    auction: str = Field(index=True)

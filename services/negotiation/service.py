@@ -12,7 +12,6 @@ from hireling.rental.offer import SignedOffer
 from hireling.rental.states import State
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.providers import Lasting
-from services.chassis.service import Service
 from services.messages.errors import NotFound, Refused
 from services.messages.events.listing import ListingPublished
 from services.messages.events.settlement import BillIssued, RentalChanged
@@ -25,6 +24,7 @@ from services.messages.negotiation import (
     SignedQuoteRequest,
 )
 from services.negotiation import mandates, store
+from services.negotiation.auctioneer import Auctioneer
 from services.negotiation.facts import Facts
 from services.negotiation.floor import Floor
 from services.negotiation.remembered import Remembered
@@ -40,7 +40,7 @@ _USING = frozenset(
 )
 
 
-class Negotiation(Service):
+class Negotiation(Auctioneer):
     """Carries offers between agents, and makes one agreement of the last."""
 
     name = "negotiation"
@@ -195,9 +195,6 @@ class Negotiation(Service):
         if quote is None:
             raise NotFound("quote_not_found", f"no quote {quote_id}", quote_id=quote_id)
         return quote.at(self.clock.now())
-
-    def _call(self, service: str, method: str, *arguments: Any) -> Any:
-        return self.remote.call(service, method, *arguments, timeout=SETTINGS.call_seconds)
 
 
 def _view(quote: QuoteSession) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from hireling.auctions.steps import check_won_offer
 from hireling.rental.agreement import (
     SignedAgreement,
     check_owner_signature,
@@ -31,7 +32,14 @@ from hireling.rental.offer import (
 )
 from hireling.rental.typed_data import to_hex
 from services.messages.errors import Conflict, Refused
-from services.messages.negotiation import AgreementSignature, QuoteStatus, QuoteView, SessionState, Side
+from services.messages.negotiation import (
+    AgreementSignature,
+    QuoteStatus,
+    QuoteView,
+    SessionState,
+    Side,
+    WonPrice,
+)
 
 LONGEST_OFFER = timedelta(seconds=LONGEST_OFFER_SECONDS)
 # Until it is funded, an agreement keeps the device from everybody else.
@@ -53,6 +61,7 @@ class QuoteSession:
     status: QuoteStatus = QuoteStatus.OPEN
     offers: tuple[SignedOffer, ...] = ()
     signatures: dict[Side, bytes] = field(default_factory=dict)
+    won: WonPrice | None = None
 
     @property
     def device(self) -> str:
@@ -159,6 +168,7 @@ class QuoteSession:
             offers=self.offers,
             signed_by=tuple(sorted(self.signatures)),
             rental_id=self.rental_id,
+            won=self.won,
         )
 
     def state(self) -> SessionState:
@@ -181,6 +191,8 @@ class QuoteSession:
             signed.check(self.terms.domain)
             # Those before it were checked when they came.
             check_next(self.listing, self.request, [made.offer for made in self.offers], offer)
+            if self.won is not None:
+                check_won_offer(self.listing, self.request, offer, amount=self.won.amount)
         except RentalError as error:
             raise Refused(error.code, error.detail) from error
         self._check_names(offer)

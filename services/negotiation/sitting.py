@@ -15,7 +15,7 @@ from services.messages.errors import Conflict, NotFound
 from services.messages.event import Event
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.negotiation import AgreementSignature, QuoteStatus
-from services.negotiation import mandates, store
+from services.negotiation import auction_store, awarding, mandates, store
 from services.negotiation.models import TakenDevice
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession, side_of
@@ -39,6 +39,7 @@ class Sitting:
         self._ledger = mandates.Ledger(session)
         self._looked_at = {quote.device for quote in opening}
         self._taken = store.taken_among(session, self._looked_at)
+        self._auctioned = auction_store.auctioned_among(session, self._looked_at)
         self._open = store.open_quotes_of(session, opening)
         self._expired: list[str] = []
         self._opened: dict[str, QuoteSession] = {}
@@ -69,6 +70,8 @@ class Sitting:
         self._require_free(quote.device)
         self._ledger.require_unrevoked(quote.mandate)
         self._require_no_other(quote)
+        if quote.device in self._auctioned:
+            quote = awarding.claimed(self._session, quote, now=self._now)
         self._opened[quote.quote_id] = quote
         self._open[quote.device, quote.renter] = (quote.quote_id, quote.answer_by)
         self._say(quote, QuoteRequested(quote_id=quote.quote_id, device=quote.request.device))
@@ -100,6 +103,7 @@ class Sitting:
         agreed = after.status is QuoteStatus.AGREED
         if agreed:
             self._require_free(quote.device)
+            awarding.require_standing(self._session, after, now=self._now)
         if given.by == "owner":
             self._ledger.reserve_for_owner(after, now=self._now)
         if agreed:
@@ -131,6 +135,7 @@ class Sitting:
         self._events.append(event)
 
     def _agree(self, quote: QuoteSession) -> None:
+        awarding.note_agreed(self._session, quote)
         signed = quote.agreement()
         until = datetime.fromtimestamp(signed.agreement.rules.end_by, UTC)
         rental_id = f"0x{signed.rental_id.hex()}"

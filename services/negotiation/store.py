@@ -20,7 +20,7 @@ from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.database import DATABASE_BUSY
 from services.chassis.rows import WrittenJson
 from services.messages.errors import Unavailable
-from services.messages.negotiation import QuoteStatus, Side
+from services.messages.negotiation import QuoteStatus, Side, WonPrice
 from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote, TakenDevice
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
@@ -102,6 +102,8 @@ def add_quotes(session: Session, quotes: Sequence[QuoteSession], *, asked_at: da
             "answer_by": quote.answer_by,
             "listing_signature": to_hex(quote.listing_signature),
             "request_signature": to_hex(quote.request_signature),
+            "won_auction": to_hex(quote.won.auction) if quote.won else None,
+            "won_amount": str(quote.won.amount) if quote.won else None,
         }
         for quote in quotes
     ]
@@ -282,9 +284,16 @@ def _read(session: Session, quote_ids: Collection[str]) -> dict[str, QuoteSessio
             listing_signature=from_hex(row.listing_signature or "0x"),
             request_signature=from_hex(row.request_signature or "0x"),
             offers=tuple(made[row.quote_id]),
+            won=_won(row),
         )
         for row in rows
     }
+
+
+def _won(row: Row[Any]) -> WonPrice | None:
+    if row.won_auction is None or row.won_amount is None:
+        return None
+    return WonPrice(auction=from_hex(row.won_auction), amount=int(row.won_amount))
 
 
 def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -98,6 +98,10 @@ bench-ingest: setup ## How many readings one ingest makes durable, and how soon 
 bench-plot: $(BENCH_READY) ## Draw what `make bench-ingest ARGS="--only sweep"` measured, into docs/pictures
 	@.venv-bench/bin/python -m loadtests.bench.plot
 
+.PHONY: draw-dashboards
+draw-dashboards: $(BENCH_READY) ## The dashboards as pictures, from a running Prometheus (ARGS="--prometheus URL")
+	@.venv-bench/bin/python infra/grafana/draw.py $(ARGS)
+
 .PHONY: bench-bargains
 bench-bargains: setup ## How many bargaining sessions an embedded marketplace hosts (ARGS=--help)
 	@$(PY) -m loadtests.bench.bargains $(ARGS)

@@ -54,6 +54,7 @@ def require_servers() -> None:
         "rabbitmq-server": RABBITMQ.exists(),
         "postgresql": any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
         "mosquitto": mosquitto_program() is not None,
+        "prometheus": shutil.which("prometheus") is not None,
     }
     missing = [name for name, there in installed.items() if not there]
     if missing:

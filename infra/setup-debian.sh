@@ -1,14 +1,14 @@
 #!/bin/bash
-# Install the servers of the stack on Debian or Ubuntu: RabbitMQ, PostgreSQL and Mosquitto. Needs root.
+# Install the servers of the stack on Debian or Ubuntu: RabbitMQ, PostgreSQL, Mosquitto and Prometheus. Needs root.
 # Nothing is started and no system service changes: `make test-stack` runs private instances on free ports.
 set -euo pipefail
 
 missing=()
-for package in rabbitmq-server postgresql mosquitto; do
+for package in rabbitmq-server postgresql mosquitto prometheus; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ "${#missing[@]}" -eq 0 ]; then
-  echo "rabbitmq-server, postgresql and mosquitto are installed"
+  echo "rabbitmq-server, postgresql, mosquitto and prometheus are installed"
   exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then

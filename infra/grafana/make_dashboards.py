@@ -174,7 +174,7 @@ METERING = Dashboard(
         Panel(
             "Messages that do not count",
             "ops",
-            {"{{code}}": rate("hireling_metering_messages_refused_total", "code")},
+            {"{{code}}": f"{rate('hireling_metering_messages_refused_total', 'code')} or vector(0)"},
         ),
         Panel(
             "From the broker until durable",

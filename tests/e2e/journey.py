@@ -17,6 +17,8 @@ from tests.e2e.programs import Event, Program, run_to_end, running
 
 START_WITHIN = 60.0  # seconds; four processes may share two busy cores
 RENTAL_WITHIN = 120.0
+# A rental of a few seconds.
+SHORT_ROWS, SHORT_SPEED = 60, 20
 
 # Traces whose sums are known from elsewhere, by content: (rows, energy in mJ with each row held 1 s).
 KNOWN_TRACES = {
@@ -141,3 +143,15 @@ def a_trace(path: Path, *, rows: int) -> Trace:
     lines = [f"{row},{milliwatts // 1000}.{milliwatts % 1000:03d}" for row, milliwatts in enumerate(watts)]
     path.write_text("\n".join(["second,watts", *lines]) + "\n")
     return Trace(path=path, column="watts", rows=rows, energy_mj=sum(watts))
+
+
+def rented(market: Marketplace, folder: Path) -> SignedBill:
+    """Rent a machine until its bill."""
+    sides = Sides(market, folder)
+    sides.fill_wallet()
+    machine = a_trace(folder / "motor.csv", rows=SHORT_ROWS)
+    with (
+        sides.device(*machine.driver(SHORT_SPEED)) as device,
+        sides.renter(device.of("device_ready")[0]["device"]) as renter,
+    ):
+        return bill_of(renter)

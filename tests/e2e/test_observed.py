@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,11 @@ from hireling.rental.bill import SignedBill
 from hireling.rental.reading import ClockQuality
 from services.embedded.marketplace import Marketplace
 from tests.e2e.conftest import opened
-from tests.e2e.journey import Sides, a_trace, bill_of
+from tests.e2e.journey import rented
 from tests.e2e.ports import free_ports
 from tests.metrics import scrape
 from tests.spans import Collector, SpanSeen, collecting
 
-SPEED = 20
-ROWS = 60
 # What a meter's readings lead to, in order, by service and work.
 FROM_DEVICE_TO_BILL = [
     ("metering", "accept readings"),
@@ -76,18 +73,6 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         with opened(folder / "market") as market:
             bill = rented(market, folder)
             yield Observed(market, collector, platform_port, ingest_port, bill)
-
-
-def rented(market: Marketplace, folder: Path) -> SignedBill:
-    """Rent a machine until its bill."""
-    sides = Sides(market, folder)
-    sides.fill_wallet()
-    machine = a_trace(folder / "motor.csv", rows=ROWS)
-    with (
-        sides.device(*machine.driver(SPEED)) as device,
-        sides.renter(device.of("device_ready")[0]["device"]) as renter,
-    ):
-        return bill_of(renter)
 
 
 @pytest.mark.journey

@@ -106,6 +106,10 @@ draw-dashboards: $(BENCH_READY) ## The dashboards as pictures, from a running Pr
 bench-bargains: setup ## How many bargaining sessions an embedded marketplace hosts (ARGS=--help)
 	@$(PY) -m loadtests.bench.bargains $(ARGS)
 
+.PHONY: bench-pricing
+bench-pricing: $(PLATFORM_READY) ## The pricing agent beside a fixed price and a naive rule, on simulated demand (ARGS=--help)
+	@$(PY) -m loadtests.bench.pricing $(ARGS)
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
 	@for name in bootstrap run dev contracts node proofs arena bench; do \

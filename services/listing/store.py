@@ -82,7 +82,11 @@ def count_devices(session: Session, *, seen_since: datetime) -> tuple[int, int]:
 
 def count_listed(session: Session, *, valid_at: int) -> int:
     """Return how many devices have a listing that counts at this Unix time."""
-    statement = select(func.count()).join(Device, col(Device.listing) == col(ListingRow.listing))
+    statement = (
+        select(func.count())
+        .select_from(ListingRow)
+        .join(Device, col(Device.listing) == col(ListingRow.listing))
+    )
     return session.exec(statement.where(ListingRow.valid_until > valid_at)).one()
 
 

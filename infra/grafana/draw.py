@@ -6,6 +6,7 @@
 import argparse
 import json
 import math
+import re
 import time
 import urllib.parse
 import urllib.request
@@ -65,12 +66,14 @@ def draw_panel(axes: Axes, panel: dict[str, Any], prometheus: str, *, seconds: f
             legend = target["legendFormat"]
             for label, value in series["metric"].items():
                 legend = legend.replace(f"{{{{{label}}}}}", value)
+            legend = re.sub(r"\{\{\w+\}\}", "", legend).strip()
             axes.plot(moments, [float(value) for _, value in series["values"]], label=legend, linewidth=1)
     axes.set_title(f"{panel['title']} ({panel['fieldConfig']['defaults']['unit']})", fontsize=9)
     axes.tick_params(labelsize=7)
     axes.set_xlim(-seconds, 0)
-    axes.set_ylim(bottom=0)
-    if axes.lines and any(line.get_label() for line in axes.lines):
+    top = max(axes.get_ylim()[1], 0)
+    axes.set_ylim(bottom=-0.03 * top, top=top)  # a line at 0 is seen
+    if any(not str(line.get_label()).startswith("_") for line in axes.lines):
         axes.legend(fontsize=6, loc="upper left")
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from services.chassis.metrics import counter, gauge, histogram
+from services.chassis.metrics import counter, from_zero, gauge, histogram
 from services.messages.errors import CallerError, OutcomeUnknown, Unavailable
 
 RPC_SERVED = counter(
@@ -49,6 +49,7 @@ DATABASE_ERRORS = counter(
     "What the database raised: busy (another transaction came between), unreachable, commit_unknown, other.",
     "error",
 )
+from_zero(DATABASE_ERRORS, ["busy", "unreachable", "commit_unknown", "other"])
 
 
 def outcome_of(error: BaseException | None) -> str:

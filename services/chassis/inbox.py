@@ -26,6 +26,7 @@ from services.chassis.clock import Clock
 from services.chassis.counts import EVENTS_HEARD
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
+from services.chassis.metrics import from_zero
 from services.chassis.tables import INBOX
 from services.messages.event import Event
 
@@ -80,6 +81,7 @@ class OnEvent(Entrypoint, HeaderDecoder):
         self.parked = Queue(f"{self.queue.name}{PARKED}", durable=True)
         self.publisher = Publisher(container.config["AMQP_URI"])
         self.queue_consumer.register_provider(self)
+        from_zero(EVENTS_HEARD, [container.service_name], [self._counted_as], ["done", "retried", "parked"])
 
     def stop(self) -> None:
         """Take no more events."""
@@ -143,9 +145,12 @@ class OnEvent(Entrypoint, HeaderDecoder):
             )
         self.queue_consumer.ack_message(message)
 
+    @property
+    def _counted_as(self) -> str:
+        return f"{self.event_class.source}.{self.event_class.type}"
+
     def _count(self, outcome: str) -> None:
-        event = f"{self.event_class.source}.{self.event_class.type}"
-        EVENTS_HEARD.labels(self.container.service_name, event, outcome).inc()
+        EVENTS_HEARD.labels(self.container.service_name, self._counted_as, outcome).inc()
 
 
 def queue_name(event_class: type[Event], *, service: str, handler: str) -> str:

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -63,6 +64,15 @@ def counter(name: str, description: str, *labels: str) -> Counter:
         raise ValueError(f"{name} counts, so it ends in _total")
     _define(name, "counter", description, labels)
     return Counter(name, description, labels, registry=REGISTRY)
+
+
+def from_zero(counted: Counter, *values: Iterable[str]) -> None:
+    """Show a counter at 0 for each combination of its labels' values.
+
+    One that first appears at 1 has not risen for Prometheus: the first of its kind would never be seen.
+    """
+    for labels in product(*values):
+        counted.labels(*labels)
 
 
 def gauge(name: str, description: str, *labels: str) -> Gauge:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hireling.rental.escrow_math import Status
-from services.chassis.metrics import counter, gauge
+from services.chassis.metrics import counter, from_zero, gauge
+from services.settlement.escrow.packed import ClaimOutcome
+from services.settlement.moves import KINDS
 
 RENTALS = gauge("hireling_settlement_rentals", "Rentals by the state they are in.", "state")
 HELD = gauge(
@@ -38,6 +40,8 @@ TRANSACTIONS = counter(
     "kind",
     "outcome",
 )
+from_zero(CLAIMS, [outcome.name.lower() for outcome in ClaimOutcome])
+from_zero(TRANSACTIONS, KINDS, ["confirmed", "refused"])
 CHAIN_HEAD_AGE_SECONDS = gauge(
     "hireling_settlement_chain_head_age_seconds",
     "How old the newest block is that this process saw; not a number where another copy drives the chain.",

@@ -23,6 +23,7 @@ from services.settlement.models import BatchedClaimRow, TransactionRow
 
 OPEN, CLAIM, CLAIMS, CLOSE, EXIT, SETTLE = "open", "claim", "claims", "close", "exit", "settle"
 REGISTER, FAUCET, WITHDRAW, ANNOUNCE = "register", "faucet", "withdraw", "announce"
+KINDS = (OPEN, CLAIM, CLAIMS, CLOSE, EXIT, SETTLE, REGISTER, FAUCET, WITHDRAW, ANNOUNCE)
 SELECTOR_BYTES, WORD = 4, 32
 
 

@@ -72,6 +72,11 @@ def test_dashboards_show_a_rental_and_alerts_a_process_that_is_gone(watched: Wat
     (uncovered,) = prometheus.query("max (hireling_settlement_uncovered_base_units)")
     assert (drift["value"][1], uncovered["value"][1]) == ("0", "0")
     assert alerting(prometheus) == set()
+    # The first of its kind is seen too.
+    (closed,) = prometheus.query(
+        f'sum (increase(hireling_settlement_transactions_total{{kind="close"}}[{WINDOW}]))'
+    )
+    assert float(closed["value"][1]) > 0
 
     watched.market.ingest.kill()
     wait_until(lambda: alerting(prometheus) >= {"ProcessDown", "IngestGone"})

@@ -92,7 +92,7 @@ class OnEvent(Entrypoint, HeaderDecoder):
         try:
             event = self.event_class.model_validate(body)
         except ValueError as error:
-            self._put_aside(body, message, error)
+            self.put_aside(body, message, error)
             return
         context = self.unpack_message_headers(message)
         try:
@@ -111,12 +111,12 @@ class OnEvent(Entrypoint, HeaderDecoder):
     ) -> tuple[Any, Any]:
         if exc_info is None:
             self.queue_consumer.ack_message(message)
-            self._count("done")
+            self.count("done")
         else:
-            self._put_aside(body, message, exc_info[1])
+            self.put_aside(body, message, exc_info[1])
         return result, exc_info
 
-    def _put_aside(self, body: Any, message: Any, error: BaseException) -> None:
+    def put_aside(self, body: Any, message: Any, error: BaseException) -> None:
         """Publish the message again, to come back later or to be parked, and only then acknowledge it."""
         tries = int(message.headers.get(TRIES_HEADER, 0)) + 1
         headers = {**message.headers, TRIES_HEADER: tries}
@@ -127,12 +127,12 @@ class OnEvent(Entrypoint, HeaderDecoder):
             "reason": repr(error)[:500],
         }
         if tries >= MAX_TRIES:
-            self._count("parked")
+            self.count("parked")
             _log.error("event_parked", queue=self.parked.name, exc_info=error, **fields)
             headers[REASON_HEADER] = fields["reason"]
             self.publisher.publish(body, routing_key=self.parked.name, declare=[self.parked], headers=headers)
         else:
-            self._count("retried")
+            self.count("retried")
             delay = RETRY_DELAYS_MS[min(tries, len(RETRY_DELAYS_MS)) - 1]
             _log.warning("event_retried", delay_ms=delay, exc_info=error, **fields)
             exchange, queue = _waiting_room(delay)
@@ -149,7 +149,8 @@ class OnEvent(Entrypoint, HeaderDecoder):
     def _counted_as(self) -> str:
         return f"{self.event_class.source}.{self.event_class.type}"
 
-    def _count(self, outcome: str) -> None:
+    def count(self, outcome: str) -> None:
+        """Count a delivery by what came of it."""
         EVENTS_HEARD.labels(self.container.service_name, self._counted_as, outcome).inc()
 
 

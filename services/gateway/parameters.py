@@ -11,11 +11,11 @@ from hireling.rental.mandate import SignedRevocation
 from hireling.rental.reading import SignedReading
 from hireling.rental.states import State
 from hireling.rental.typed_data import Address, Bytes32, HexBytes, SignerBytes
-from services.gateway.problems import MEDIA_TYPE
+from services.gateway.problems import MEDIA_TYPE, Problem
 from services.messages.auctions import AuctionView
 from services.messages.message import Message
 from services.messages.metering import LATEST, LONGEST_STEP, Refusal, UsageStep
-from services.messages.negotiation import QuoteView
+from services.messages.negotiation import MOST_MOVES, QuoteView, SessionState
 from services.messages.settlement import FlagView, Permit, PlatformView, RentalView
 
 # flask-openapi3's own type for what an operation may answer.
@@ -58,6 +58,35 @@ class Approvals(Message):
     """What principals said of one rental."""
 
     items: tuple[SignedApproval, ...]
+
+
+class Moves(Message):
+    """Moves in the order in which they are to be made; each is read on its own, so that none spoils the rest.
+
+    A move is ``{"kind": …, "document": …}``: a ``question`` with a SignedQuoteRequest, an ``offer`` with a
+    SignedOffer, or a ``signature`` with an AgreementSignature.
+    """
+
+    moves: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_MOVES)
+
+
+class MadeMove(Message):
+    """What came of one move.
+
+    ``refused`` and ``unavailable`` changed nothing, and the latter may be sent again; what became of an
+    ``unknown`` one has to be looked up.
+    """
+
+    outcome: Literal["done", "refused", "unavailable", "unknown"]
+    quote_id: str | None = Field(description="none where the move could not be read")
+    state: SessionState | None = Field(default=None, description="where the session stands, once it is done")
+    problem: Problem | None = Field(default=None, description="as the answer to a single request has it")
+
+
+class MadeMoves(Message):
+    """What came of each move, in their order."""
+
+    answers: tuple[MadeMove, ...]
 
 
 class QuotePath(Message):

@@ -57,13 +57,18 @@ class Problem(BaseModel):
 
 def problem_of(error: HirelingError) -> Response:
     """Return the response for an error of ours. What only the operator can mend is logged, not shown."""
+    return _answer(members_of(error))
+
+
+def members_of(error: HirelingError) -> dict[str, Any]:
+    """Return what a problem says of an error of ours."""
     kind = next(kind for kind in type(error).__mro__ if kind in _KINDS)
     status, name, title = _KINDS[kind]
     if isinstance(error, OperatorError):
-        return _response(
+        return _members(
             status, name, title, code="internal", detail="The platform's operator has to look at this."
         )
-    return _response(status, name, title, code=error.code, detail=error.detail, fields=error.fields)
+    return {**error.fields, **_members(status, name, title, code=error.code, detail=error.detail)}
 
 
 def problem_of_mistakes(error: ValidationError) -> Response:
@@ -98,13 +103,14 @@ def _on_http_exception(error: HTTPException) -> Response:
         for name, value in error.get_headers()
         if name.lower() not in {"content-type", "content-length"}
     }
-    response = _response(
+    members = _members(
         status,
         words.replace(" ", "-"),
         error.name,
         code=words.replace(" ", "_"),
         detail=error.description or error.name,
     )
+    response = _answer(members)
     response.headers.update(headers)
     return response
 
@@ -114,17 +120,18 @@ def _on_bug(error: Exception) -> Response:
     return problem_of(OperatorError("bug", repr(error)))
 
 
-def _response(
-    status: int, kind: str, title: str, *, code: str, detail: str, fields: Mapping[str, Any] | None = None
-) -> Response:
-    core = {
+def _members(status: int, kind: str, title: str, *, code: str, detail: str) -> dict[str, Any]:
+    return {
         "type": f"urn:hireling:problem:{kind}",
         "title": title,
         "status": status,
         "detail": detail,
         "code": code,
     }
-    response = Response(json.dumps({**(fields or {}), **core}), status=status, mimetype=MEDIA_TYPE)
-    if status in {429, 503}:
+
+
+def _answer(members: Mapping[str, Any]) -> Response:
+    response = Response(json.dumps(members), status=members["status"], mimetype=MEDIA_TYPE)
+    if members["status"] in {429, 503}:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -1,6 +1,7 @@
 """The metering service's entrypoints: decode, decide, store, answer."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from hireling.rental.errors import CeilingRefused
 from hireling.rental.states import TERMINAL, WITHOUT_BILL
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc, timer
+from services.chassis.gathering import on_events
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
@@ -217,23 +219,20 @@ class Metering(Service):
         names = {"quote_id": event.quote_id, "rental_id": rental.rental_id}
         store.add_downlink(*notice(device, "agreed", **names), now=now)
 
-    @on_event(QuoteRequested)
-    def on_quote_requested(self, session: Session, event: QuoteRequested) -> None:
+    @on_events(QuoteRequested)
+    def on_quote_requested(self, session: Session, events: Sequence[QuoteRequested]) -> None:
         """Wake the owner's agent."""
-        message = notice(event.device, "quote_requested", quote_id=event.quote_id)
-        Store(session).add_downlink(*message, now=self.clock.now())
+        self._wake(session, "quote_requested", events)
 
-    @on_event(OfferMade)
-    def on_offer_made(self, session: Session, event: OfferMade) -> None:
+    @on_events(OfferMade)
+    def on_offer_made(self, session: Session, events: Sequence[OfferMade]) -> None:
         """Wake the owner's agent."""
-        message = notice(event.device, "offer_made", quote_id=event.quote_id)
-        Store(session).add_downlink(*message, now=self.clock.now())
+        self._wake(session, "offer_made", events)
 
-    @on_event(AgreementSigned)
-    def on_agreement_signed(self, session: Session, event: AgreementSigned) -> None:
+    @on_events(AgreementSigned)
+    def on_agreement_signed(self, session: Session, events: Sequence[AgreementSigned]) -> None:
         """Wake the owner's agent: it may be its turn to sign."""
-        message = notice(event.device, "agreement_signed", quote_id=event.quote_id)
-        Store(session).add_downlink(*message, now=self.clock.now())
+        self._wake(session, "agreement_signed", events)
 
     @on_event(RentalChanged)
     def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
@@ -254,6 +253,12 @@ class Metering(Service):
         store, now = Store(session), self.clock.now()
         store.add_downlink(*message, now=now)
         _finish(store, to_hex(event.rental_id), now=now)
+
+    def _wake(
+        self, session: Session, kind: str, events: Sequence[QuoteRequested | OfferMade | AgreementSigned]
+    ) -> None:
+        notices = [notice(event.device, kind, quote_id=event.quote_id) for event in events]
+        Store(session).add_downlinks(notices, now=self.clock.now())
 
 
 def _finish(store: Store, rental_id: str, *, now: datetime) -> None:

@@ -1,11 +1,11 @@
 """Metering's only queries. None of them commits."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, case, func, text, tuple_
+from sqlalchemy import Table, bindparam, case, func, insert, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, delete, select, update
 
@@ -26,6 +26,7 @@ _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 
 _RENTAL: Table = Rental.metadata.tables["rental"]
 _RUN: Table = ReadingRun.metadata.tables["reading_run"]
+_DOWNLINK: Table = Downlink.metadata.tables["downlink"]
 _WAITING: Table = WaitingReading.metadata.tables["waiting_reading"]
 
 _OLDEST, _NEWEST = _RENTAL.c.oldest_at, _RENTAL.c.newest_at
@@ -255,7 +256,12 @@ class Store(RunStore):
 
     def add_downlink(self, topic: str, payload: Mapping[str, Any], *, now: datetime) -> None:
         """Have a message published to a device once this transaction commits."""
-        self.session.add(Downlink(topic=topic, payload=dict(payload), created_at=now))
+        self.add_downlinks([(topic, payload)], now=now)
+
+    def add_downlinks(self, messages: Iterable[tuple[str, Mapping[str, Any]]], *, now: datetime) -> None:
+        """Have messages published to devices, in this order, once this transaction commits."""
+        rows = [{"topic": topic, "payload": dict(payload), "created_at": now} for topic, payload in messages]
+        self.session.execute(insert(_DOWNLINK), rows)
 
     def unpublished(self, *, limit: int) -> list[Downlink]:
         """Return up to `limit` messages to devices that are not published yet, in order."""

@@ -32,6 +32,7 @@ QUEUES = (
     "rpc-neighbour",
     "evt-toy-counter_raised--toy.on_counter_raised",
     "evt-toy-counter_raised--toy.on_counter_raised.parked",
+    "evt-toy-counter_raised--neighbour.on_counter_raised",
 )
 
 

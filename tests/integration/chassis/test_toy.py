@@ -135,6 +135,28 @@ class TestEvent:
         database.close()
 
 
+class TestGathered:
+    """Events that a handler hears many at once."""
+
+    def test_share_a_unit_of_work_and_are_heard_once_each(self, toys: Toys) -> None:
+        toys.start()
+        before = len(toys.call("gathered", of="neighbour"))
+        publish(toys, *[CounterRaised(name="a", value=value) for value in range(40)] * 2)
+        toys.wait_until(lambda: toys.call("heard", "a", of="neighbour") == 40, timeout=20.0)
+        sizes = toys.call("gathered", of="neighbour")[before:]
+        assert sum(sizes) == 40
+        assert len(sizes) < 40
+
+    def test_wait_for_none_that_fails_and_it_comes_again(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("fail_next", "neighbour's bad", 3)
+        events = [CounterRaised(name="a", value=value) for value in range(20)]
+        publish(toys, *events[:10], CounterRaised(name="bad", value=1), *events[10:])
+        for name, times in (("a", 20), ("bad", 1)):
+            toys.wait_until(lambda: toys.call("heard", name, of="neighbour") == times, timeout=20.0)  # noqa: B023
+        assert toys.call("failures_left", "neighbour's bad") == 0
+
+
 class TestTimer:
     """A method called at an interval."""
 
@@ -227,7 +249,7 @@ class TestQueueDesk:
     def test_names_the_queues_that_a_service_hears_from(self, toys: Toys) -> None:
         toys.start()
         assert toys.call("queues") == [HEARD]
-        assert toys.call("queues", of="neighbour") == []
+        assert toys.call("queues", of="neighbour") == ["evt-toy-counter_raised--neighbour.on_counter_raised"]
 
     def test_shows_what_waits_and_who_takes_it(self, toys: Toys) -> None:
         toys.start()

@@ -1,6 +1,7 @@
 """The toy's entrypoints."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from nameko.extensions import DependencyProvider
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from services.chassis.entrypoints import on_event, rpc, timer
+from services.chassis.gathering import on_events
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.messages.errors import NotFound, Unavailable
@@ -16,6 +18,8 @@ from tests.integration.chassis.toy.models import Counter, Heard
 
 # Outside the database, since a failing handler's transaction is rolled back.
 FAILURES_LEFT: dict[str, int] = {}
+
+GATHERED: list[int] = []
 
 HANDLED: defaultdict[str, int] = defaultdict(int)
 
@@ -129,3 +133,28 @@ class Neighbour(Service):
     def ask_toy(self, name: str) -> Any:
         """Return what the toy says of this counter."""
         return self.remote.call("toy", "value_of", name, timeout=5.0)
+
+    @rpc
+    def heard(self, name: str) -> int:
+        """Return how often events of this counter were heard."""
+        with self.database.snapshot() as session:
+            found = session.get(Heard, name)
+            return found.times if found else 0
+
+    @rpc
+    def gathered(self) -> list[int]:
+        """Return how many events each unit of work of this process had."""
+        return list(GATHERED)
+
+    @on_events(CounterRaised)
+    def on_counter_raised(self, session: Session, events: Sequence[CounterRaised]) -> None:
+        """Count the events, unless told to fail at one."""
+        for event in events:
+            heard = session.get(Heard, event.name) or Heard(name=event.name)
+            heard.times += 1
+            session.add(heard)
+            session.flush()
+            if FAILURES_LEFT.get(f"neighbour's {event.name}", 0) > 0:
+                FAILURES_LEFT[f"neighbour's {event.name}"] -= 1
+                raise ZeroDivisionError("told to fail")
+        GATHERED.append(len(events))

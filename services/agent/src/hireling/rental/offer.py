@@ -5,6 +5,7 @@ What they may change is on the listing's agenda (see ``table``); the rest is fix
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -137,7 +138,7 @@ class SignedOffer(Document):
     @property
     def hash(self) -> bytes:
         """Return the hash of the offer's document."""
-        return document_hash(self.offer)
+        return offer_hash(self.offer)
 
     def check(self, domain: Domain) -> None:
         """Raise OfferRefused for terms that contradict themselves or another domain.
@@ -152,10 +153,16 @@ class SignedOffer(Document):
         verify(self.offer.proposer, digest(domain, envelope_of(self.offer)), self.signature)
 
 
+@lru_cache(maxsize=1024)
+def offer_hash(offer: Offer) -> bytes:
+    """Return the hash of an offer's document; remembered, for it is signed, answered and agreed to by it."""
+    return document_hash(offer)
+
+
 def envelope_of(offer: Offer) -> OfferEnvelope:
     """Return what is signed of an offer."""
     return OfferEnvelope(
-        document=document_hash(offer),
+        document=offer_hash(offer),
         previous=offer.previous,
         round=offer.round,
         valid_until=offer.valid_until,
@@ -213,7 +220,7 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
 def counter(offer: Offer, *, terms: Terms, now: datetime, valid_for: int = OFFER_SECONDS) -> Offer:
     """Return the answer to ``offer`` with other terms, good for ``valid_for`` seconds."""
     changes = {
-        "previous": document_hash(offer),
+        "previous": offer_hash(offer),
         "round": offer.round + 1,
         **vars(terms),
         "end_by": _end_by(offer.fund_by, terms, grace=offer.grace),
@@ -259,7 +266,7 @@ def check_next(
         raise OfferRefused(
             "wrong_round", f"offer {number} says it is round {offer.round} of at most {last_round}"
         )
-    if offer.previous != document_hash(before[-1] if before else request):
+    if offer.previous != (offer_hash(before[-1]) if before else document_hash(request)):
         raise OfferRefused("broken_sequence", f"round {number} answers something else than the one before it")
     check_amounts(offer)
     _check_answers(request, offer)
@@ -275,7 +282,7 @@ def agreement_from(offer: Offer) -> Agreement:
     """Return the agreement that an offer makes when both sides sign it: same offer, same agreement."""
     detail = Detail(
         device=offer.device,
-        offer=document_hash(offer),
+        offer=offer_hash(offer),
         tariff=tariff_hash(offer.tariff),
         rail=offer.rail,
         currency=offer.tariff.currency,

@@ -1,0 +1,152 @@
+"""How a service hears many small events: as many as wait, in one unit of work.
+
+For events of which hundreds come a second and each changes little, so that a transaction each would cost
+more than what is done in it. Each is still heard once, and acknowledged once that is durable. Where one
+fails, each is handled alone, and what fails alone comes again later as everywhere: none holds up the others.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from nameko.exceptions import ContainerBeingKilled
+from sqlalchemy import insert, select
+from sqlmodel import Session
+
+from services.chassis.inbox import HearingService, OnEvent
+from services.chassis.tables import INBOX
+from services.messages.event import Event
+
+# One transaction of some tens of milliseconds.
+MOST = 200
+
+Handler = TypeVar("Handler", bound=Callable[..., None])
+
+
+@dataclass
+class _Delivered:
+    """An event as it came, and what went wrong with it."""
+
+    event: Event
+    body: Any
+    message: Any
+    error: BaseException | None = None
+
+
+class _Gathered:
+    """What a worker handles: as many as wait when it begins."""
+
+    def __init__(self, waiting: deque[_Delivered]) -> None:
+        self._waiting = waiting
+        self.taken: list[_Delivered] = []
+
+    def take(self) -> Sequence[_Delivered]:
+        """Take what waits, beside what was taken before."""
+        while self._waiting and len(self.taken) < MOST:
+            self.taken.append(self._waiting.popleft())
+        return self.taken
+
+
+class OnEvents(OnEvent):
+    """A method that hears one type of event, many at once: ``method(self, session, events)``."""
+
+    def setup(self) -> None:
+        """Declare where the event arrives, as for any."""
+        super().setup()
+        self._waiting: deque[_Delivered] = deque()
+        self._busy = False
+
+    def handle_message(self, body: dict[str, Any], message: Any) -> None:
+        """Let it wait for the worker that is at work, or start one."""
+        try:
+            event = self.event_class.model_validate(body)
+        except ValueError as error:
+            self.put_aside(body, message, error)
+            return
+        self._waiting.append(_Delivered(event, body, message))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._busy or not self._waiting:
+            return
+        self._busy = True
+        gathered = _Gathered(self._waiting)
+        # Many events, one worker: it goes on with the trace of the first.
+        context = self.unpack_message_headers(self._waiting[0].message)
+
+        def done(_: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+            failure = None if exc_info is None else exc_info[1]
+            # A worker that failed before it took anything, on its way to the handler, failed for what waited.
+            self._settle(gathered.taken if failure is None else gathered.take(), failure)
+            return result, exc_info
+
+        try:
+            self.container.spawn_worker(self, (gathered,), {}, context_data=context, handle_result=done)
+        except ContainerBeingKilled:
+            while self._waiting:
+                self.queue_consumer.requeue_message(self._waiting.popleft().message)
+
+    def _settle(self, taken: Sequence[_Delivered], failure: BaseException | None) -> None:
+        self._busy = False
+        for each in taken:
+            error = each.error or failure
+            if error is None:
+                self.queue_consumer.ack_message(each.message)
+                self.count("done")
+            else:
+                self.put_aside(each.body, each.message, error)
+        self._go_on()
+
+
+def on_events(event_class: type[Event]) -> Callable[[Handler], Handler]:
+    """Mark ``method(self, session, events)`` to hear this type of event, each once and in order.
+
+    The session is open and commits after the method returned; raising rolls back, and each is handled alone.
+    """
+
+    def mark(handler: Handler) -> Handler:
+        @wraps(handler)
+        def handle_gathered(service: HearingService, gathered: _Gathered) -> None:
+            def handle(session: Session) -> None:
+                events = {each.event.key(): each.event for each in some}
+                new = _note(session, handler.__name__, list(events.values()), service)
+                if new:
+                    handler(service, session, new)
+
+            taken = gathered.take()
+            some = taken
+            try:
+                service.database.work(handle)
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is one event's, and comes again with it
+                if len(taken) == 1:
+                    taken[0].error = error
+                    return
+            else:
+                return
+            for each in taken:
+                some = [each]
+                try:
+                    service.database.work(handle)
+                except Exception as error:  # noqa: BLE001 - as above
+                    each.error = error
+
+        marked: Handler = OnEvents.decorator(event_class)(handle_gathered)
+        return marked
+
+    return mark
+
+
+def _note(
+    session: Session, handler: str, events: Sequence[Event], service: HearingService
+) -> Sequence[Event]:
+    """Note events as handled, and return those that were not before."""
+    keys = {f"{event.source}.{event.type}:{event.key()}": event for event in events}
+    query = select(INBOX.c.key).where(INBOX.c.handler == handler, INBOX.c.key.in_(keys))
+    known = set(session.execute(query).scalars())
+    now = service.clock.now()
+    rows = [{"handler": handler, "key": key, "handled_at": now} for key in keys if key not in known]
+    if rows:
+        session.execute(insert(INBOX), rows)
+    return [event for key, event in keys.items() if key not in known]

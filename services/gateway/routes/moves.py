@@ -1,0 +1,35 @@
+"""Moves: many questions, offers and signatures in one request, for who bargains in many sessions."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from services.gateway.parameters import MadeMoves, Moves, problems
+from services.gateway.problems import members_of
+from services.gateway.rpc import call
+from services.messages.errors import ERRORS
+
+routes = APIBlueprint(
+    "moves", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="quotes")]
+)
+
+
+@routes.post("/moves", operation_id="make_moves", responses={200: MadeMoves})
+def make_moves(body: Moves) -> Any:
+    """Make moves in many sessions, in the order in which they come, and answer each on its own.
+
+    Each counts as it would alone: a refused one hinders no other, and one that was made before is done. What
+    is done is durable. An error of the whole request is a problem, as everywhere; after 504 the moves are
+    sent again, or looked up.
+    """
+    answers = call("negotiation", "make_moves", body.moves)
+    return {"answers": [_shown(answer) for answer in answers]}
+
+
+def _shown(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer with its problem as a single request would have it."""
+    problem = answer.pop("problem")
+    if problem is not None:
+        error = ERRORS[problem["error"]](problem["code"], problem["detail"], **problem["fields"])
+        answer["problem"] = members_of(error)
+    return answer

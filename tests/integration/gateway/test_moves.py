@@ -1,0 +1,66 @@
+"""Many moves in one request, over HTTP."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from hireling.rental.offer import SignedOffer
+from tests.fakes.actors import RenterActor
+from tests.fakes.front import Front
+
+
+def a_move(kind: str, document: BaseModel) -> dict[str, Any]:
+    return {"kind": kind, "document": document.model_dump(mode="json")}
+
+
+def first_offers(front: Front, number: int) -> list[SignedOffer]:
+    """Ask by so many renters in one request; return the owner's first offers, not made yet."""
+    listing = front.offer_for_hire()
+    questions = [
+        RenterActor(clock=front.clock, name=f"renter {each}").question(listing.document)
+        for each in range(number)
+    ]
+    asked = front.post("/v1/moves", {"moves": [a_move("question", each) for each in questions]})
+    assert asked.status_code == 200, asked.text
+    assert asked.json is not None
+    names = [answer["quote_id"] for answer in asked.json["answers"]]
+    return [
+        front.device.first_offer(question.request, listing.document, name)
+        for question, name in zip(questions, names, strict=True)
+    ]
+
+
+def test_each_move_has_the_answer_that_it_would_have_alone(front: Front) -> None:
+    first, second = first_offers(front, 2)
+    forged = second.model_copy(update={"signature": first.signature})
+    moves = [a_move("offer", each) for each in (first, forged, second)]
+    answer = front.post("/v1/moves", {"moves": [*moves, {"kind": "offer"}]})
+    assert answer.status_code == 200
+    assert answer.json is not None
+    made, refused, also_made, unread = answer.json["answers"]
+    assert (made["outcome"], also_made["outcome"]) == ("done", "done")
+    assert made["state"] == {
+        "status": "open", "turn": "renter", "offers": 1, "signed_by": [], "rental_id": None
+    }  # fmt: skip
+    problem = refused.pop("problem")
+    assert refused == {"outcome": "refused", "quote_id": second.offer.quote_id, "state": None}
+    assert (problem["status"], problem["code"]) == (403, "wrong_signer")
+    assert (unread["problem"]["status"], unread["problem"]["code"]) == (422, "invalid")
+
+
+def test_repeated_with_its_key_is_answered_as_before(front: Front) -> None:
+    moves = {"moves": [a_move("offer", each) for each in first_offers(front, 3)]}
+    once = front.post("/v1/moves", moves, Idempotency_Key="again")
+    twice = front.post("/v1/moves", moves, Idempotency_Key="again")
+    without = front.post("/v1/moves", moves)
+    assert once.json == twice.json == without.json
+    assert twice.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_request_that_is_no_list_of_moves_is_refused_as_a_whole(front: Front) -> None:
+    refused: list[list[Any]] = [[], ["a move"], [{}] * 257]
+    for moves in refused:
+        answer = front.post("/v1/moves", {"moves": moves})
+        assert answer.status_code == 422
+        assert answer.json is not None
+        assert answer.json["code"] == "invalid"

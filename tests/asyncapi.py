@@ -15,7 +15,10 @@ DOCUMENT: dict[str, Any] = yaml.safe_load(COMMITTED.read_text())
 
 @dataclass(frozen=True)
 class Message:
-    """A message of the document: where it travels, in what, and an example."""
+    """A message of the document: where it travels, in what, and an example.
+
+    ``word`` is what stands after the device in its address, else the whole of it after the root.
+    """
 
     word: str
     content_type: str
@@ -34,17 +37,17 @@ def messages(*, action: str | None = None) -> Iterator[Message]:
             continue
         for reference in channel["messages"]:
             message = DOCUMENT["components"]["messages"][reference]
-            word = channel["address"].removeprefix("hireling/{device}/")
+            word = _word(channel["address"])
             for example in message["examples"]:
                 yield Message(word, message["contentType"], example["payload"])
 
 
 def conforms(word: str, payload: Any) -> None:
     """Raise jsonschema_rs.ValidationError unless a JSON message may travel on this topic."""
-    (name,) = [
-        name
-        for name, channel in DOCUMENT["channels"].items()
-        if channel["address"] == f"hireling/{{device}}/{word}"
-    ]
+    (name,) = [name for name, channel in DOCUMENT["channels"].items() if _word(channel["address"]) == word]
     schema = DOCUMENT["components"]["messages"][name]["payload"]
     jsonschema_rs.validator_for({**schema, "components": DOCUMENT["components"]}).validate(payload)
+
+
+def _word(address: str) -> str:
+    return address.removeprefix("hireling/").removeprefix("{device}/")

@@ -31,6 +31,9 @@ for service in $SERVICES; do
   write "$folder/hireling_amqp_uri" "$bus"
   [ "$service" != settlement ] || password "$folder/settlement_passphrase"
   [ "$service" != metering ] || password "$folder/hireling_mqtt_password"
+  # Both ingests are one user of the broker.
+  [ "$service" != negotiation ] ||
+    write "$folder/hireling_mqtt_password" "$(cat /secrets/metering/hireling_mqtt_password)"
   chown -R "$uid:$uid" "$folder"
 done
 chown 10005:10005 /keys

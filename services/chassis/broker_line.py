@@ -23,7 +23,8 @@ KEEPALIVE_SECONDS = 20
 # How many of our own messages may wait for the broker's word at once, where it does not ask for fewer.
 PUBLISHING_WINDOW = 500
 
-Message = tuple[str, bytes]
+# A topic and a payload, and perhaps the correlation data of what it answers.
+Message = tuple[str, bytes] | tuple[str, bytes, bytes]
 
 
 class BrokerLost(Exception):
@@ -282,10 +283,12 @@ class BrokerLine(asyncio.Protocol):
     def _send(self, messages: Sequence[Message]) -> int:
         """Write messages, and return the packet id of the last."""
         packets = []
-        for topic, payload in messages:
+        for message in messages:
             number = self._next_id()
             self._unconfirmed.add(number)
-            packets.append(mqtt.publish(self.version, number, topic, payload))
+            topic, payload, *more = message
+            correlation = more[0] if more else b""
+            packets.append(mqtt.publish(self.version, number, topic, payload, correlation=correlation))
         self._write(b"".join(packets))
         return self._last_id
 

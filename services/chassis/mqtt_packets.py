@@ -1,4 +1,4 @@
-"""MQTT packets, as many as ingest needs of versions 3.1.1 and 5: bytes in, packets out; no socket, no clock.
+"""MQTT packets, those that receivers need of versions 3.1.1 and 5: bytes in, packets out; no socket.
 
 Numbers of sections and reason codes are those of https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html.
 Measured against the libraries, and why it is our own: docs/adr/0010.
@@ -15,12 +15,12 @@ QOS_1, QOS_BITS, KIND_BITS = 0x02, 0x06, 0xF0
 CLEAN_START, PASSWORD_FLAG, USERNAME_FLAG = 0x02, 0x40, 0x80
 
 # Properties, section 2.2.2.2.
-SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x27
+CORRELATION_DATA, SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_PACKET_SIZE = 0x09, 0x13, 0x21, 0x27
 # How many bytes the other properties' values take; 0 for a text, -1 for two of them.
 _PROPERTY_BYTES = {
-    0x01: 1, 0x02: 4, 0x03: 0, 0x08: 0, 0x09: 0, 0x11: 4, 0x12: 0, SERVER_KEEP_ALIVE: 2, 0x15: 0, 0x16: 0,
-    0x17: 1, 0x18: 4, 0x19: 1, 0x1A: 0, 0x1C: 0, 0x1F: 0, RECEIVE_MAXIMUM: 2, 0x22: 2, 0x23: 2, 0x24: 1,
-    0x25: 1, 0x26: -1, MAXIMUM_PACKET_SIZE: 4, 0x28: 1, 0x29: 1, 0x2A: 1,
+    0x01: 1, 0x02: 4, 0x03: 0, 0x08: 0, CORRELATION_DATA: 0, 0x11: 4, 0x12: 0, SERVER_KEEP_ALIVE: 2,
+    0x15: 0, 0x16: 0, 0x17: 1, 0x18: 4, 0x19: 1, 0x1A: 0, 0x1C: 0, 0x1F: 0, RECEIVE_MAXIMUM: 2,
+    0x22: 2, 0x23: 2, 0x24: 1, 0x25: 1, 0x26: -1, MAXIMUM_PACKET_SIZE: 4, 0x28: 1, 0x29: 1, 0x2A: 1,
 }  # fmt: skip
 
 LARGEST_PACKET_ID = 0xFFFF
@@ -41,11 +41,15 @@ class Version(IntEnum):
 
 
 class Delivery(NamedTuple):
-    """A PUBLISH: a message, to be acknowledged by its packet id; 0 where it asks for no acknowledgement."""
+    """A PUBLISH: a message, to be acknowledged by its packet id; 0 where it asks for no acknowledgement.
+
+    ``properties`` are version 5's, as they travelled and unchecked.
+    """
 
     packet_id: int
     topic: str
     payload: bytes
+    properties: bytes = b""
 
 
 class Connected(NamedTuple):
@@ -127,7 +131,7 @@ class Decoder:
 
     def _delivery(self, buffer: bytes, first: int, body: int, stop: int) -> Delivery:
         end = body + 2 + (buffer[body] << 8 | buffer[body + 1])
-        topic, packet_id = buffer[body + 2 : end].decode(errors="replace"), 0
+        topic, packet_id, properties = buffer[body + 2 : end].decode(errors="replace"), 0, b""
         qos = first & QOS_BITS
         if qos == QOS_1:
             packet_id = buffer[end] << 8 | buffer[end + 1]
@@ -136,10 +140,11 @@ class Decoder:
             raise ProtocolError("a message of QoS 2, which nobody asked for")
         if self._has_properties:
             size, end = _whole_size_at(buffer, end)
+            properties = buffer[end : end + size]
             end += size
         if end > stop:
             raise ProtocolError("a message's head is longer than the message")
-        return Delivery(packet_id, topic, buffer[end:stop])
+        return Delivery(packet_id, topic, buffer[end:stop], properties)
 
     def _seldom(self, kind: int, body: bytes) -> Packet:
         if kind == PINGRESP:
@@ -159,12 +164,24 @@ class Decoder:
     def _connected(self, body: bytes) -> Connected:
         if not self._has_properties or len(body) == 2:
             return Connected(body[1])
-        properties = _properties(body, 2)
+        size, place = _whole_size_at(body, 2)
+        properties = _properties(body, place, place + size)
+        keepalive = properties.get(SERVER_KEEP_ALIVE)
         return Connected(
             body[1],
-            receive_maximum=properties.get(RECEIVE_MAXIMUM) or LARGEST_PACKET_ID,
-            keepalive_seconds=properties.get(SERVER_KEEP_ALIVE),
+            receive_maximum=int.from_bytes(properties.get(RECEIVE_MAXIMUM, b""), "big") or LARGEST_PACKET_ID,
+            keepalive_seconds=None if keepalive is None else int.from_bytes(keepalive, "big"),
         )
+
+
+def correlation_of(delivery: Delivery) -> bytes:
+    """Return the correlation data that a message carries, nothing where it carries none."""
+    try:
+        properties = _properties(delivery.properties, 0, len(delivery.properties))
+    except (ProtocolError, IndexError):
+        # The broker let it through; whoever asked without a name for it gets an answer without one.
+        return b""
+    return properties.get(CORRELATION_DATA, b"")
 
 
 def connect(
@@ -200,9 +217,11 @@ def unsubscribe(version: Version, packet_id: int, topics: Iterable[str]) -> byte
     return _packet(UNSUBSCRIBE, _head(version, packet_id) + b"".join(map(_text, topics)))
 
 
-def publish(version: Version, packet_id: int, topic: str, payload: bytes) -> bytes:
-    """Return a PUBLISH at QoS 1."""
-    head = _text(topic) + _head(version, packet_id)
+def publish(
+    version: Version, packet_id: int, topic: str, payload: bytes, *, correlation: bytes = b""
+) -> bytes:
+    """Return a PUBLISH at QoS 1; version 3.1.1 has no correlation data, and sends none."""
+    head = _text(topic) + _head(version, packet_id, _correlation(correlation))
     return bytes([PUBLISH | QOS_1]) + _size(len(head) + len(payload)) + head + payload
 
 
@@ -244,20 +263,21 @@ def _whole_size_at(buffer: bytes, place: int) -> tuple[int, int]:
         raise ProtocolError("a packet ends in the middle of a size") from error
 
 
-def _properties(body: bytes, place: int) -> dict[int, int]:
-    """Return the properties that are numbers. Raises IndexError where they end too soon."""
-    size, place = _whole_size_at(body, place)
-    found, end = {}, place + size
+def _properties(body: bytes, place: int, end: int) -> dict[int, bytes]:
+    """Return the values of the properties from here to there, without their lengths; of pairs the second.
+
+    Raises IndexError where they end too soon.
+    """
+    found = {}
     while place < end:
         name, place = body[place], place + 1
         length = _PROPERTY_BYTES.get(name)
         if length is None:
             raise ProtocolError(f"an unknown property: {name:#x}")
-        if length > 0:
-            found[name] = int.from_bytes(body[place : place + length], "big")
-            place += length
-        for _ in range(1 - length if length < 1 else 0):
-            place += 2 + _word(body, place)
+        for _ in range(2 if length < 0 else 1):
+            start = place if length > 0 else place + 2
+            place = start + (length if length > 0 else _word(body, place))
+            found[name] = body[start:place]
     return found
 
 
@@ -265,9 +285,14 @@ def _word(buffer: bytes, place: int) -> int:
     return buffer[place] << 8 | buffer[place + 1]
 
 
-def _head(version: Version, packet_id: int) -> bytes:
-    """Return a packet id, and after it version 5's empty properties."""
-    return packet_id.to_bytes(2, "big") + (b"\x00" if version is Version.V5 else b"")
+def _head(version: Version, packet_id: int, properties: bytes = b"") -> bytes:
+    """Return a packet id, and after it version 5's properties."""
+    head = packet_id.to_bytes(2, "big")
+    return head + _size(len(properties)) + properties if version is Version.V5 else head
+
+
+def _correlation(of: bytes) -> bytes:
+    return bytes([CORRELATION_DATA]) + len(of).to_bytes(2, "big") + of if of else b""
 
 
 def _packet(first: int, body: bytes) -> bytes:

@@ -126,6 +126,25 @@ def unsent_events(
     return [OutboxRow(**{name: row[name] for name in OutboxRow.__dataclass_fields__}) for row in rows[:limit]]
 
 
+def events_since(
+    session: Session, *, after: int, missing: Collection[int], limit: int
+) -> Sequence[OutboxRow]:
+    """Return up to `limit` events with a number above `after`, or one of the `missing`, in order.
+
+    For whoever follows what a service says in its own database. Numbers are given before a transaction
+    commits, so one may come to be seen after a higher one.
+    """
+    query = select(OUTBOX).where((OUTBOX.c.id > after) | OUTBOX.c.id.in_(missing))
+    rows = session.execute(query.order_by(OUTBOX.c.id).limit(limit)).mappings()
+    return [OutboxRow(**{name: row[name] for name in OutboxRow.__dataclass_fields__}) for row in rows]
+
+
+def last_event_before(session: Session, moment: datetime) -> int:
+    """Return the number of the last event that is older than this, 0 where none is."""
+    older = select(OUTBOX.c.id).where(OUTBOX.c.created_at < moment).order_by(OUTBOX.c.id.desc()).limit(1)
+    return session.execute(older).scalar_one_or_none() or 0
+
+
 def mark_sent(session: Session, ids: Collection[int], *, now: datetime) -> None:
     """Note that these events have left for good."""
     if ids:

@@ -38,7 +38,7 @@ def make_password(path: Path) -> None:
 
 
 class Marketplace:
-    """Chain, broker, ingest and platform on this machine, with their state in one folder."""
+    """Chain, broker, platform and its two ingests on this machine, with their state in one folder."""
 
     def __init__(self, settings: EmbeddedSettings, *, say: Say = silent) -> None:
         self.settings = settings
@@ -46,12 +46,13 @@ class Marketplace:
         self.chain = self._child("chain", self._anvil_command(), ready=self._chain_answers)
         self.broker = self._python("broker", "services.embedded.broker", lambda: answers(settings.mqtt_port))
         self.ingest = self._python("ingest", "services.metering.ingest", lambda: True)
+        self.moves = self._python("moves", "services.negotiation.ingest", lambda: True)
         self.platform = self._python("platform", "services.embedded.platform", self._gateway_answers)
 
     @property
     def children(self) -> tuple[Child, ...]:
         """Return the children in starting order."""
-        return (self.chain, self.broker, self.platform, self.ingest)
+        return (self.chain, self.broker, self.platform, self.ingest, self.moves)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -99,6 +100,7 @@ class Marketplace:
             f"listing, negotiation, metering, settlement, gateway on port {settings.gateway_port}",
         )
         self._start(self.ingest, "ingest of signed readings")
+        self._start(self.moves, "ingest of agents' moves")
 
     def stop(self) -> None:
         """Stop every child, last started first."""

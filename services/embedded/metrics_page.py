@@ -12,7 +12,14 @@ from services.embedded.settings import PROJECT
 
 PAGE = PROJECT / "docs" / "observability.md"
 BEGIN, END = "<!-- metrics: generated -->\n", "<!-- end of metrics -->\n"
-ROOMS = ("chassis.counts", "gateway.metrics", "listing.metrics", "metering.metrics", "settlement.metrics")
+ROOMS = (
+    "chassis.counts",
+    "gateway.metrics",
+    "listing.metrics",
+    "metering.metrics",
+    "negotiation.metrics",
+    "settlement.metrics",
+)
 
 
 def table() -> str:

@@ -1,4 +1,4 @@
-"""asyncapi.yaml: what a device sends and hears over MQTT, generated from the topics and their models.
+"""asyncapi.yaml: what a device and a renter's agent send and hear over MQTT, made of the topics' models.
 
 ``python -m services.gateway.asyncapi`` writes it, ``--check`` fails where it drifted. The examples are signed
 for real, by keys that follow from a word, so that anyone can check their signatures against them.
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from hireling.rental.batch import ReadingBatch
+from hireling.rental.broker_users import bargainer_id, everybodys
 from hireling.rental.ceiling import Ceiling, sign_ceiling
 from hireling.rental.close import Unlock, UnlockAction
 from hireling.rental.encoding import CBOR, JSON, to_cbor
@@ -33,6 +34,7 @@ from hireling.rental.signing import Secp256k1Key, sign
 from hireling.rental.states import State
 from hireling.rental.topics import TOPICS, Ack, Answer, Ask, Challenge, Notice, Refusal, Topic
 from hireling.rental.typed_data import Domain, to_hex
+from services.gateway.example_moves import example_moves
 
 COMMITTED = Path(str(files("hireling") / "asyncapi.yaml"))
 METER = Secp256k1Key(keccak256(b"the meter of the examples"))
@@ -43,6 +45,16 @@ DEVICE = keccak256(METER.identity)
 BOOT = keccak256(b"the boot of the examples")
 BEGAN_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 WATT_MJ, CENT = 1_000, 10_000  # a kilojoule a second at a cent each
+PARAMETERS = {
+    "device": {
+        "description": "keccak256 of the meter's identity, 0x-hex in lower case",
+        "examples": [to_hex(DEVICE)],
+    },
+    "bargainer": {
+        "description": "keccak256 of the key that the renter's agent bargains with, 0x-hex in lower case",
+        "examples": [bargainer_id(SESSION.identity)],
+    },
+}
 
 
 def example_readings(count: int) -> list[SignedReading]:
@@ -67,7 +79,7 @@ def example_readings(count: int) -> list[SignedReading]:
 
 
 def examples() -> Mapping[str, Sequence[BaseModel]]:
-    """Return what may travel on each topic, in an order in which all of it counts."""
+    """Return what may travel on each channel, in an order in which all of it counts."""
     readings = example_readings(6)
     acknowledged = readings[3].reading
     ceiling = Ceiling(
@@ -101,11 +113,12 @@ def examples() -> Mapping[str, Sequence[BaseModel]]:
                 reason="no reading for 700 s, in which the counters grew by [90000]; at most 600 s are usual",
             ),
         ],
-        "unlock/ask": [ask],
-        "unlock/challenge": [Challenge(**ask.model_dump(), nonce=nonce)],
-        "unlock/answer": [
+        "unlockAsk": [ask],
+        "unlockChallenge": [Challenge(**ask.model_dump(), nonce=nonce)],
+        "unlockAnswer": [
             Answer(**ask.model_dump(), nonce=nonce, signature=sign(SESSION, DOMAIN, unlock)),
         ],
+        **example_moves(domain=DOMAIN, meter=METER, session=SESSION, at=BEGAN_MS // 1_000),
     }
 
 
@@ -117,10 +130,10 @@ def document() -> dict[str, Any]:
             "title": "Hireling over MQTT",
             "version": version("hireling"),
             "description": (
-                "What a machine sends and hears. Integers are numbers or decimal strings, bytes 0x-hex; "
-                "what is signed is EIP-712 typed data (docs/protocol.md). MQTT 5, or 3.1.1 without its "
-                "properties; QoS 1, nothing retained, a session of any kind: what is not acknowledged on "
-                "`acks` is sent again by whoever keeps it."
+                "What a machine sends and hears, and a renter's agent that bargains. Integers are numbers or "
+                "decimal strings, bytes 0x-hex; what is signed is EIP-712 typed data (docs/protocol.md). "
+                "MQTT 5, or 3.1.1 without its properties; QoS 1, nothing retained, a session of any kind: "
+                "what is not acknowledged on `acks`, or answered on `answers`, its sender sends again."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
@@ -136,7 +149,7 @@ def document() -> dict[str, Any]:
             }
         },
         "channels": {_name(topic): _channel(topic) for topic in TOPICS},
-        "operations": {_operation_name(topic): _operation(topic) for topic in _of_device()},
+        "operations": {_operation_name(topic): _operation(topic) for topic in _of_agents()},
         "components": {
             "messages": _messages(),
             "schemas": _schemas(),
@@ -146,7 +159,7 @@ def document() -> dict[str, Any]:
                     "description": (
                         "Name and password are for hours. GET /v1/broker/challenge, sign it by the meter's "
                         "key, POST /v1/broker/access (docs/broker.md). A device says and hears its own "
-                        "topics only."
+                        "topics only, and so does a renter's agent, which signs by its session key."
                     ),
                 }
             },
@@ -154,13 +167,19 @@ def document() -> dict[str, Any]:
     }
 
 
-def _of_device() -> list[Topic]:
-    return [topic for topic in TOPICS if topic.sender == "device" or "device" in topic.listeners]
+def _of_agents() -> list[Topic]:
+    """Return the topics of a device, and of a renter's agent that bargains, with a part in them."""
+    return [topic for topic in TOPICS if topic.whose in {topic.sender, *topic.listeners}]
 
 
 def _name(topic: Topic) -> str:
-    first, *rest = topic.word.split("/")
+    first, *rest = [topic.word] if topic.whose == "device" else ["bargainer", topic.word]
+    first, *rest = [*first.split("/"), *rest]
     return first + "".join(part.capitalize() for part in rest)
+
+
+def _address(topic: Topic) -> str:
+    return everybodys(topic).replace("+", f"{{{topic.whose}}}")
 
 
 def _variants(topic: Topic) -> dict[str, str]:
@@ -172,20 +191,15 @@ def _variants(topic: Topic) -> dict[str, str]:
 def _channel(topic: Topic) -> dict[str, Any]:
     listeners = " and ".join(f"the {party}" for party in topic.listeners)
     return {
-        "address": f"hireling/{{device}}/{topic.word}",
+        "address": _address(topic),
         "description": f"{topic.about} From the {topic.sender} to {listeners}.",
-        "parameters": {
-            "device": {
-                "description": "keccak256 of the meter's identity, 0x-hex in lower case",
-                "examples": [to_hex(DEVICE)],
-            }
-        },
+        "parameters": {topic.whose: PARAMETERS[topic.whose]},
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _variants(topic)},
     }
 
 
 def _operation_name(topic: Topic) -> str:
-    verb = "send" if topic.sender == "device" else "hear"
+    verb = "send" if topic.sender == topic.whose else "hear"
     name = _name(topic)
     return f"{verb}{name[0].upper()}{name[1:]}"
 
@@ -193,7 +207,7 @@ def _operation_name(topic: Topic) -> str:
 def _operation(topic: Topic) -> dict[str, Any]:
     channel = f"#/channels/{_name(topic)}"
     return {
-        "action": "send" if topic.sender == "device" else "receive",
+        "action": "send" if topic.sender == topic.whose else "receive",
         "channel": {"$ref": channel},
         "summary": topic.about,
         "messages": [{"$ref": f"{channel}/messages/{name}"} for name in _variants(topic)],
@@ -204,7 +218,7 @@ def _operation(topic: Topic) -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for topic in TOPICS:
-        some = examples()[topic.word]
+        some = examples()[_name(topic)]
         for name, content_type in _variants(topic).items():
             found[name] = {
                 "name": topic.carries.__name__,

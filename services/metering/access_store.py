@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, delete, select, update
 
+from hireling.rental.broker_users import BARGAINERS
 from services.metering.models import BrokerAccount, BrokerChange
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -60,6 +61,16 @@ class AccessStore:
             col(BrokerAccount.change) > number
         )
         return [Held(*row) for row in self.session.exec(query)]
+
+    def forget_bargainers(self, *, before: datetime) -> None:
+        """Forget the agents that came for a session and whose time was over before this moment.
+
+        Whoever follows the accounts has forgotten them by then, for they end by themselves.
+        """
+        old = delete(BrokerAccount).where(
+            col(BrokerAccount.username).startswith(BARGAINERS), col(BrokerAccount.expires_at) < before
+        )
+        self.session.execute(old)
 
     def admit(self, accounts: Collection[BrokerAccount]) -> None:
         """Add many new accounts at once, as one change."""

@@ -6,7 +6,7 @@ It writes ``infra/mosquitto/acl``; a test compares the two.
 from collections.abc import Iterator
 from pathlib import Path
 
-from hireling.rental.broker_users import DEVICE, INGEST, PLATFORM, RENTER, Role, patterns
+from hireling.rental.broker_users import BARGAINER, DEVICE, INGEST, PLATFORM, RENTER, Role, patterns
 
 FILE = Path(__file__).parents[2] / "infra" / "mosquitto" / "acl"
 HEAD = """\
@@ -14,6 +14,12 @@ HEAD = """\
 # `python -m services.metering.acl_file`; %u is the user's name. Mosquitto lets anybody subscribe to anything,
 # and delivers what the rules allow.
 """
+
+ROLES = (
+    (DEVICE, "a device, by its id"),
+    (RENTER, "who rents it, by its path"),
+    (BARGAINER, "a renter's agent that bargains, by bargainers/<its id>"),
+)
 
 
 def acl_text() -> str:
@@ -24,7 +30,7 @@ def acl_text() -> str:
 def _lines() -> Iterator[str]:
     yield f"user {INGEST}"
     yield from _of(PLATFORM, "topic")
-    for role, whose in ((DEVICE, "a device, by its id"), (RENTER, "who rents it, by its path")):
+    for role, whose in ROLES:
         yield f"# {whose}"
         yield from _of(role, "pattern")
 

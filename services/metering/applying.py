@@ -6,12 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from hireling.rental.access import NO_RENTAL, BrokerAccess, SignedBrokerAccess
-from hireling.rental.broker_users import device_user, renter_user
+from hireling.rental.broker_users import BARGAINERS, bargainer_user, device_user, renter_user
+from hireling.rental.documents import document_hash
+from hireling.rental.session_document import QUOTE_ID_BYTES
 from hireling.rental.states import State
 from hireling.rental.typed_data import Domain, from_hex, to_hex
 from services.chassis.database import Database
 from services.messages.errors import Conflict, NotFound, Refused
 from services.messages.listing import DeviceView
+from services.messages.negotiation import QuoteStatus, QuoteView
 from services.messages.settlement import PlatformView
 from services.metering.access import SEATED, UNDISTURBED, check_wish
 from services.metering.access_store import AccessStore
@@ -25,16 +28,20 @@ Ask = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Applicant:
-    """Who wants to be let in, with the key that must sign; `rental_id` is None for the device itself."""
+    """Who wants to be let in, by which name, with the key that must sign.
 
+    `rental_id` is None for the device itself; for a bargainer it is the hash of its question.
+    """
+
+    username: str
     device: str
     signer: bytes
     rental_id: str | None
 
     @property
-    def username(self) -> str:
-        """Return the name at the broker."""
-        return device_user(self.device) if self.rental_id is None else renter_user(self.device)
+    def bargains(self) -> bool:
+        """Return whether it is a renter's agent that has no rental yet."""
+        return self.username.startswith(BARGAINERS)
 
 
 class Applicants:
@@ -55,11 +62,12 @@ class Applicants:
     def _applicant(self, access: BrokerAccess) -> Applicant:
         device = to_hex(access.device)
         if access.rental_id != NO_RENTAL:
-            return self._renter(device, to_hex(access.rental_id))
+            return self._renter(device, to_hex(access.rental_id)) or self._bargainer(access)
         view = DeviceView.model_validate(self._ask("listing", "get_device", device), strict=False)
         if not view.registered:
             raise Refused("device_unregistered", f"the chain's registry does not hold device {device} yet")
-        return Applicant(device, self._meter_in_force(device, registered=view.meter), rental_id=None)
+        signer = self._meter_in_force(device, registered=view.meter)
+        return Applicant(device_user(device), device, signer, rental_id=None)
 
     def _meter_in_force(self, device: str, *, registered: bytes) -> bytes:
         """Return the device's key: the one it registered with, unless the chain changed it since."""
@@ -70,12 +78,13 @@ class Applicants:
             raise Refused("meter_revoked", f"the owner of device {device} revoked its key")
         return registered if known is None else from_hex(known)
 
-    def _renter(self, device: str, rental_id: str) -> Applicant:
+    def _renter(self, device: str, rental_id: str) -> Applicant | None:
+        """Return who rents the device; None where there is no such rental."""
         with self._database.snapshot() as session:
             rental = Store(session).rentals([rental_id]).get(rental_id)
             seated = AccessStore(session).find(renter_user(device))
         if rental is None:
-            raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
+            return None
         if rental.device != device:
             raise Refused("other_device", f"rental {rental_id} is of device {rental.device}")
         state = self._state_of(rental_id)
@@ -84,7 +93,24 @@ class Applicants:
         holder = seated.rental_id if seated is not None and seated.password_hash is not None else None
         if holder not in {None, rental_id} and self._state_of(str(holder)) in UNDISTURBED:
             raise Conflict("seat_taken", f"device {device} serves another rental", rental_id=holder)
-        return Applicant(device, from_hex(rental.renter_agent), rental_id=rental_id)
+        return Applicant(renter_user(device), device, from_hex(rental.renter_agent), rental_id=rental_id)
+
+    def _bargainer(self, access: BrokerAccess) -> Applicant:
+        """Return whose agent asked this question, for as long as its session is open."""
+        asked = to_hex(access.rental_id)
+        try:
+            view = self._ask("negotiation", "get_quote", access.rental_id[:QUOTE_ID_BYTES].hex())
+        except NotFound as error:
+            raise NotFound(
+                "rental_not_found", f"no rental and no question {asked}", rental_id=asked
+            ) from error
+        quote = QuoteView.model_validate(view, strict=False)
+        if document_hash(quote.request) != access.rental_id or quote.request.device != access.device:
+            raise Refused("other_device", f"quote {quote.quote_id} is of another question or device")
+        if quote.status is not QuoteStatus.OPEN:
+            raise Refused("quote_closed", f"quote {quote.quote_id} is {quote.status}", status=quote.status)
+        agent = quote.request.renter_agent
+        return Applicant(bargainer_user(agent), to_hex(access.device), agent, rental_id=asked)
 
     def _state_of(self, rental_id: str) -> State:
         return State(self._ask("settlement", "get_rental", rental_id)["state"])

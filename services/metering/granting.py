@@ -7,6 +7,7 @@ from sqlmodel import Session
 from hireling.rental.access import SignedBrokerAccess
 from hireling.rental.broker_users import device_user, renter_user
 from hireling.rental.typed_data import to_hex
+from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.messages.errors import Refused
 from services.messages.events.settlement import MeterChanged
@@ -15,6 +16,9 @@ from services.metering.access import hash_of, new_password
 from services.metering.access_store import AccessStore
 from services.metering.applying import Applicant
 from services.metering.models import BrokerAccount, Rental
+
+# Longer than a challenge holds, so that none counts twice.
+BARGAINERS_KEPT = timedelta(hours=1)
 
 _log = get_logger(__name__)
 
@@ -70,6 +74,12 @@ def end_seat(session: Session, device: str, rental_id: str) -> None:
     account = store.find(renter_user(device))
     if account is not None and account.rental_id == rental_id:
         _shut_out(store, store.lock(account.username, device=device))
+
+
+def forget_bargainers(database: Database, *, now: datetime) -> None:
+    """Forget the agents whose time was over long ago: each session may have brought a key of its own."""
+    with database.queue_work() as session:
+        AccessStore(session).forget_bargainers(before=now - BARGAINERS_KEPT)
 
 
 def _shut_out(store: AccessStore, account: BrokerAccount) -> None:

@@ -235,13 +235,18 @@ class RolledUp(MeteringTable, table=True):
 
 
 class BrokerAccount(MeteringTable, table=True):
-    """A user of the broker: a device, or whoever rents it now. One row each, for ever."""
+    """A user of the broker: a device, whoever rents it now, or a renter's agent that bargains.
+
+    One row each; the first two for ever.
+    """
 
     __tablename__ = "broker_account"
 
     username: str = Field(primary_key=True)
     device: str
-    rental_id: str | None = Field(default=None, description="of the renter; None for a device")
+    rental_id: str | None = Field(
+        default=None, description="of the renter, or of a question; None for a device"
+    )
     signer: str | None = Field(default=None, description="the key that was let in last")
     password_hash: str | None = Field(default=None, description="None: nobody is let in")
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

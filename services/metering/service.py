@@ -28,7 +28,7 @@ from services.metering.closing import close_days
 from services.metering.day_store import DayStore
 from services.metering.downlink import notice, topic_of
 from services.metering.flag_store import FlagStore
-from services.metering.granting import end_seat, let_in, note_meter
+from services.metering.granting import end_seat, forget_bargainers, let_in, note_meter
 from services.metering.judging import judge_readings, reading_reaching, watch_row
 from services.metering.models import Rental
 from services.metering.proving import days_of, keep_announcement, proof_of
@@ -138,14 +138,17 @@ class Metering(Service):
 
     @rpc
     def enter_broker(self, signed_wish: dict[str, Any], broker: str) -> dict[str, Any]:
-        """Let a device in by its meter's signature, or a renter by its session key's; the last name ends.
+        """Let a device in by its meter's signature, a renter or its agent by the session key's.
+
+        The name that it had before ends.
 
         The same wish again is refused, for what it was answered is kept nowhere.
         """
         wish = SignedBrokerAccess.model_validate(signed_wish)
         now = self.clock.now()
         applicant = Applicants(self.database, self._ask).check(wish, broker=broker, now=now)
-        seconds = MeteringSettings().access_seconds
+        settings = MeteringSettings()
+        seconds = settings.bargainer_seconds if applicant.bargains else settings.access_seconds
         with self.database.queue_work() as session:
             return let_in(session, wish, applicant, now=now, seconds=seconds).model_dump(mode="json")
 
@@ -198,6 +201,7 @@ class Metering(Service):
         settings, now = MeteringSettings(), self.clock.now()
         keep = None if settings.keep_days is None else timedelta(days=settings.keep_days)
         let_go(self.database, now=now, keep=keep, pause=lambda: time.sleep(0))
+        forget_bargainers(self.database, now=now)
         refusals = timedelta(days=settings.refusals_keep_days)
         forget(self.database, now=now, refusals=refusals, pause=lambda: time.sleep(0))
 

@@ -114,6 +114,11 @@ class MeteringSettings(ServiceSettings):
         ge=60,
         description="how long a name at the broker is good",
     )
+    bargainer_seconds: int = Field(
+        default=3_600,
+        ge=60,
+        description="the same of a renter's agent that has a session open, and no rental yet",
+    )
     call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
     judge_patience_seconds: float = Field(
         default=5.0,

@@ -66,15 +66,21 @@ class Floor:
         answers = self._answers(sound, now=now)
         return [moving.not_made(move) if isinstance(move, HirelingError) else next(answers) for move in read]
 
-    def _answers(self, moves: Sequence[Move], *, now: datetime) -> Iterator[MoveAnswer]:
+    def make_all(self, moves: Sequence[Move], *, now: datetime) -> Sequence[Made]:
+        """Make moves in their order; return of each its session afterwards, or why it was not made.
+
+        Raises Unavailable or OutcomeUnknown where none was made, as far as is known.
+        """
         try:
-            results = self._make(moves, now=now)
+            return self._make(moves, now=now)
         except HirelingError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug that one of them meets must not hold up the others
             _log.error("moves_failed", moves=len(moves), exc_info=error)
-            results = [self._make_at_last(move, now=now) for move in moves]
-        for move, result in zip(moves, results, strict=True):
+            return [self._make_at_last(move, now=now) for move in moves]
+
+    def _answers(self, moves: Sequence[Move], *, now: datetime) -> Iterator[MoveAnswer]:
+        for move, result in zip(moves, self.make_all(moves, now=now), strict=True):
             if isinstance(result, HirelingError):
                 yield moving.not_made(result, moving.session_named(move))
             else:

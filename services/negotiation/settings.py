@@ -13,3 +13,33 @@ class NegotiationSettings(ServiceSettings):
 
     answer_seconds: int = Field(default=60, ge=1, description="a request without an offer expires after this")
     call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
+
+
+class IngestSettings(ServiceSettings):
+    """How many moves ingest takes over MQTT, of one agent and in all."""
+
+    model_config = SettingsConfigDict(env_prefix="NEGOTIATION_")
+
+    share_group: str | None = Field(
+        default=None,
+        description="of a shared subscription: several processes divide the moves; amqtt has none",
+    )
+    batch_size: int = Field(default=100, ge=1, le=256, description="moves at most in one transaction")
+    queue_size: int = Field(
+        default=1_000,
+        ge=1,
+        le=65_535,
+        description="moves taken and not yet acknowledged to the broker, which keeps the rest",
+    )
+    queue_bytes: int = Field(
+        default=8 * 2**20, ge=1, description="bytes of these moves; beyond either, nothing is read"
+    )
+    largest_move: int = Field(default=16_384, ge=1, description="bytes; anything longer is refused")
+    moves_per_second: float = Field(default=20.0, ge=0, description="of one agent; 0 sets no limit")
+    moves_burst: int = Field(default=200, ge=1, description="as many at once")
+    limited_told_seconds: float = Field(
+        default=1.0, ge=0, description="how often at most an agent is told that it sends too many"
+    )
+    tell_seconds: float = Field(
+        default=0.2, gt=0, description="how often to look for sessions that moved by another way than MQTT"
+    )

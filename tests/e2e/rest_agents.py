@@ -22,6 +22,10 @@ SECONDS, CEILING_SECONDS, GRACE = 1_200, 60, 30
 WATTS = 50  # the most that the machine can draw, in joules a second
 FLAT, RATE, PER = 10_000, 3, 1  # base units at once, and for each joule
 TYPES = {
+    "BrokerAccess": [
+        ("bytes32", "broker"), ("bytes32", "device"), ("bytes32", "rental_id"), ("uint64", "at_ms"),
+        ("bytes32", "nonce"),
+    ],
     "Mandate": [
         ("bytes", "agent"), ("bytes32", "limits"), ("uint40", "valid_until"), ("bytes32", "revocation"),
     ],
@@ -220,12 +224,16 @@ class OwnerAgent:
     def make_first_offer(self) -> Json:
         """Answer the question that waits with the listed price."""
         (quote,) = self.api.get(f"/v1/devices/{self.device}/work")["quotes"]
+        return offer_over(self.api, self.agent, self.platform, self.first_offer(quote))
+
+    def first_offer(self, quote: Json) -> Json:
+        """Return the listed price for what was asked."""
         request, now = quote["request"], int(time.time())
         start_at = int(request["start_at"]) // 900 * 900
         fund_by = now + 900
         price = tariff(self.platform, 100)
         platform, listing = self.platform, self.listing
-        offer = {
+        return {
             "quote_id": quote["quote_id"],
             "previous": document_hash(request),
             "round": "0",
@@ -247,7 +255,6 @@ class OwnerAgent:
             "salt": "0x" + secrets.token_hex(32),
             "valid_until": str(now + 120),
         }
-        return offer_over(self.api, self.agent, self.platform, offer)
 
     def _listing(self) -> Json:
         return {
@@ -294,9 +301,10 @@ class RenterAgent:
         self.platform = api.get("/v1/platform")
         self.wallet, self.session = Key(), Key()
 
-    def ask(self) -> str:
+    def ask(self, device: str) -> str:
         """Ask the machine for its price; return the session's id."""
-        (listed,) = self.api.get("/v1/listings?q=REST")["items"]
+        found = self.api.get("/v1/listings?q=REST")["items"]
+        (listed,) = [each for each in found if each["document"]["device"] == device]
         request = {
             "device": listed["document"]["device"],
             "listing": listed["listing"],
@@ -311,10 +319,14 @@ class RenterAgent:
         return str(quote["quote_id"])
 
     def counter(self, quote_id: str) -> Json:
-        """Ask for a tenth off and half of the deposit, for three quarters of the time."""
+        """Ask for better terms than the last ones."""
         last = self.api.get(f"/v1/quotes/{quote_id}")["offers"][-1]["offer"]
+        return offer_over(self.api, self.session, self.platform, self.better(last))
+
+    def better(self, last: Json) -> Json:
+        """Return a tenth off and half of the deposit, for three quarters of the time."""
         price, seconds = tariff(self.platform, 90), SECONDS * 75 // 100
-        offer = {
+        return {
             **last,
             "previous": document_hash(last),
             "round": str(int(last["round"]) + 1),
@@ -325,20 +337,23 @@ class RenterAgent:
             "end_by": str(max(int(last["fund_by"]), int(last["start_at"])) + seconds + GRACE),
             "valid_until": str(int(time.time()) + 120),
         }
-        return offer_over(self.api, self.session, self.platform, offer)
 
 
 def offer_over(api: Api, key: Key, platform: Json, offer: Json) -> Json:
     """Sign an offer and put it on the table; return it."""
+    api.post(f"/v1/quotes/{offer['quote_id']}/offers", signed_offer(key, platform, offer))
+    return offer
+
+
+def signed_offer(key: Key, platform: Json, offer: Json) -> Json:
+    """Return an offer with its proposer's signature."""
     envelope = {
         "document": document_hash(offer),
         "previous": offer["previous"],
         "round": offer["round"],
         "valid_until": offer["valid_until"],
     }
-    signature = key.sign(platform, "Offer", envelope)
-    api.post(f"/v1/quotes/{offer['quote_id']}/offers", {"offer": offer, "signature": signature})
-    return offer
+    return {"offer": offer, "signature": key.sign(platform, "Offer", envelope)}
 
 
 def agreement_of(offer: Json) -> Json:
@@ -356,25 +371,22 @@ def agreement_of(offer: Json) -> Json:
 
 def sign_agreement(api: Api, key: Key, platform: Json, offer: Json, *, by: str) -> Json:
     """Sign the agreement that an offer makes; return the session."""
-    signature = key.sign(platform, "Agreement", agreement_of(offer))
-    body = {"quote_id": offer["quote_id"], "by": by, "offer": document_hash(offer), "signature": signature}
+    body = {"quote_id": offer["quote_id"], "by": by, **signature_over(key, platform, offer)}
     answer: Json = api.post("/v1/agreements", body)
     return answer
 
 
-def main() -> None:
-    """Have both agents come to terms."""
-    api = Api(sys.argv[1])
-    owner, renter = OwnerAgent(api), RenterAgent(api)
-    owner.arrive()
-    quote_id = renter.ask()
-    owner.make_first_offer()
-    offer = renter.counter(quote_id)
-    sign_agreement(api, owner.agent, owner.platform, offer, by="owner")
-    agreed = sign_agreement(api, renter.wallet, renter.platform, offer, by="renter")
-    signable = typed(owner.platform, "Agreement", agreement_of(offer))
+def signature_over(key: Key, platform: Json, offer: Json) -> Json:
+    """Return a signature over the agreement that an offer makes, and the offer's hash."""
+    signature = key.sign(platform, "Agreement", agreement_of(offer))
+    return {"offer": document_hash(offer), "signature": signature}
+
+
+def told_of(api: Api, quote_id: str, offer: Json, agreed: Json) -> Json:
+    """Return what is to be told of a session that came to an agreement."""
+    signable = typed(api.get("/v1/platform"), "Agreement", agreement_of(offer))
     rental_id = keccak(b"\x19" + signable.version + signable.header + signable.body)
-    told = {
+    return {
         "status": agreed["status"],
         "rental_id": agreed["rental_id"],
         "own_rental_id": "0x" + rental_id.hex(),
@@ -383,7 +395,19 @@ def main() -> None:
         "quote_id": quote_id,
         "ours": sorted(name for name in sys.modules if name.split(".")[0] in {"hireling", "services"}),
     }
-    print(json.dumps(told))  # noqa: T201  its one answer
+
+
+def main() -> None:
+    """Have both agents come to terms."""
+    api = Api(sys.argv[1])
+    owner, renter = OwnerAgent(api), RenterAgent(api)
+    owner.arrive()
+    quote_id = renter.ask(owner.device)
+    owner.make_first_offer()
+    offer = renter.counter(quote_id)
+    sign_agreement(api, owner.agent, owner.platform, offer, by="owner")
+    agreed = sign_agreement(api, renter.wallet, renter.platform, offer, by="renter")
+    print(json.dumps(told_of(api, quote_id, offer, agreed)))  # noqa: T201  its one answer
 
 
 if __name__ == "__main__":

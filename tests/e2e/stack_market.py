@@ -11,7 +11,7 @@ from services.embedded.marketplace import DATABASES, Marketplace
 from services.embedded.settings import EmbeddedSettings
 
 SHARE_GROUP = "ingest"
-OPEN_WITHIN = 90.0  # seconds; eight Python processes start at once on two cores
+OPEN_WITHIN = 90.0  # seconds; nine Python processes start at once on two cores
 WATCH_EVERY = 0.3  # seconds
 
 
@@ -38,7 +38,7 @@ class StackSettings(EmbeddedSettings):
 
 
 class StackMarketplace(Marketplace):
-    """Chain, services, two ingests, the broker's keeper, gateway; what dies is started again, as usual."""
+    """Chain, services, their ingests, the broker's keeper, gateway; what dies is started again, as usual."""
 
     def __init__(self, settings: StackSettings) -> None:
         super().__init__(settings)
@@ -46,8 +46,9 @@ class StackMarketplace(Marketplace):
         copies = [
             self._python(name, "services.metering.ingest", lambda: True) for name in ("ingest", "ingest-2")
         ]
+        moves = self._python("moves", "services.negotiation.ingest", lambda: True)
         keeper = self._python("keeper", "services.metering.keeper", lambda: True)
-        self._children = (self.chain, *services, *copies, keeper)
+        self._children = (self.chain, *services, *copies, moves, keeper)
         gateway = self.child("gateway")
         gateway.ready, gateway.ready_within = self._gateway_answers, OPEN_WITHIN
         self._hands = threading.Lock()  # on the children: the watch restarts what a test kills

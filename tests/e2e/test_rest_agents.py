@@ -1,4 +1,7 @@
-"""Two agents written against the REST API alone reach an agreement that this project's code finds right."""
+"""Two agents written against the documented wire reach an agreement that this project's code finds right.
+
+Over HTTP, and over MQTT.
+"""
 
 import json
 import subprocess
@@ -12,15 +15,16 @@ from hireling.rental.agreement import SignedAgreement
 from services.embedded.marketplace import Marketplace
 from tests.e2e.programs import plain
 
-AGENTS = Path(__file__).with_name("rest_agents.py")
-
 
 @pytest.mark.journey
-def test_two_agents_that_know_only_the_api_reach_a_signed_agreement(embedded_market: Marketplace) -> None:
-    gateway = embedded_market.settings.gateway_url
+@pytest.mark.parametrize("agents", ["rest_agents.py", "mqtt_agents.py"])
+def test_two_agents_that_know_only_the_wire_reach_a_signed_agreement(
+    shared_market: Marketplace, agents: str
+) -> None:
+    gateway = shared_market.settings.gateway_url
     # Isolated: neither the project's folder nor the environment's variables help it.
     run = subprocess.run(
-        [sys.executable, "-I", str(AGENTS), gateway],
+        [sys.executable, "-I", str(Path(__file__).with_name(agents)), gateway],
         capture_output=True,
         text=True,
         timeout=150,

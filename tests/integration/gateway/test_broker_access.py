@@ -5,12 +5,17 @@ from typing import Any
 import pytest
 
 from hireling.rental.access import NO_RENTAL, BrokerChallenge, SignedBrokerAccess, sign_access
+from hireling.rental.broker_users import bargainer_user
+from hireling.rental.documents import document_hash
 from hireling.rental.signing import Signer
 from hireling.rental.states import State
-from hireling.rental.typed_data import from_hex
+from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.database import open_database
+from services.messages.negotiation import QuoteView
 from services.metering.access import fits
+from services.metering.access_store import AccessStore
 from services.metering.accounts import Accounts, Change
+from services.metering.granting import forget_bargainers
 from tests.builders import a_key
 from tests.fakes.front import Front
 
@@ -66,6 +71,63 @@ def a_rental(front: Front, state: State) -> str:
 
 def move(front: Front, rental_id: str, state: State) -> None:
     front.call("settlement", "change_rental", rental_id, {"state": state})
+
+
+class TestABargainer:
+    """A renter's agent with a session and no rental: it signs by the key that asked the question."""
+
+    def test_gets_a_name_of_its_own_for_an_hour(self, front: Front) -> None:
+        quote_id = front.ask(front.offer_for_hire())
+        names = enter(front, front.renter.session_key, rental_id=asked(front, quote_id))
+        assert names["username"] == bargainer_user(front.renter.session_key.identity)
+        assert names["seconds"] == 3_600
+        account = known(front).get(names["username"])
+        assert account is not None
+        assert fits(names["password"], account.password_hash)
+
+    def test_enters_by_the_key_that_asked_only(self, front: Front) -> None:
+        question = asked(front, front.ask(front.offer_for_hire()))
+        for key in (a_key("stranger"), front.renter.wallet, front.device.meter):
+            assert refusal(front, key, rental_id=question) == (403, "signature_mismatch")
+
+    def test_enters_by_a_question_that_was_asked(self, front: Front) -> None:
+        question = asked(front, front.ask(front.offer_for_hire()))
+        key = front.renter.session_key
+        assert refusal(front, key, rental_id="0x" + "ab" * 32) == (404, "rental_not_found")
+        # The same session's name in another hash: only the whole question counts.
+        assert refusal(front, key, rental_id=question[:34] + "ab" * 16) == (403, "other_device")
+        elsewhere = wish(front, key, rental_id=question)
+        access = elsewhere.access.model_copy(update={"device": bytes(32)})
+        assert problem(front, elsewhere.model_copy(update={"access": access})) == (403, "other_device")
+
+    def test_enters_while_its_session_is_open(self, front: Front) -> None:
+        quote_id = front.ask(front.offer_for_hire())
+        front.clock.advance(seconds=61)
+        key = front.renter.session_key
+        assert refusal(front, key, rental_id=asked(front, quote_id)) == (403, "quote_closed")
+
+    def test_is_forgotten_in_the_end(self, front: Front) -> None:
+        front.admit()
+        enter(front, front.device.meter)
+        question = asked(front, front.ask(front.offer_for_hire()))
+        name = enter(front, front.renter.session_key, rental_id=question)["username"]
+        database = open_database(front.urls["metering"])
+        front.clock.advance(seconds=2 * 3_600 - 1)
+        forget_bargainers(database, now=front.clock.now())
+        with database.snapshot() as session:
+            assert AccessStore(session).find(name) is not None
+        front.clock.advance(seconds=2)
+        forget_bargainers(database, now=front.clock.now())
+        with database.snapshot() as session:
+            assert AccessStore(session).find(name) is None
+            assert AccessStore(session).find(front.device.device) is not None
+        database.close()
+
+
+def asked(front: Front, quote_id: str) -> str:
+    """Return the hash of the question that a session began with."""
+    view = QuoteView.model_validate(front.call("negotiation", "get_quote", quote_id), strict=False)
+    return to_hex(document_hash(view.request))
 
 
 class TestADevice:

@@ -16,7 +16,7 @@ import pytest
 from aiomqtt import Client, MqttError, Will
 from aiomqtt.exceptions import MqttConnectError
 
-from hireling.rental.broker_users import INGEST, device_user, renter_user
+from hireling.rental.broker_users import INGEST, bargainer_user, device_user, renter_user
 from services.chassis.clock import SystemClock
 from services.chassis.database import Database, open_database
 from services.chassis.migrations import migrate
@@ -34,6 +34,8 @@ from tests.integration.metering.servers import running_broker, wait_until
 MINE, OTHERS = "0x" + "1a" * 32, "0x" + "2b" * 32
 READINGS, OTHERS_READINGS = f"hireling/{MINE}/readings", f"hireling/{OTHERS}/readings"
 ACKS, OTHERS_ACKS = f"hireling/{MINE}/acks", f"hireling/{OTHERS}/acks"
+AGENT, OTHER_AGENT = bargainer_user(b"\x01" * 20), bargainer_user(b"\x02" * 20)
+OTHER_SESSIONS = f"hireling/{OTHER_AGENT}/sessions"
 WITHIN_SECONDS = 60.0
 
 
@@ -165,6 +167,12 @@ async def forge(url: str, topic: str) -> None:
 def password_in(url: str) -> str:
     """Return the password in an address."""
     return url.rpartition("@")[0].rpartition(":")[2]
+
+
+@asynccontextmanager
+async def nobody() -> AsyncIterator[None]:
+    """Connect nobody."""
+    yield None
 
 
 @asynccontextmanager
@@ -327,6 +335,85 @@ class TestARenter:
                 assert await heard(ingest) == (OTHERS_READINGS, b"7")
                 await renter.publish(f"hireling/{MINE}/ceilings", b"again", qos=1)
                 assert not len(renter.messages)
+
+        go(journey)
+
+
+class TestABargainer:
+    """A renter's agent that has a session with a machine, and no rental."""
+
+    def test_says_its_moves_and_hears_what_became_of_them(self, door: Door) -> None:
+        agents = door.let_in(AGENT)
+
+        async def journey() -> None:
+            async with (
+                listening(door.ingest, "hireling/bargainers/+/moves", "hireling/+/moves") as ingest,
+                listening(agents, f"hireling/{AGENT}/answers", f"hireling/{AGENT}/sessions") as agent,
+            ):
+                await say(agent, f"hireling/{AGENT}/moves", b"an offer")
+                assert await heard(ingest) == (f"hireling/{AGENT}/moves", b"an offer")
+                for word in ("answers", "sessions"):
+                    await say(ingest, f"hireling/{AGENT}/{word}", b"told")
+                    assert await heard(agent) == (f"hireling/{AGENT}/{word}", b"told")
+
+        go(journey)
+
+    def test_cannot_move_for_others(self, door: Door) -> None:
+        agents, others = door.let_in(AGENT), door.let_in(OTHER_AGENT)
+        devices, renters = door.let_in(device_user(MINE)), door.let_in(renter_user(MINE))
+
+        async def journey() -> None:
+            async with (
+                listening(door.ingest, "hireling/bargainers/+/moves", "hireling/+/moves") as ingest,
+                listening(others, f"hireling/{OTHER_AGENT}/answers") as other,
+            ):
+                for forger in (agents, devices, renters):
+                    await forge(forger, f"hireling/{OTHER_AGENT}/moves")
+                    await forge(forger, f"hireling/{OTHER_AGENT}/answers")
+                for forger in (agents, renters):
+                    await forge(forger, f"hireling/{MINE}/moves")
+                await say(other, f"hireling/{OTHER_AGENT}/moves", b"mine")
+                assert await heard(ingest) == (f"hireling/{OTHER_AGENT}/moves", b"mine")
+                await say(ingest, f"hireling/{OTHER_AGENT}/answers", b"done")
+                assert await heard(other) == (f"hireling/{OTHER_AGENT}/answers", b"done")
+
+        go(journey)
+
+    @pytest.mark.parametrize("name", [AGENT, device_user(MINE), renter_user(MINE)])
+    @pytest.mark.parametrize("wanted", [OTHER_SESSIONS, "hireling/bargainers/+/sessions", "hireling/#"])
+    def test_is_not_listened_to(self, door: Door, name: str, wanted: str) -> None:
+        eavesdroppers, others = door.let_in(name), door.let_in(OTHER_AGENT)
+        own = READINGS if name == renter_user(MINE) else f"hireling/{name}/sessions"
+
+        async def journey() -> None:
+            async with (
+                listening(door.ingest) as ingest,
+                listening(eavesdroppers, wanted, own) as eavesdropper,
+                listening(others, OTHER_SESSIONS) as other,
+                listening(door.let_in(device_user(MINE))) if own == READINGS else nobody() as device,
+            ):
+                await say(ingest, OTHER_SESSIONS, b"secret")
+                assert await heard(other) == (OTHER_SESSIONS, b"secret")
+                await say(device or ingest, own, b"for me")
+                assert await heard(eavesdropper) == (own, b"for me")
+
+        go(journey)
+
+    def test_of_a_machine_hears_its_own_sessions_alone(self, door: Door) -> None:
+        mine, others = door.let_in(device_user(MINE)), door.let_in(device_user(OTHERS))
+
+        async def journey() -> None:
+            ours, theirs = f"hireling/{MINE}/sessions", f"hireling/{OTHERS}/sessions"
+            async with (
+                listening(door.ingest) as ingest,
+                listening(mine, theirs, ours) as device,
+                listening(others, theirs) as other,
+            ):
+                await forge(mine, f"hireling/{OTHERS}/moves")
+                await say(ingest, theirs, b"secret")
+                assert await heard(other) == (theirs, b"secret")
+                await say(ingest, ours, b"for me")
+                assert await heard(device) == (ours, b"for me")
 
         go(journey)
 

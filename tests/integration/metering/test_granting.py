@@ -3,6 +3,7 @@
 import pytest
 
 from hireling.rental.access import NO_RENTAL, sign_access
+from hireling.rental.broker_users import device_user, renter_user
 from hireling.rental.signing import Secp256k1Key
 from hireling.rental.typed_data import from_hex
 from services.messages.errors import Refused
@@ -24,7 +25,8 @@ def ask(books: Books, key: Secp256k1Key, *, rental_id: str | None = None) -> str
         device=from_hex(books.device),
         rental_id=NO_RENTAL if rental_id is None else from_hex(rental_id),
     )
-    applicant = Applicant(device=books.device, signer=key.identity, rental_id=rental_id)
+    name = device_user(books.device) if rental_id is None else renter_user(books.device)
+    applicant = Applicant(name, device=books.device, signer=key.identity, rental_id=rental_id)
     with books.database.unit_of_work() as session:
         return let_in(session, wish, applicant, now=LATER, seconds=60).password
 

@@ -25,7 +25,7 @@ class TestDefinitions:
         assert len(DEFINED) > 25
         for metric in DEFINED:
             assert re.fullmatch(
-                r"hireling_(chassis|gateway|listing|metering|settlement)_[a-z_]+", metric.name
+                r"hireling_(chassis|gateway|listing|metering|negotiation|settlement)_[a-z_]+", metric.name
             )
             assert set(metric.labels) <= LABELS
             assert metric.description.endswith(".")

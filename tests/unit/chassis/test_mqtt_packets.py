@@ -33,7 +33,8 @@ class TestDecoder:
         cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=10)))
         decoder = Decoder(version)
         pieces = [wire[start:end] for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
-        assert [packet for piece in pieces for packet in decoder.feed(piece)] == messages
+        found = [packet for piece in pieces for packet in decoder.feed(piece)]
+        assert found == [Delivery(*message) for message in messages]
 
     @given(version=st.sampled_from(Version), wire=st.binary(max_size=200))
     def test_takes_anything_or_says_that_it_is_no_mqtt(self, version: Version, wire: bytes) -> None:
@@ -58,13 +59,25 @@ class TestDecoder:
         assert mqtt.LARGEST_KEPT // 2 < len(long.payload) <= mqtt.LARGEST_KEPT + size
         assert short == Delivery(8, "b", b"")
 
-    def test_skips_a_message_s_properties(self) -> None:
+    def test_finds_the_correlation_data_among_a_message_s_properties(self) -> None:
         properties = paho_properties(
-            PacketTypes.PUBLISH, UserProperty=[("a", "b" * 200)], PayloadFormatIndicator=1
+            PacketTypes.PUBLISH,
+            UserProperty=[("a", "b" * 200)],
+            PayloadFormatIndicator=1,
+            ResponseTopic="t/answers",
+            CorrelationData=b"\x00\x09mine",
         )
         body = b"\x00\x01t" + b"\x00\x05" + properties + b"payload"
         wire = b"\x32" + mqtt._size(len(body)) + body
-        assert Decoder(Version.V5).feed(wire) == [Delivery(5, "t", b"payload")]
+        [delivery] = Decoder(Version.V5).feed(wire)
+        assert isinstance(delivery, Delivery)
+        assert delivery[:3] == (5, "t", b"payload")
+        assert mqtt.correlation_of(delivery) == b"\x00\x09mine"
+
+    @given(properties=st.binary(max_size=60))
+    def test_finds_nothing_where_the_properties_are_none(self, properties: bytes) -> None:
+        assert mqtt.correlation_of(Delivery(1, "t", b"")) == b""
+        mqtt.correlation_of(Delivery(1, "t", b"", properties))
 
     def test_knows_what_a_broker_of_version_5_asks_for(self) -> None:
         properties = paho_properties(
@@ -97,6 +110,20 @@ class TestDecoder:
 
 
 class TestWriting:
+    @VERSIONS
+    def test_sends_correlation_data_where_the_version_has_it(self, version: Version) -> None:
+        [delivery] = Decoder(version).feed(mqtt.publish(version, 1, "t", b"x", correlation=b"mine"))
+        assert isinstance(delivery, Delivery)
+        assert delivery[:3] == (1, "t", b"x")
+        assert mqtt.correlation_of(delivery) == (b"mine" if version is Version.V5 else b"")
+
+    def test_sends_correlation_data_as_paho_does(self) -> None:
+        properties = paho_properties(PacketTypes.PUBLISH, CorrelationData=b"mine")
+        assert (
+            mqtt.publish(Version.V5, 1, "t", b"x", correlation=b"mine")[2:]
+            == b"\x00\x01t\x00\x01" + properties + b"x"
+        )
+
     def test_asks_as_paho_does(self) -> None:
         properties = paho_properties(PacketTypes.CONNECT, ReceiveMaximum=300)
         wire = mqtt.connect(

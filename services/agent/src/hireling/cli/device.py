@@ -29,6 +29,7 @@ from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
 from hireling.device.chain import EscrowReader
 from hireling.device.engagement import Tools
+from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Brief, Negotiator
 from hireling.device.offering import LONGEST_RENTAL_SECONDS, Wishes, bargaining_wishes
 from hireling.device.presence import Presence
@@ -273,7 +274,9 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             encoding=order.encoding,
         )
         ledger = MandateLedger(order.home.ledger)
+        moves = MovesOverMqtt(platform=platform, line=line, device=presence.device, announce=outlet.announce)
         negotiator = Negotiator(
+            moves=moves,
             platform=platform,
             facts=facts,
             presence=presence,
@@ -289,7 +292,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
                 zone=clock.now().astimezone().tzinfo or UTC,
             ),
         )
-        agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator, ledger=ledger)
+        agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator, ledger=ledger, moves=moves)
         if order.once:
             return (await agent.run_once()).has_bill
         await agent.run_for_ever()

@@ -5,7 +5,7 @@ It lists the machine, bargains for it, serves one rental at a time, and forgets 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from hireling.device.engagement import Engagement, Tools
 from hireling.device.log import RentalLog
 from hireling.device.log_contents import LogEmpty
+from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Negotiator
 from hireling.device.presence import Presence
 from hireling.device.record_file import LogDamaged
@@ -22,6 +23,7 @@ from hireling.device.settling import BillWrong
 from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import topic_of
 from hireling.platform_errors import PlatformError, PlatformRefused
+from hireling.platform_views import QuoteView
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.encoding import parse
 from hireling.rental.errors import Malformed, RentalError
@@ -51,8 +53,16 @@ class DeviceAgent:
     """Runs one machine."""
 
     def __init__(
-        self, *, tools: Tools, presence: Presence, negotiator: Negotiator, ledger: MandateLedger
+        self,
+        *,
+        tools: Tools,
+        presence: Presence,
+        negotiator: Negotiator,
+        ledger: MandateLedger,
+        moves: MovesOverMqtt | None = None,
     ) -> None:
+        """``moves`` are the negotiator's; without them it bargains by HTTP alone."""
+        self._moves = moves
         self._ledger = ledger
         self._tools = tools
         self._presence = presence
@@ -71,6 +81,8 @@ class DeviceAgent:
             "ceilings": self._on_ceiling,
             "unlock/ask": self._on_ask,
             "unlock/answer": self._on_answer,
+            "answers": self._on_move_answer,
+            "sessions": self._on_session,
         }
 
     @staticmethod
@@ -139,16 +151,21 @@ class DeviceAgent:
 
     async def _look_for_work(self) -> None:
         try:
+            if self._moves is not None and self._is_free():
+                await self._bargain(self._moves.take_news())
             work = await self._tools.platform.work(self._presence.device)
             for rental in work.rentals:
                 if rental.rental_id not in self._known and rental.state not in TERMINAL:
                     await self._engage(rental.rental_id)
             if self._is_free():
-                for quote in work.quotes:
-                    await self._negotiator.answer(quote)
-                    self._table_until = self._tools.clock.now() + AT_THE_TABLE_FOR
+                await self._bargain(work.quotes)
         except PlatformError as error:
             self._tools.announce("platform_unreachable", detail=str(error))
+
+    async def _bargain(self, quotes: Sequence[QuoteView]) -> None:
+        for quote in quotes:
+            await self._negotiator.answer(quote)
+            self._table_until = self._tools.clock.now() + AT_THE_TABLE_FOR
 
     def _is_free(self) -> bool:
         return not any(engagement.occupies_machine for engagement in self._engagements.values())
@@ -300,6 +317,14 @@ class DeviceAgent:
         answer = Answer.model_validate_json(payload)
         for engagement in self._engaged(answer.rental_id):
             engagement.on_answer(answer)
+
+    def _on_move_answer(self, payload: bytes) -> None:
+        if self._moves is not None:
+            self._moves.on_answer(payload)
+
+    def _on_session(self, payload: bytes) -> None:
+        if self._moves is not None and self._moves.on_session(payload):
+            self._look.set()
 
     def _engaged(self, rental_id: bytes) -> list[Engagement]:
         """Return the engagement a message is for: one, or none when it is another's or over."""

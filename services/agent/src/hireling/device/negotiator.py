@@ -17,6 +17,7 @@ from hireling.bargaining.talks import Talks, describe, reason_for
 from hireling.bargaining.wishes import OwnerWishes, Preferences
 from hireling.clock import Clock
 from hireling.decision_log import DecisionLog
+from hireling.device.moves import Moves
 from hireling.device.presence import Presence
 from hireling.mandate_ledger import MandateLedger
 from hireling.oversight import Oversight
@@ -72,8 +73,10 @@ class Negotiator:
         clock: Clock,
         announce: Announce,
         brief: Brief,
+        moves: Moves | None = None,
     ) -> None:
-        self._platform = platform
+        """Without ``moves`` they are made by HTTP."""
+        self._moves: Moves = moves or platform
         self._facts = facts
         self._presence = presence
         self._key = key
@@ -162,7 +165,7 @@ class Negotiator:
         return self._brief.wishes.preferences(agenda, start=table.start, zone=self._brief.zone)
 
     async def _offer(self, quote: QuoteView, offer: Offer, *, reason: str) -> None:
-        await self._platform.make_offer(quote.quote_id, sign_offer(self._key, offer))
+        await self._moves.make_offer(quote.quote_id, sign_offer(self._key, offer))
         self._announce(
             "quoted",
             quote_id=quote.quote_id,
@@ -194,7 +197,7 @@ class Negotiator:
         )
         signature = sign(self._key, self._presence.domain, agreement)
         await asyncio.to_thread(ledger.note_signed, rental, self._clock.now())
-        view = await self._platform.sign_agreement(
+        view = await self._moves.sign_agreement(
             quote_id=quote.quote_id, by="owner", offer=last.hash, signature=signature
         )
         offers = [signed.offer for signed in quote.offers]

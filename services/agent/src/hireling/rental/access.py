@@ -11,7 +11,8 @@ class BrokerAccess(TypedData):
     """The wish to be let in, at the moment and with the nonce that the marketplace gave.
 
     ``broker`` is the hash of its address. ``rental_id`` is zero where a device asks for itself; else the
-    renter of that rental asks.
+    renter of that rental asks, or, where it is the hash of a question with an open session, the agent that
+    asked that.
     """
 
     broker: Bytes32

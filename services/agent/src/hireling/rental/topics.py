@@ -1,28 +1,27 @@
-"""What travels over MQTT: which words on which of a device's topics, from whom to whom.
+"""What travels over MQTT: which words on which topics, from whom to whom.
 
-Every topic is ``hireling/<device>/<word>``, the device's id as 0x-hex in lower case, QoS 1, never retained.
+A device's topics are ``hireling/<device>/<word>``, its id as 0x-hex in lower case; a renter's agent that
+bargains has ``hireling/bargainers/<id>/<word>``, the id made of its key as a device's is of its meter. QoS 1,
+never retained.
 What is signed is believed by its signature; everything else is a hint, and a lost one only delays.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from hireling.rental.batch import ReadingBatch
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import UnlockAction
+from hireling.rental.moves import Move, MoveAnswer, SessionView
 from hireling.rental.reading import SignedReading
 from hireling.rental.states import State
 from hireling.rental.typed_data import Bytes32, HexBytes, Uint64
+from hireling.rental.word import Word
 
-Party = Literal["device", "platform", "renter"]
-
-
-class Word(BaseModel):
-    """The base of what nobody signs: frozen, and a reader ignores what it does not know."""
-
-    model_config = ConfigDict(frozen=True)
+Party = Literal["device", "platform", "renter", "bargainer"]
+Whose = Literal["device", "bargainer"]
 
 
 class Ack(Word):
@@ -86,7 +85,7 @@ class Answer(Challenge):
 
 @dataclass(frozen=True)
 class Topic:
-    """A word of a device's topics: what it carries, who sends it and who listens."""
+    """A word of a device's or a bargainer's topics: what it carries, who sends it and who listens."""
 
     word: str
     carries: type[BaseModel]
@@ -97,6 +96,30 @@ class Topic:
     """Who publishes it too, for its sender."""
     in_cbor: bool = False
     """Whether it may travel in CBOR as well."""
+    whose: Whose = "device"
+    """Among whose topics it is."""
+
+
+def _bargaining_of(whose: Whose) -> tuple[Topic, ...]:
+    return (
+        Topic("moves", Move, whose, ("platform",), "A move in one of its sessions.", whose=whose),
+        Topic(
+            "answers",
+            MoveAnswer,
+            "platform",
+            (whose,),
+            "What became of a move, with the correlation data that came with it; to here always.",
+            whose=whose,
+        ),
+        Topic(
+            "sessions",
+            SessionView,
+            "platform",
+            (whose,),
+            "A session of its own after each question, offer and signature, by either side; perhaps twice.",
+            whose=whose,
+        ),
+    )
 
 
 TOPICS = (
@@ -137,4 +160,6 @@ TOPICS = (
     Topic("unlock/ask", Ask, "renter", ("device",), "A wish to unlock the machine, or to stop it."),
     Topic("unlock/challenge", Challenge, "device", ("renter",), "A nonce to be signed, used once."),
     Topic("unlock/answer", Answer, "renter", ("device",), "The signed nonce."),
+    *_bargaining_of("device"),
+    *_bargaining_of("bargainer"),
 )

@@ -1,0 +1,68 @@
+"""What both sides of a session are told over MQTT after each move, however it was made.
+
+The service's own outbox is the list of moves: every question, offer and signature has a row there, added in
+the transaction that made it. What is told is how the session stands now, so that it may be told twice.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from services.chassis.broker_line import Message
+from services.chassis.database import Database
+from services.chassis.outbox import OutboxRow, events_since, last_event_before
+from services.chassis.rows import json_text
+from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
+from services.negotiation.playing import Player
+from services.negotiation.wire import movers_of, written
+
+MOVES = frozenset(event.type for event in (QuoteRequested, OfferMade, AgreementSigned, Agreed))
+PAGE = 100
+# Whoever was not told so long ago has asked by itself, or let the offer expire.
+TOLD_AGAIN = timedelta(minutes=2)
+# A number that is not there by then belongs to a transaction that was rolled back.
+MISSING_FOR = timedelta(seconds=30)
+MOST_MISSING = 1_000
+
+
+class Teller:
+    """Follows the moves, from those of the last two minutes on."""
+
+    def __init__(self, database: Database, player: Player) -> None:
+        self._database, self._player = database, player
+        self._last: int | None = None
+        self._missing: dict[int, datetime] = {}
+
+    def begin_again(self) -> None:
+        """Tell the last minutes' moves again: what was published on a line that broke may be lost."""
+        self._last = None
+        self._missing.clear()
+
+    def next(self, now: datetime) -> Sequence[Message] | None:
+        """Return what to publish of the next moves, None where there are no more for now."""
+        with self._database.snapshot() as session:
+            if self._last is None:
+                self._last = last_event_before(session, now - TOLD_AGAIN)
+            rows = events_since(session, after=self._last, missing=list(self._missing), limit=PAGE)
+        self._note(rows, now)
+        if not rows:
+            return None
+        moved = [str(row.payload["quote_id"]) for row in rows if row.type in MOVES]
+        return [
+            (mover.topic("sessions"), json_text(written(quote.view())).encode())
+            for quote in self._player.sessions(moved, now=now).values()
+            for mover in movers_of(quote.request)
+        ]
+
+    def _note(self, rows: Sequence[OutboxRow], now: datetime) -> None:
+        last = self._last or 0
+        for row in rows:
+            if row.id > last:
+                skipped = range(max(last + 1, row.id - MOST_MISSING), row.id)
+                self._missing.update(dict.fromkeys(skipped, now))
+                last = row.id
+            else:
+                self._missing.pop(row.id, None)
+        self._last = last
+        for number, since in list(self._missing.items()):
+            if now - since > MISSING_FOR or len(self._missing) > MOST_MISSING:
+                del self._missing[number]

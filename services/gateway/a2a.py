@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StrictInt, StrictStr
 
 from services.gateway.agent_card import JSON, PROTOCOL_VERSION
 from services.messages.errors import CallerError, HirelingError, OperatorError
@@ -29,7 +29,7 @@ class RpcRequest(Message):
     """A JSON-RPC 2.0 request; the methods and their parameters are A2A's."""
 
     jsonrpc: Literal["2.0"]
-    id: str | int
+    id: StrictStr | StrictInt
     method: str = Field(min_length=1, max_length=64)
     params: dict[str, JsonValue] = Field(default_factory=dict)
 

@@ -23,8 +23,9 @@ from services.messages.settlement import PlatformView
 PROTOCOL_VERSION = "1.0"
 JSON_RPC = "JSONRPC"
 JSON = "application/json"
-# What it means is in docs/interoperability.md.
+# What the two extensions mean is in docs/interoperability.md.
 RENTAL_TERMS = "urn:hireling:a2a:rental-terms:1"
+X402_RENTALS = "urn:hireling:a2a:x402-rentals:1"
 
 
 class Card(BaseModel):
@@ -100,15 +101,16 @@ class AgentCard(Card):
 
 
 class Surroundings(Card):
-    """What every card of this marketplace repeats: its address and its version."""
+    """What every card of this marketplace repeats: its address, its version, and the x402 front, if any."""
 
     base: str
     version: str
+    x402: str | None = None
 
     @classmethod
-    def of(cls, base: str, version: str) -> Self:
-        """Return them, the address without a slash at its end."""
-        return cls(base=base.rstrip("/"), version=version)
+    def of(cls, base: str, version: str, x402: str | None) -> Self:
+        """Return them; addresses without a slash at their end."""
+        return cls(base=base.rstrip("/"), version=version, x402=x402.rstrip("/") if x402 else None)
 
     @property
     def common(self) -> Mapping[str, Any]:
@@ -156,11 +158,14 @@ def device_card(view: ListingView, platform: PlatformView, here: Surroundings) -
         chain_id=platform.chain_id,
     )
     address = f"{here.base}/v1/devices/{to_hex(document.device)}"
+    extensions = [_rental_terms(view, platform, here)]
+    if here.x402 is not None:
+        extensions.append(_x402_rentals(document, here.x402))
     return AgentCard(
         name=document.title,
         description=f"A machine for hire ({document.kind}{_place(document)}). It meters its own use.",
         supported_interfaces=(_interface(f"{address}/a2a"),),
-        capabilities=AgentCapabilities(extensions=(_rental_terms(view, platform, here),)),
+        capabilities=AgentCapabilities(extensions=tuple(extensions)),
         skills=(_rent(document, token), _bargain(document, token)),
         **here.common,
     )
@@ -242,6 +247,18 @@ def _rental_terms(view: ListingView, platform: PlatformView, here: Surroundings)
                 "agreements": f"{here.base}/v1/agreements",
             },
         },
+    )
+
+
+def _x402_rentals(document: ListingDocument, front: str) -> AgentExtension:
+    return AgentExtension(
+        uri=X402_RENTALS,
+        description=(
+            "Rentals at the listed price by HTTP 402 (x402 version 2, scheme exact): a renter's agent takes"
+            " the payment, rents in its own name and sends back what was not used."
+        ),
+        required=False,
+        params={"url": f"{front}/devices/{to_hex(document.device)}/rentals", "method": "POST"},
     )
 
 

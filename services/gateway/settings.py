@@ -21,6 +21,9 @@ class GatewaySettings(ServiceSettings):
     public_url: str | None = Field(
         default=None, description="how others reach it, on agent cards; by default as each request did"
     )
+    x402_url: str | None = Field(
+        default=None, description="an x402 front that machines' agent cards name; by default none"
+    )
     threads: int = Field(
         default=64, ge=2, description="on the stack: requests and live streams at once, per process"
     )

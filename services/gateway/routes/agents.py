@@ -123,7 +123,7 @@ def _listing_of(device: str) -> ListingView:
 
 def _surroundings() -> Surroundings:
     settings = neighbours().settings
-    return Surroundings.of(settings.public_url or request.host_url, version("hireling"))
+    return Surroundings.of(settings.public_url or request.host_url, version("hireling"), settings.x402_url)
 
 
 def _a2a_version() -> str:

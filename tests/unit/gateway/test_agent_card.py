@@ -13,6 +13,7 @@ from hireling.rental.agenda import Agenda
 from hireling.rental.documents import document_hash
 from services.gateway.agent_card import (
     RENTAL_TERMS,
+    X402_RENTALS,
     AgentCard,
     Surroundings,
     device_card,
@@ -22,7 +23,7 @@ from services.messages.listing import ListingView
 from services.messages.settlement import PlatformView
 from tests.builders import ARBITER, DOMAIN, FEE_TO, TOKEN, a_listing
 
-HERE = Surroundings.of("https://market.example/", "1.2.3")
+HERE = Surroundings.of("https://market.example/", "1.2.3", None)
 SIGNATURE = bytes(65)
 
 
@@ -66,6 +67,9 @@ CARDS = {
         a_view(place={"country": "DE", "city": "Bremen"}, agenda=Agenda(duration=(100, 50))),
         a_platform(),
         HERE,
+    ),
+    "machine with x402": device_card(
+        a_view(), a_platform(), Surroundings.of("https://market.example", "1.2.3", "https://x402.example/")
     ),
 }
 
@@ -116,6 +120,13 @@ class TestDeviceCard:
         assert terms.params["listing"] == f"0x{view.listing.hex()}"
         assert terms.params["signature"] == f"0x{SIGNATURE.hex()}"
         assert terms.params["tariff"] == view.document.tariff.model_dump(mode="json")
+
+    def test_names_an_x402_front_only_where_there_is_one(self) -> None:
+        with_front = CARDS["machine with x402"].capabilities.extensions
+        assert [extension.uri for extension in with_front] == [RENTAL_TERMS, X402_RENTALS]
+        device = a_view().document.device.hex()
+        assert with_front[1].params["url"] == f"https://x402.example/devices/0x{device}/rentals"
+        assert [e.uri for e in CARDS["machine"].capabilities.extensions] == [RENTAL_TERMS]
 
     def test_has_another_etag_when_anything_changes(self) -> None:
         tags = [device_card(a_view(title=title), a_platform(), HERE).etag for title in ("a", "a", "b")]

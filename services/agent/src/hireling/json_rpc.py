@@ -22,6 +22,15 @@ class Log:
     data: bytes
 
 
+@dataclass(frozen=True)
+class EventLog:
+    """One of a transaction's logs, whole."""
+
+    contract: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
 class JsonRpc:
     """One node."""
 
@@ -73,6 +82,20 @@ class JsonRpc:
                 data=bytes.fromhex(log["data"][2:]),
             )
             for log in answer
+        ]
+
+    async def transaction_logs(self, transaction: bytes) -> list[EventLog]:
+        """Return every log of a mined transaction, in order. Raises ChainUnreachable."""
+        receipt = await self._call("eth_getTransactionReceipt", f"0x{transaction.hex()}")
+        if not isinstance(receipt, dict) or not isinstance(receipt.get("logs"), list):
+            raise ChainUnreachable(f"{self._url} knows no transaction 0x{transaction.hex()}")
+        return [
+            EventLog(
+                contract=bytes.fromhex(log["address"][2:]),
+                topics=tuple(bytes.fromhex(topic[2:]) for topic in log["topics"]),
+                data=bytes.fromhex(log["data"][2:]),
+            )
+            for log in sorted(receipt["logs"], key=lambda log: int(log["logIndex"], 16))
         ]
 
     async def close(self) -> None:

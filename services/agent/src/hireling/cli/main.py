@@ -2,7 +2,7 @@
 
 import typer
 
-from hireling.cli import device, devices, doctor, flags, mandate, proof, rent, verify, wallet, why
+from hireling.cli import device, devices, doctor, flags, mandate, proof, rent, verify, wallet, why, x402
 
 app = typer.Typer(
     name="hireling",
@@ -23,6 +23,7 @@ app.command("verify")(verify.verify)
 app.command("why")(why.why)
 app.command("flags")(flags.flags)
 app.command("proof")(proof.proof)
+app.command("x402")(x402.x402)
 app.command("doctor")(doctor.doctor)
 
 

@@ -91,6 +91,12 @@ SENTENCES: Mapping[str, str] = {
     "reading_refused": "[red]reading {seq} is wrong[/red]: {detail}; nothing more is acknowledged",
     "settled": "[green]settled[/green]: paid {paid} (fee {fee}), {refund} back",
     "bill": "[green]bill verified[/green] ({checks} checks): {total}, kept at {path}",
+    "x402_ready": "[green]open[/green] on port {port}; payments come to {address}",
+    "x402_taken": "payment {payment} of {paid} is here, to be settled",
+    "x402_paid": "payment {payment} is settled: {paid}",
+    "x402_waiting": "[yellow]payment {payment} waits[/yellow]: {detail}",
+    "x402_stuck": "[red]payment {payment} needs you[/red]: {detail}",
+    "x402_finished": "[green]done[/green] {payment}: paid {paid}, spent {spent}, fee {fee}, back {refund}",
     "cancelled": "the rental was cancelled ({state}); everything returns",
 }
 

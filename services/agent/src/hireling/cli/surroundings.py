@@ -67,6 +67,11 @@ class Home:
         return self.folder / "mandates.sqlite"
 
     @property
+    def x402(self) -> Path:
+        """Return where an x402 front keeps its payments."""
+        return self.folder / "x402"
+
+    @property
     def decisions(self) -> Path:
         """Return where agents keep why they did what they did."""
         return self.folder / "decisions"

@@ -25,12 +25,15 @@ from hireling.platform_views import PlatformView, WalletView
 from hireling.rental.money import parse_amount
 from hireling.renter.wallet import Wallet
 
-Whose = Literal["renter", "owner"]
-KEY_NAMES = {"renter": "wallet", "owner": "owner"}
+Whose = Literal["renter", "owner", "x402"]
+KEY_NAMES = {"renter": "wallet", "owner": "owner", "x402": "x402"}
 ADDRESS_DIGITS = 40
 
 WhoseOption = Annotated[
-    Whose, typer.Option("--of", help="renter: what rents are paid from; owner: what machines earn into.")
+    Whose,
+    typer.Option(
+        "--of", help="renter: what rents are paid from; owner: what machines earn into; x402: a front's."
+    ),
 ]
 
 app = typer.Typer(help="Balance, test money, withdrawal and key backup.", no_args_is_help=True)

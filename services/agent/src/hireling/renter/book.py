@@ -48,9 +48,12 @@ class RenterBook:
 
     def unfinished(self) -> Iterator[Page]:
         """Return the rentals that are not done, oldest first."""
+        return (page for page in self.pages() if page.stage != "done")
+
+    def pages(self) -> Iterator[Page]:
+        """Return every rental, the one written last at the end."""
         paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        pages = (Page.model_validate_json(path.read_bytes()) for path in paths)
-        return (page for page in pages if page.stage != "done")
+        return (Page.model_validate_json(path.read_bytes()) for path in paths)
 
     def _path(self, rental_id: bytes) -> Path:
         return self._folder / f"0x{rental_id.hex()}.json"

@@ -84,20 +84,22 @@ class Wallet:
         one's.
         """
         nonce = (await self.state()).nonce
-        domain = await self._token_domain()
-        struct = PERMIT_TYPE + _words(self.address, self._facts.escrow, value, nonce, deadline)
+        domain = await self.token_domain()
+        struct = PERMIT_TYPE + words_of(self.address, self._facts.escrow, value, nonce, deadline)
         signature = self._key.sign_digest(domain.digest(keccak256(struct)))
         return {"value": str(value), "deadline": str(deadline), "signature": f"0x{signature.hex()}"}
 
-    async def transfer(self, *, recipient: bytes, value: int, now: datetime) -> Mapping[str, str]:
+    async def transfer(
+        self, *, recipient: bytes, value: int, now: datetime, nonce: bytes | None = None
+    ) -> Mapping[str, str]:
         """Return a signed transfer of ``value`` base units for the marketplace to relay.
 
-        Raises as ``permit`` does.
+        Transfers under one ``nonce`` (32 bytes, random by default) happen once. Raises as ``permit`` does.
         """
-        domain = await self._token_domain()
+        domain = await self.token_domain()
         valid_before = int((now + WITHDRAWAL_HOLDS).timestamp())
-        nonce = secrets.token_bytes(32)
-        struct = TRANSFER_TYPE + _words(self.address, recipient, value, 0, valid_before, nonce)
+        nonce = secrets.token_bytes(32) if nonce is None else nonce
+        struct = TRANSFER_TYPE + words_of(self.address, recipient, value, 0, valid_before, nonce)
         signature = self._key.sign_digest(domain.digest(keccak256(struct)))
         return {
             "sender": f"0x{self.address.hex()}",
@@ -109,7 +111,8 @@ class Wallet:
             "signature": f"0x{signature.hex()}",
         }
 
-    async def _token_domain(self) -> TokenDomain:
+    async def token_domain(self) -> TokenDomain:
+        """Return the token's signing domain. Raises ChainUnreachable, TokenUnfit."""
         domain = decode_domain(await self._rpc.read(self._facts.token.address, EIP712_DOMAIN))
         # A node that lies about the domain could turn this signature into one for another token.
         if (domain.chain_id, domain.contract) != (self._facts.chain_id, self._facts.token.address):
@@ -153,7 +156,8 @@ def _text(answer: bytes, index: int) -> str:
     return text.decode()
 
 
-def _words(*values: int | bytes) -> bytes:
+def words_of(*values: int | bytes) -> bytes:
+    """Return numbers and addresses as the ABI's words, 32 bytes each."""
     return b"".join(_word(value) for value in values)
 
 

@@ -1,12 +1,13 @@
 """RPC words of the negotiation service.
 
-request_quote(signed_request) -> QuoteView           idempotent; Conflict while the device is taken
+request_quote(signed_request) -> QuoteView           idempotent; Conflict where that time is taken
 get_quote(quote_id) -> QuoteView
 get_session_document(quote_id) -> SessionDocument
 make_offer(quote_id, signed_offer) -> QuoteView      idempotent; Refused: turn, round, terms, signature
 sign_agreement(signature) -> QuoteView               idempotent; the second side's signature makes the rental
 make_moves(moves) -> list of MoveAnswer, in order    many of these three at once, each judged alone
 get_agreement(rental_id) -> SignedAgreement
+get_calendar(device) -> CalendarView                 when it is promised, and not to whom
 revoke_mandate(signed_revocation) -> SignedRevocation idempotent; the one that counts from now on
 list_revocations(principal) -> tuple of SignedRevocation
 approve_rental(signed_approval) -> SignedApproval    idempotent; the first word on a rental counts
@@ -14,13 +15,14 @@ list_approvals(rental_id) -> tuple of SignedApproval
 list_open_quotes(device) -> tuple of QuoteView       those in which it is the owner's turn
 """
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from hireling.rental.offer import QuoteRequest, SignedOffer
-from hireling.rental.typed_data import Bytes32, HexBytes, Uint96
+from hireling.rental.typed_data import Bytes32, HexBytes, Uint32, Uint96
 from services.messages.message import Message
 
 Side = Literal["owner", "renter"]
@@ -127,3 +129,27 @@ class MoveAnswer(Message):
     quote_id: str | None
     state: SessionState | None = None
     problem: MoveProblem | None = None
+
+
+class BusySlot(Message):
+    """A stretch of a device's time that is promised: the start is in it, the end is not.
+
+    An unfunded one keeps others off for a minute.
+    """
+
+    start_at: datetime
+    until: datetime
+    funded: bool
+
+
+class CalendarView(Message):
+    """When a device is promised, the earliest slot first. A rental that ends early gives the rest back.
+
+    ``books_ahead`` and ``turnaround`` are its listing's, in seconds; without the first it has one agreement
+    at a time, whenever it begins.
+    """
+
+    device: Bytes32
+    books_ahead: Uint32
+    turnaround: Uint32
+    busy: tuple[BusySlot, ...]

@@ -15,6 +15,7 @@ from services.messages.negotiation import SignedQuoteRequest
 
 # Starts are rounded down to a quarter of an hour, so a start of this very moment may be that old.
 EARLIEST_START = timedelta(minutes=15)
+# Where the listing says nothing of bookings.
 LATEST_START = timedelta(hours=24)
 
 
@@ -39,12 +40,13 @@ def check_question(
     if not 0 < request.seconds <= document.max_seconds:
         detail = f"{request.seconds} s asked, 1 to {document.max_seconds} s offered"
         raise Refused("bad_duration", detail, seconds=request.seconds, longest=document.max_seconds)
-    _check_start(request.start_at, now=now)
+    ahead = timedelta(seconds=document.books_ahead) or LATEST_START
+    _check_start(request.start_at, now=now, ahead=ahead)
     _check_counts(listing, device, now=now)
 
 
-def _check_start(start_at: int, *, now: datetime) -> None:
-    earliest, latest = int((now - EARLIEST_START).timestamp()), int((now + LATEST_START).timestamp())
+def _check_start(start_at: int, *, now: datetime, ahead: timedelta) -> None:
+    earliest, latest = int((now - EARLIEST_START).timestamp()), int(now.timestamp() + ahead.total_seconds())
     if not earliest <= start_at <= latest:
         detail = f"a rental starts between {earliest} and {latest}, not at {start_at}"
         raise Refused("bad_start", detail, start_at=start_at, earliest=earliest, latest=latest)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from hireling.rental.listing import ListingDocument
 from hireling.rental.offer import PlatformTerms
 from hireling.rental.typed_data import to_hex
 from services.messages.errors import HirelingError, OutcomeUnknown, Unavailable
@@ -65,6 +66,14 @@ class Facts:
             request_signature=signed.signature,
             answer_by=now + patience,
         )
+
+    def offered_by(self, device: bytes) -> ListingDocument | None:
+        """Return what a device lists now, if anything. Raises NotFound for an unknown device, Unavailable."""
+        known: DeviceView = self._view(DeviceView, "get_device", device)
+        if known.listing is None:
+            return None
+        listing: ListingView = self._view(ListingView, "get_listing", known.listing)
+        return listing.document
 
     def _view(self, kind: type[ListingView | DeviceView], method: str, name: bytes) -> Any:
         key = (method, to_hex(name))

@@ -38,13 +38,16 @@ _log = get_logger(__name__)
 
 
 class Floor:
-    """Makes moves in the sessions of one database; ``call`` asks the neighbours about questions."""
+    """Makes moves in the sessions of one database; ``call`` asks the neighbours about questions.
+
+    ``patience`` is how long a question waits for its answer, ``hold`` a slot for its money.
+    """
 
     def __init__(
-        self, database: Database, remembered: Remembered, *, call: Call, patience: timedelta
+        self, database: Database, remembered: Remembered, *, call: Call, patience: timedelta, hold: timedelta
     ) -> None:
         self._database, self._remembered = database, remembered
-        self._call, self._patience = call, patience
+        self._call, self._patience, self._hold = call, patience, hold
 
     def make(self, move: Move, *, now: datetime) -> QuoteSession:
         """Make one move and return its session. Raises what keeps it from being made."""
@@ -108,6 +111,7 @@ class Floor:
                 names,
                 opening=[each for each in opening.values() if isinstance(each, QuoteSession)],
                 remembered=self._remembered,
+                hold=self._hold,
                 now=now,
             )
             results = [_attempt(partial(_make, sitting, opening), move) for move in moves]

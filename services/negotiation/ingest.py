@@ -13,6 +13,7 @@ import random
 import signal
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from datetime import timedelta
 from typing import Any
 
 from hireling.rental.broker_users import PLATFORM, everybodys
@@ -55,7 +56,7 @@ class Ingest:
         self._mqtt = mqtt
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._player = Player(database)
+        self._player = Player(database, hold=timedelta(seconds=settings.hold_seconds))
         self._teller = Teller(database, self._player)
         self._limits = _limits_of(settings)
         self._thread = DatabaseThread()

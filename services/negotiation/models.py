@@ -107,14 +107,26 @@ class ApprovalRow(NegotiationTable, table=True):
     signed: dict[str, Any] = Field(sa_type=JSON)
 
 
-class TakenDevice(NegotiationTable, table=True):
-    """A device's one agreed and unfinished rental. The primary key is what makes it one."""
+class SlotRow(NegotiationTable, table=True):
+    """What an agreed and unfinished rental takes of its device's calendar; gone once it no longer uses it."""
 
-    __tablename__ = "taken_device"
+    __tablename__ = "slot"
+    __table_args__ = (Index("ix_slot_device_ends_at", "device", "ends_at"),)
 
-    device: str = Field(primary_key=True)
-    rental_id: str = Field(unique=True)
-    until: datetime = Field(sa_type=UtcDateTime, description="the agreed end; the rental may end earlier")
+    rental_id: str = Field(primary_key=True)
+    device: str
+    renter: str
+    starts_at: int = Field(sa_type=BigInteger, description="Unix seconds")
+    ends_at: int = Field(
+        sa_type=BigInteger, description="the agreed end and the turnaround; it may end earlier"
+    )
+    alone: bool = Field(
+        description="its device has one agreement at a time, so no other slot may be beside it"
+    )
+    held_until: datetime = Field(
+        sa_type=UtcDateTime, description="without its money it keeps nobody off after"
+    )
+    funded: bool
 
 
 class AuctionRow(NegotiationTable, table=True):

@@ -17,10 +17,10 @@ from services.negotiation.wire import Answer, Letter, done, refusal
 class Player:
     """Makes moves in one database, for whom the session is."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, hold: timedelta) -> None:
         self._database = database
         self._remembered = Remembered()
-        self._floor = Floor(database, self._remembered, call=_ask_nobody, patience=timedelta())
+        self._floor = Floor(database, self._remembered, call=_ask_nobody, patience=timedelta(), hold=hold)
 
     def play(self, letters: Sequence[Letter], *, now: datetime) -> list[Answer]:
         """Make moves and return what to answer to each, in order.

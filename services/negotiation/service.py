@@ -10,6 +10,7 @@ from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import SignedOffer
 from hireling.rental.states import State
+from hireling.rental.typed_data import from_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.providers import Lasting
 from services.messages.errors import NotFound, Refused
@@ -17,13 +18,14 @@ from services.messages.events.listing import ListingPublished
 from services.messages.events.settlement import BillIssued, RentalChanged
 from services.messages.negotiation import (
     AgreementSignature,
+    CalendarView,
     Move,
     OfferMove,
     QuestionMove,
     SignatureMove,
     SignedQuoteRequest,
 )
-from services.negotiation import mandates, store
+from services.negotiation import calendar, mandates, store
 from services.negotiation.auctioneer import Auctioneer
 from services.negotiation.facts import Facts
 from services.negotiation.floor import Floor
@@ -38,6 +40,7 @@ EXPIRY_SECONDS = 5.0
 _USING = frozenset(
     {State.QUOTED, State.AGREED, State.FUNDED, State.ARMED, State.ACTIVE, State.SUSPENDED, State.ENDING}
 )
+_UNFUNDED = frozenset({State.QUOTED, State.AGREED})
 
 
 class Negotiation(Auctioneer):
@@ -50,7 +53,8 @@ class Negotiation(Auctioneer):
     def request_quote(self, signed_request: dict[str, Any]) -> dict[str, Any]:
         """Open a session.
 
-        The same question again is the same session; Conflict while the device is taken, offline or re-listed.
+        The same question again is the same session; Conflict while the device is taken at that time,
+        offline or re-listed.
         """
         signed = SignedQuoteRequest.model_validate(signed_request, strict=False)
         return self._alone(QuestionMove(document=signed))
@@ -71,6 +75,20 @@ class Negotiation(Auctioneer):
         if document is None:
             raise NotFound("documents_not_kept", f"of quote {quote_id} not every signature was kept")
         return document.model_dump(mode="json")
+
+    @rpc
+    def get_calendar(self, device: str) -> dict[str, Any]:
+        """Return when a device is promised, and not to whom. Raises NotFound."""
+        offered = Facts(self._call).offered_by(from_hex(device))
+        with self.database.snapshot() as session:
+            busy = calendar.busy(session, device, now=self.clock.now())
+        view = CalendarView(
+            device=from_hex(device),
+            books_ahead=offered.books_ahead if offered else 0,
+            turnaround=offered.turnaround if offered else 0,
+            busy=busy,
+        )
+        return view.model_dump(mode="json")
 
     @rpc
     def list_open_quotes(self, device: str) -> list[dict[str, Any]]:
@@ -94,7 +112,7 @@ class Negotiation(Auctioneer):
     def sign_agreement(self, signature: dict[str, Any]) -> dict[str, Any]:
         """Add a side's signature over the last offer's agreement.
 
-        The second one makes the rental, unless the device is taken.
+        The second one makes the rental, and takes its slot of the device's calendar, unless it is taken.
         """
         given = AgreementSignature.model_validate(signature, strict=False)
         return self._alone(SignatureMove(document=given))
@@ -162,12 +180,12 @@ class Negotiation(Auctioneer):
 
     @on_event(RentalChanged)
     def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
-        """Let the next renter have the device once this rental no longer uses it."""
+        """Keep a funded rental's slot for it, and let others have it once it no longer uses it."""
         mandates.note_state(session, event.rental_id, event.state)
         if event.state not in _USING:
-            store.free_device(
-                session, device=f"0x{event.device.hex()}", rental_id=f"0x{event.rental_id.hex()}"
-            )
+            calendar.free(session, event.rental_id)
+        elif event.state not in _UNFUNDED:
+            calendar.note_funded(session, event.rental_id)
 
     @on_event(BillIssued)
     def on_bill_issued(self, session: Session, event: BillIssued) -> None:
@@ -183,7 +201,8 @@ class Negotiation(Auctioneer):
     @property
     def _floor(self) -> Floor:
         patience = timedelta(seconds=SETTINGS.answer_seconds)
-        return Floor(self.database, self.remembered, call=self._call, patience=patience)
+        hold = timedelta(seconds=SETTINGS.hold_seconds)
+        return Floor(self.database, self.remembered, call=self._call, patience=patience, hold=hold)
 
     def _alone(self, move: Move) -> dict[str, Any]:
         """Make one move and return its session. Raises what keeps it from being made."""

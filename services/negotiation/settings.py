@@ -6,19 +6,25 @@ from pydantic_settings import SettingsConfigDict
 from services.chassis.settings import ServiceSettings
 
 
-class NegotiationSettings(ServiceSettings):
-    """How long a question waits for its first offer, and how long a neighbour may take to answer."""
+class AgreementSettings(ServiceSettings):
+    """What holds for every agreement, by whichever way its moves came."""
 
     model_config = SettingsConfigDict(env_prefix="NEGOTIATION_")
+
+    hold_seconds: int = Field(
+        default=60, ge=1, description="an agreement without its money keeps others off its slot for this long"
+    )
+
+
+class NegotiationSettings(AgreementSettings):
+    """How long a question waits for its first offer, and how long a neighbour may take to answer."""
 
     answer_seconds: int = Field(default=60, ge=1, description="a request without an offer expires after this")
     call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
 
 
-class IngestSettings(ServiceSettings):
+class IngestSettings(AgreementSettings):
     """How many moves ingest takes over MQTT, of one agent and in all."""
-
-    model_config = SettingsConfigDict(env_prefix="NEGOTIATION_")
 
     share_group: str | None = Field(
         default=None,

@@ -5,18 +5,18 @@ judged alone, by the state that those before it left: a refused one changes noth
 """
 
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from hireling.rental.agreement import SignedAgreement
 from hireling.rental.offer import SignedOffer
 from services.chassis.outbox import add_new_events
 from services.messages.errors import Conflict, NotFound
 from services.messages.event import Event
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.negotiation import AgreementSignature, QuoteStatus
-from services.negotiation import auction_store, awarding, mandates, store
-from services.negotiation.models import TakenDevice
+from services.negotiation import auction_store, awarding, calendar, mandates, store
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession, side_of
 
@@ -31,22 +31,22 @@ class Sitting:
         *,
         opening: Collection[QuoteSession] = (),
         remembered: Remembered,
+        hold: timedelta,
         now: datetime,
     ) -> None:
         self._session, self._now = session, now
         found = store.load_all_locked(session, quote_ids, remembered)
         self._quotes = {name: quote.at(now) for name, quote in found.items()}
         self._ledger = mandates.Ledger(session)
-        self._looked_at = {quote.device for quote in opening}
-        self._taken = store.taken_among(session, self._looked_at)
-        self._auctioned = auction_store.auctioned_among(session, self._looked_at)
+        devices = {quote.device for quote in opening}
+        self._calendar = calendar.Calendar(session, devices, hold=hold, now=now)
+        self._auctioned = auction_store.auctioned_among(session, devices)
         self._open = store.open_quotes_of(session, opening)
         self._expired: list[str] = []
         self._opened: dict[str, QuoteSession] = {}
         self._offers: list[SignedOffer] = []
         self._changed: dict[str, QuoteSession] = {}
         self._agreed: list[QuoteSession] = []
-        self._taking: list[TakenDevice] = []
         self._events: list[Event] = []
 
     def quote(self, quote_id: str) -> QuoteSession:
@@ -62,12 +62,12 @@ class Sitting:
     def ask(self, quote: QuoteSession) -> QuoteSession:
         """Open a session, one of those that the sitting began with, unless it is there.
 
-        Raises Conflict where the device is taken or this renter has another session open with it, Refused
+        Raises Conflict where its time is taken or this renter has another session open with it, Refused
         where the owner stopped its agent.
         """
         if quote.quote_id in self._quotes:
             return self._quotes[quote.quote_id]
-        self._require_free(quote.device)
+        self._calendar.require_free(calendar.wanted_by(quote.request, quote.listing, now=self._now))
         self._ledger.require_unrevoked(quote.mandate)
         self._require_no_other(quote)
         if quote.device in self._auctioned:
@@ -85,6 +85,8 @@ class Sitting:
             return quote
         if side_of(offer.offer.round) == "owner":
             self._ledger.require_unrevoked(quote.mandate)
+        if quote.listing.books_ahead:
+            self._calendar.require_free(calendar.wanted_in(offer.offer, quote.listing, now=self._now))
         self._offers.append(offer)
         self._say(
             after, OfferMade(quote_id=quote.quote_id, device=quote.request.device, round=offer.offer.round)
@@ -94,22 +96,25 @@ class Sitting:
     def sign(self, given: AgreementSignature) -> QuoteSession:
         """Add a side's signature over the last offer's agreement.
 
-        The second one makes the rental. Raises Conflict where the device is taken.
+        The second one makes the rental, and takes its slot. Raises Conflict where that is taken.
         """
         quote = self.quote(given.quote_id)
         after = quote.with_signature(given, now=self._now)
         if after is quote:
             return quote
-        agreed = after.status is QuoteStatus.AGREED
-        if agreed:
-            self._require_free(quote.device)
+        agreed = after.agreement() if after.status is QuoteStatus.AGREED else None
+        if agreed is not None:
+            self._calendar.require_free_for(agreed, self._wanted(after, agreed))
             awarding.require_standing(self._session, after, now=self._now)
         if given.by == "owner":
             self._ledger.reserve_for_owner(after, now=self._now)
-        if agreed:
-            self._agree(after)
-        else:
+        if agreed is None:
             self._say(after, _signed_alone(after, given))
+        else:
+            awarding.note_agreed(self._session, after)
+            self._calendar.take(agreed, self._wanted(after, agreed))
+            self._agreed.append(after)
+            self._say(after, Agreed(quote_id=after.quote_id, rental_id=agreed.rental_id, signed=agreed))
         return after
 
     def write(self) -> None:
@@ -126,7 +131,7 @@ class Sitting:
             )
             store.add_offers(session, self._offers, made_at=now)
             self._ledger.write()
-            store.take_devices(session, self._taking)
+            self._calendar.write()
             store.add_agreements(session, self._agreed, now=now)
             add_new_events(session, self._events, now=now)
 
@@ -134,30 +139,8 @@ class Sitting:
         self._quotes[after.quote_id] = self._changed[after.quote_id] = after
         self._events.append(event)
 
-    def _agree(self, quote: QuoteSession) -> None:
-        awarding.note_agreed(self._session, quote)
-        signed = quote.agreement()
-        until = datetime.fromtimestamp(signed.agreement.rules.end_by, UTC)
-        rental_id = f"0x{signed.rental_id.hex()}"
-        taking = TakenDevice(device=quote.device, rental_id=rental_id, until=until)
-        self._taken[quote.device] = taking
-        self._taking.append(taking)
-        self._agreed.append(quote)
-        self._say(quote, Agreed(quote_id=quote.quote_id, rental_id=signed.rental_id, signed=signed))
-
-    def _require_free(self, device: str) -> None:
-        if device not in self._looked_at:
-            self._looked_at.add(device)
-            self._taken.update(store.taken_among(self._session, [device]))
-        holder = self._taken.get(device)
-        if holder is not None:
-            raise Conflict(
-                "device_taken",
-                f"the device serves rental {holder.rental_id} until {holder.until:%Y-%m-%d %H:%M:%S} UTC "
-                "at the latest: please ask again then",
-                rental_id=holder.rental_id,
-                until=holder.until.isoformat(),
-            )
+    def _wanted(self, quote: QuoteSession, agreed: SignedAgreement) -> calendar.Wanted:
+        return calendar.wanted_in(agreed.offer, quote.listing, now=self._now)
 
     def _require_no_other(self, quote: QuoteSession) -> None:
         """Raise Conflict where this renter has a session open with the device; note one that has run out."""

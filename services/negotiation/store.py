@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Row, Select, Table, bindparam, delete, func, insert, update
+from sqlalchemy import Row, Select, Table, bindparam, func, insert, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
@@ -21,7 +21,7 @@ from services.chassis.database import DATABASE_BUSY
 from services.chassis.rows import WrittenJson
 from services.messages.errors import Unavailable
 from services.messages.negotiation import QuoteStatus, Side, WonPrice
-from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote, TakenDevice
+from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 
@@ -177,20 +177,6 @@ def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
     return session.get(AgreementRow, rental_id)
 
 
-def taken_among(session: Session, devices: Collection[str]) -> dict[str, TakenDevice]:
-    """Return by device which rentals keep these devices from others."""
-    if not devices:
-        return {}
-    rows = session.exec(select(TakenDevice).where(col(TakenDevice.device).in_(devices)))
-    return {row.device: row for row in rows}
-
-
-def take_devices(session: Session, taking: Sequence[TakenDevice]) -> None:
-    """Keep devices for their rentals."""
-    session.add_all(taking)
-    session.flush()
-
-
 @contextmanager
 def as_if_alone() -> Iterator[None]:
     """Raise Unavailable("database_busy") where another copy just wrote what was looked for and not found.
@@ -207,13 +193,6 @@ def reservations_under(session: Session, mandate: str) -> Sequence[Row[Any]]:
     """Return the rows of what a mandate has promised."""
     return (
         session.connection().execute(sql_select(_RESERVATION).where(_RESERVATION.c.mandate == mandate)).all()
-    )
-
-
-def free_device(session: Session, *, device: str, rental_id: str) -> None:
-    """Let the next rental have the device, where this one had it."""
-    session.execute(
-        delete(TakenDevice).where(col(TakenDevice.device) == device, col(TakenDevice.rental_id) == rental_id)
     )
 
 

@@ -82,15 +82,17 @@ class Front(Generic[ClockT]):
         self.call("listing", "heartbeat", actor.device, actor.heartbeat())
         return listing
 
-    def ask(self, listing: SignedListing, *, renter: RenterActor | None = None) -> str:
+    def ask(self, listing: SignedListing, *, renter: RenterActor | None = None, **changes: Any) -> str:
         """Ask for a price; return the quote's id."""
-        question = (renter or self.renter).question(listing.document)
+        question = (renter or self.renter).question(listing.document, **changes)
         quote_id: str = self.call("negotiation", "request_quote", question)["quote_id"]
         return quote_id
 
-    def offered(self, listing: SignedListing, *, renter: RenterActor | None = None) -> SignedOffer:
+    def offered(
+        self, listing: SignedListing, *, renter: RenterActor | None = None, **changes: Any
+    ) -> SignedOffer:
         """Ask for a price and get one; return the first offer."""
-        quote_id = self.ask(listing, renter=renter)
+        quote_id = self.ask(listing, renter=renter, **changes)
         # As it was asked: the same question a second later would be another one.
         asked = self.call("negotiation", "get_quote", quote_id)["request"]
         request = QuoteRequest.model_validate(asked, strict=False)

@@ -9,6 +9,7 @@ from services.gateway.anchors import placed
 from services.gateway.parameters import DevicePath, PageQuery, Work, problems
 from services.gateway.rpc import call, wire
 from services.messages.listing import DeviceView, Registration, SignedHeartbeat
+from services.messages.negotiation import CalendarView
 from services.messages.page import Page
 from services.messages.settlement import RentalQuery
 
@@ -35,6 +36,12 @@ def list_devices(query: PageQuery) -> Any:
 def get_device(path: DevicePath) -> Any:
     """Return one device."""
     return call("listing", "get_device", wire(path)["device"])
+
+
+@routes.get("/devices/<device>/calendar", operation_id="get_calendar", responses={200: CalendarView})
+def get_calendar(path: DevicePath) -> Any:
+    """Return when the device is promised, and not to whom."""
+    return call("negotiation", "get_calendar", wire(path)["device"])
 
 
 @routes.get("/devices/<device>/days", operation_id="list_days", responses={200: Page[DeviceDay]})

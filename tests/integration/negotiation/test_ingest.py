@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -130,7 +131,9 @@ class TestTwoAgents:
 
         async def journey() -> None:
             async with running_ingest(table), at_the_table(table, sides, "renter") as renter:
-                await asyncio.to_thread(Player(table.database).play, [letter], now=NOW)
+                await asyncio.to_thread(
+                    Player(table.database, hold=timedelta(seconds=60)).play, [letter], now=NOW
+                )
                 await renter.until_told(turn="renter", made=1)
 
         go(journey)

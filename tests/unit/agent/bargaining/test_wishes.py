@@ -80,6 +80,13 @@ class TestOwnerWishes:
         assert wants.utility.of((0, 0, 0, 0, 0)) == 1
         assert wants.utility.of((1, 0, 0, 0, 0)) == UNACCEPTABLE
 
+    def test_nothing_makes_up_for_a_start_at_which_the_machine_is_promised(self) -> None:
+        wants = OwnerWishes().preferences(ALL, start=START, taken=frozenset({1}))
+        assert wants.utility.of((0, 0, 1, 0, 0)) == UNACCEPTABLE
+        assert wants.utility.of((0, 0, 2, 0, 0)) > UNACCEPTABLE
+        with pytest.raises(ValueError, match="no start on the table"):
+            OwnerWishes().preferences(ALL, start=START, taken=frozenset({0, 1, 2}))
+
     def test_refuses_bounds_that_leave_nothing(self) -> None:
         with pytest.raises(ValueError, match="no price on the table is within"):
             renter(Agenda(price=(100, 90)), most_price_percent=80)

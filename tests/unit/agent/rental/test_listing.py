@@ -28,6 +28,11 @@ class TestListingDocument:
         with pytest.raises(ValidationError, match=message):
             a_listing(**changes)
 
+    def test_says_nothing_of_bookings_where_it_takes_none(self) -> None:
+        assert not {"books_ahead", "turnaround"} & set(a_listing().model_dump(mode="json"))
+        said = a_listing(books_ahead=86_400, turnaround=60).model_dump(mode="json")
+        assert (said["books_ahead"], said["turnaround"]) == ("86400", "60")
+
     def test_place_is_coarse(self) -> None:
         place = Place(country="DE", city="Leipzig", lat_e3=51_340, lon_e3=12_375)
         assert a_listing(place=place).place == place

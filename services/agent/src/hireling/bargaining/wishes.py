@@ -47,8 +47,12 @@ class OwnerWishes:
     walk_away_percent: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    def preferences(self, agenda: Agenda, *, start: int, zone: tzinfo = UTC) -> Preferences:
+    def preferences(
+        self, agenda: Agenda, *, start: int, zone: tzinfo = UTC, taken: frozenset[int] = frozenset()
+    ) -> Preferences:
         """Return what this owner wants of a rental asked to begin at ``start`` (Unix seconds).
+
+        ``taken`` are the starts, by their place on the agenda, at which the machine is promised to others.
 
         Raises ValueError where no value of an issue is within its bounds.
         """
@@ -62,6 +66,7 @@ class OwnerWishes:
         excluded = {
             "price": _below(agenda.price, self.least_price_percent),
             "duration": _below(agenda.duration, self.shortest_percent),
+            "start": taken,
             "deposit": _below(agenda.deposit, self.least_deposit_percent),
         }
         weights = {**OWNER_WEIGHTS, **self.weights}

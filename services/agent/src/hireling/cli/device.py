@@ -27,6 +27,7 @@ from hireling.cli.surroundings import (
 from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
+from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader
 from hireling.device.engagement import Tools
 from hireling.device.moves import MovesOverMqtt
@@ -112,6 +113,12 @@ def run_device(
     longest: Annotated[
         int, typer.Option(min=1, help="Seconds that a rental may take at most.")
     ] = LONGEST_RENTAL_SECONDS,
+    books_ahead: Annotated[
+        int, typer.Option(min=0, max=30 * 24, help="Hours ahead to take bookings; 0: one rental at a time.")
+    ] = 0,
+    turnaround: Annotated[
+        int, typer.Option(min=0, help="Seconds that the machine needs between two rentals.")
+    ] = 0,
     trace: Annotated[
         Path | None, typer.Option(help="replay: CSV file. Default: one that we recorded.")
     ] = None,
@@ -177,6 +184,8 @@ def run_device(
             grace_seconds=grace,
             notice_seconds=notice,
             longest_seconds=longest,
+            books_ahead_seconds=books_ahead * 3600,
+            turnaround_seconds=turnaround,
         ),
         curve=meter_key,
         rpc_url=rpc_url,
@@ -257,6 +266,9 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
                 platform, domain=presence.domain, key=meter, device=presence.device, clock=clock
             ),
         )
+        bookings = Bookings(
+            turnaround=order.wishes.turnaround_seconds, takes_bookings=order.wishes.books_ahead_seconds > 0
+        )
         tools = Tools(
             platform=platform,
             chain=EscrowReader(rpc, confirmations=order.confirmations or facts.confirmations),
@@ -272,6 +284,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             bill_signer=facts.bill_signer,
             in_use=asyncio.Lock(),
             encoding=order.encoding,
+            bookings=bookings,
         )
         ledger = MandateLedger(order.home.ledger)
         moves = MovesOverMqtt(platform=platform, line=line, device=presence.device, announce=outlet.announce)
@@ -288,6 +301,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
                 ledger=ledger,
                 approvals=Approvals(order.home.ledger),
                 decisions=DecisionLog(order.home.decisions, side="owner"),
+                bookings=bookings,
                 hook=order.on_approval,
                 zone=clock.now().astimezone().tzinfo or UTC,
             ),

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +30,7 @@ from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import ListingView, PlatformView
 from hireling.rental.money import format_amount, parse_amount
+from hireling.rental.table import START_STEP
 from hireling.renter.agent import Kept, RenterAgent, cheapest
 from hireling.renter.bargainer import Brief, NoDeal
 from hireling.renter.book import RenterBook
@@ -59,6 +60,7 @@ class Order:
     on_approval: str | None
     faucet: str | None
     stop_after: int | None
+    start_at: int | None
     resume: bool
 
 
@@ -74,6 +76,12 @@ def rent(
     ] = None,
     seconds: Annotated[
         int | None, typer.Option(min=1, help="For how long at most. Default: what the listing suggests.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="When to begin: 18:30, or 2027-01-31T18:30; at a quarter of an hour. Default: now."
+        ),
     ] = None,
     says: Annotated[
         str, typer.Option(help="What you want, such as: never over 90 %, start within 30 min.")
@@ -100,7 +108,7 @@ def rent(
     """Rent a machine: bargain, pay a block ahead, check every reading, keep the verified bill.
 
     Ctrl-C stops the machine and waits for the bill; a second Ctrl-C leaves at once, and --resume goes on
-    later.
+    later. With --start the machine is booked and paid into escrow now; before it begins, Ctrl-C calls it off.
     """
     outlet = Outlet(as_json=as_json)
     at = Home.at(home)
@@ -117,10 +125,30 @@ def rent(
         on_approval=on_approval,
         faucet=faucet,
         stop_after=stop_after,
+        start_at=None if start is None else _start_at(start, now=datetime.now().astimezone()),
         resume=resume,
     )
     if not run(outlet, lambda: _rent(order, outlet)):
         raise typer.Exit(1)
+
+
+def _start_at(text: str, *, now: datetime) -> int:
+    """Return a start in Unix seconds: a time of day is the next one, in ``now``'s zone."""
+    try:
+        if "T" in text or " " in text:
+            start = datetime.fromisoformat(text)
+            start = start if start.tzinfo else start.replace(tzinfo=now.tzinfo)
+        else:
+            start = datetime.combine(now.date(), time.fromisoformat(text), now.tzinfo)
+            start += timedelta(days=1 if start < now else 0)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no time: {error}", param_hint="--start") from error
+    at = int(start.timestamp())
+    if at % START_STEP or at < now.timestamp():
+        raise typer.BadParameter(
+            f"{start:%Y-%m-%d %H:%M} is past, or no quarter of an hour", param_hint="--start"
+        )
+    return at
 
 
 async def _rent(order: Order, outlet: Outlet) -> bool:
@@ -180,7 +208,8 @@ async def _work(
     most = order.budget or _said(order.says).budget
     budget = None if most is None else parse_amount(most, facts.money)
     chosen = await _find(order, platform)
-    return _report(await agent.rent(chosen, seconds=order.seconds, budget=budget), outlet, facts)
+    kept_now = await agent.rent(chosen, seconds=order.seconds, budget=budget, start_at=order.start_at)
+    return _report(kept_now, outlet, facts)
 
 
 def _said(text: str) -> RenterSays:

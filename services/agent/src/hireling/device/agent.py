@@ -1,6 +1,6 @@
 """The device's agent.
 
-It lists the machine, bargains for it, serves one rental at a time, and forgets nothing across restarts.
+It lists the machine, bargains for it, serves one rental after the other, and forgets nothing across restarts.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ class DeviceAgent:
             self._look.clear()
             await self._look_for_work()
             try:
-                is_at_the_table = self._tools.clock.now() < self._table_until and self._is_free()
+                is_at_the_table = self._tools.clock.now() < self._table_until and self._takes_questions()
                 async with asyncio.timeout(POLL_AT_THE_TABLE_SECONDS if is_at_the_table else POLL_SECONDS):
                     await self._look.wait()
             except TimeoutError:
@@ -151,13 +151,13 @@ class DeviceAgent:
 
     async def _look_for_work(self) -> None:
         try:
-            if self._moves is not None and self._is_free():
+            if self._moves is not None and self._takes_questions():
                 await self._bargain(self._moves.take_news())
             work = await self._tools.platform.work(self._presence.device)
             for rental in work.rentals:
                 if rental.rental_id not in self._known and rental.state not in TERMINAL:
                     await self._engage(rental.rental_id)
-            if self._is_free():
+            if self._takes_questions():
                 await self._bargain(work.quotes)
         except PlatformError as error:
             self._tools.announce("platform_unreachable", detail=str(error))
@@ -167,8 +167,8 @@ class DeviceAgent:
             await self._negotiator.answer(quote)
             self._table_until = self._tools.clock.now() + AT_THE_TABLE_FOR
 
-    def _is_free(self) -> bool:
-        return not any(engagement.occupies_machine for engagement in self._engagements.values())
+    def _takes_questions(self) -> bool:
+        return self._tools.bookings.takes_questions(now=self._tools.clock.now())
 
     async def _engage(self, rental_id: bytes) -> None:
         agreement = await self._tools.platform.agreement(rental_id)

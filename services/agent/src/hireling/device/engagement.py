@@ -5,12 +5,13 @@ Between them: money seen on the chain, unlocking, and service.
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hireling.announce import Announce
 from hireling.clock import Clock
+from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader, NotFunded, WrongChain
 from hireling.device.log import RentalLog, log_path
 from hireling.device.log_contents import Start
@@ -30,10 +31,12 @@ from hireling.rental.close import UnlockAction
 from hireling.rental.encoding import Encoding
 from hireling.rental.errors import CeilingRefused, SignatureMismatch
 from hireling.rental.signing import Signer
+from hireling.rental.slot import slot_of
 from hireling.rental.states import State, deadline, facts_of
 from hireling.rental.topics import Answer, Ask, Challenge
 
 CHAIN_POLL_SECONDS = 1.0
+START_POLL_SECONDS = 1.0
 DELIVERY_SECONDS = 5.0
 # What a refused reading means for the ones after it: with these the platform only waits for another message.
 HARMLESS_REFUSALS = frozenset({"gap", "unknown_rental"})
@@ -59,6 +62,7 @@ class Tools:
     """Held while the machine serves: one rental at a time."""
     encoding: Encoding = "json"
     """How readings travel."""
+    bookings: Bookings = field(default_factory=Bookings)
 
 
 class Engagement:
@@ -68,9 +72,12 @@ class Engagement:
         self._tools = tools
         self._agreement = agreement
         self._log = log
+        self._has_its_time = True
         self._gate = UnlockGate(agreement)
         self._unlocked = asyncio.Event()
         self._ceiling_came = asyncio.Event()
+        # Before its start a rental can only be called off; from then on its session ends it.
+        self._called_off = asyncio.Event()
         self._session: RentalSession | None = None
         self._uplink: Uplink | None = None
         self._settling = Settling(
@@ -80,25 +87,37 @@ class Engagement:
             announce=tools.announce,
             bills=tools.bills,
         )
+        terms, now = agreement.agreement, tools.clock.now()
+        self._slot = slot_of(
+            start_at=terms.pay.start_at,
+            ends=terms.rules.end_by,
+            turnaround=tools.bookings.turnaround,
+            now=now,
+        )
+        if log is None:
+            tools.bookings.hold(self.rental_id, self._slot, now=now)
+        elif not log.is_over:
+            # A rental that runs goes on, whatever else was promised meanwhile.
+            self._has_its_time = tools.bookings.confirm(self.rental_id, self._slot) or log.last is not None
 
     @property
     def rental_id(self) -> bytes:
         """Return the rental's id."""
         return self._agreement.rental_id
 
-    @property
-    def occupies_machine(self) -> bool:
-        """Return whether the machine is promised to this rental or serving it."""
-        return self._log is None or not self._log.is_over
-
     async def run(self) -> int | None:
         """Carry the rental to its end; return what its bill says it cost, None where it came to none.
 
         Raises BillWrong.
         """
-        if self._log is None and not await self._wait_for_money():
-            return None
-        log = self._require_log()
+        try:
+            if self._log is None and not await self._wait_for_money():
+                return None
+            return await self._carry(self._require_log())
+        finally:
+            self._tools.bookings.release(self.rental_id)
+
+    async def _carry(self, log: RentalLog) -> int | None:
         uplink = self._uplink = Uplink(
             log,
             line=self._tools.line,
@@ -109,8 +128,11 @@ class Engagement:
         sending = asyncio.create_task(uplink.run())
         try:
             if not log.is_over:
+                await self._wait_for_start(log)
+            if not log.is_over:
                 async with self._tools.in_use:
                     await self._serve(log)
+            self._tools.bookings.release(self.rental_id)
             uplink.wake()
             await self._deliver(log, sending)
             await self._settling.close(log)
@@ -175,14 +197,25 @@ class Engagement:
     def on_ask(self, ask: Ask) -> Challenge | None:
         """Return the challenge for a wish, or None while there is nothing to grant."""
         if self._session is None:
-            return None
+            is_booked = self._log is not None and self._log.last is None and not self._log.is_over
+            can_call_off = is_booked and self._tools.clock.now() < self._start
+            return (
+                self._gate.challenge(ask.action) if can_call_off and ask.action is UnlockAction.STOP else None
+            )
         if ask.action is UnlockAction.UNLOCK and not self._may_begin(self._session):
             return None
         return self._gate.challenge(ask.action)
 
     def _may_begin(self, session: RentalSession) -> bool:
-        start = _moment(self._agreement.agreement.pay.start_at)
-        return session.can_begin() and self._tools.clock.now() >= start
+        return session.can_begin() and self._tools.clock.now() >= self._start
+
+    @property
+    def _start(self) -> datetime:
+        return _moment(self._agreement.agreement.pay.start_at)
+
+    @property
+    def _start_text(self) -> str:
+        return f"{self._start:%Y-%m-%d %H:%M} UTC"
 
     def on_answer(self, answer: Answer) -> None:
         """Grant what a right answer asks for."""
@@ -196,6 +229,8 @@ class Engagement:
         elif self._session is not None:
             self._session.stop("renter_stopped")
             self._unlocked.set()
+        else:
+            self._called_off.set()
 
     async def send_challenge(self, challenge: Challenge) -> None:
         """Publish a challenge; a lost one is asked for again."""
@@ -221,10 +256,32 @@ class Engagement:
                 said = str(error)
                 await self._tools.clock.sleep(CHAIN_POLL_SECONDS)
                 continue
+            self._has_its_time = self._tools.bookings.confirm(self.rental_id, self._slot)
             self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)
             return True
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
         return False
+
+    async def _wait_for_start(self, log: RentalLog) -> None:
+        """Wait for the agreed start; where there is nothing to wait for, the log is over after it.
+
+        The machine serves others meanwhile.
+        """
+        if not self._has_its_time:
+            # The other one was funded first: a close over nothing gives this one's money back at once.
+            self._tools.announce("slot_taken", rental_id=self._id, start_at=self._start_text)
+            log.note_end("slot_taken")
+            return
+        if log.last is None and self._tools.clock.now() < self._start:
+            self._tools.announce("waiting_for_start", rental_id=self._id, start_at=self._start_text)
+        while log.last is None and not self._called_off.is_set():
+            left = (self._start - self._tools.clock.now()).total_seconds()
+            if left <= 0:
+                break
+            await self._tools.clock.sleep(min(left, START_POLL_SECONDS))
+        if self._called_off.is_set():
+            self._tools.announce("called_off", rental_id=self._id, start_at=self._start_text)
+            log.note_end("renter_stopped")
 
     async def _serve(self, log: RentalLog) -> None:
         session = self._session = RentalSession(

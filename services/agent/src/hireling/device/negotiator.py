@@ -7,7 +7,7 @@ the owner's mandate has to have room for.
 import asyncio
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from hireling.announce import Announce
@@ -17,6 +17,7 @@ from hireling.bargaining.talks import Talks, describe, reason_for
 from hireling.bargaining.wishes import OwnerWishes, Preferences
 from hireling.clock import Clock
 from hireling.decision_log import DecisionLog
+from hireling.device.bookings import Bookings
 from hireling.device.moves import Moves
 from hireling.device.presence import Presence
 from hireling.mandate_ledger import MandateLedger
@@ -28,6 +29,7 @@ from hireling.rental.errors import RentalError
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import Clearance
 from hireling.rental.offer import (
+    FUNDING_SECONDS,
     Offer,
     SignedOffer,
     agreement_from,
@@ -37,6 +39,7 @@ from hireling.rental.offer import (
     sign_offer,
 )
 from hireling.rental.signing import Signer, sign
+from hireling.rental.slot import end_by, slot_of
 from hireling.rental.table import Table
 from hireling.rental.terms import rental_id
 
@@ -53,6 +56,7 @@ class Brief:
     ledger: MandateLedger
     approvals: Approvals
     decisions: DecisionLog
+    bookings: Bookings = field(default_factory=Bookings)
     zone: tzinfo = UTC
     hook: str | None = None
 
@@ -121,7 +125,11 @@ class Negotiator:
             return
         await self._oversight.heed(self._presence.mandate)
         if not quote.offers:
-            await self._open(quote, listing)
+            start = Table(listing=listing, request=quote.request).start
+            if self._is_promised(listing, start_at=start, seconds=quote.request.seconds):
+                self._leave_taken(quote)
+            else:
+                await self._open(quote, listing)
             return
         last = quote.offers[-1]
         if last.offer.round % 2 == OWNER_ROUND:
@@ -145,7 +153,15 @@ class Negotiator:
 
     async def _reply(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> None:
         table = Table(listing=listing, request=quote.request)
-        talks = Talks(table=table, preferences=self._preferences(table))
+        starts = enumerate(table.start + delay for delay in listing.agenda.start)
+        taken = frozenset(
+            place
+            for place, start in starts
+            if self._is_promised(
+                listing, start_at=start, seconds=quote.request.seconds, fund_by=last.offer.fund_by
+            )
+        )
+        talks = Talks(table=table, preferences=self._preferences(table, taken))
         view = talks.view([signed.offer for signed in quote.offers])
         decision = talks.negotiator.step(view)
         # Why comes before what: a move is never on the wire without its record on the disk.
@@ -160,9 +176,22 @@ class Negotiator:
         else:
             self._announce("quote_left", quote_id=quote.quote_id, code="no_deal", reason=reason)
 
-    def _preferences(self, table: Table) -> Preferences:
+    def _preferences(self, table: Table, taken: frozenset[int] = frozenset()) -> Preferences:
         agenda = table.listing.agenda
-        return self._brief.wishes.preferences(agenda, start=table.start, zone=self._brief.zone)
+        return self._brief.wishes.preferences(agenda, start=table.start, zone=self._brief.zone, taken=taken)
+
+    def _is_promised(
+        self, listing: ListingDocument, *, start_at: int, seconds: int, fund_by: int | None = None
+    ) -> bool:
+        now, bookings = self._clock.now(), self._brief.bookings
+        until = int(now.timestamp()) + FUNDING_SECONDS if fund_by is None else fund_by
+        ends = end_by(fund_by=until, start_at=start_at, seconds=seconds, grace=listing.grace)
+        slot = slot_of(start_at=start_at, ends=ends, turnaround=bookings.turnaround, now=now)
+        return not bookings.is_free(slot, now=now)
+
+    def _leave_taken(self, quote: QuoteView) -> None:
+        reason = "the machine is promised to somebody else for that time"
+        self._announce("quote_left", quote_id=quote.quote_id, code="slot_taken", reason=reason)
 
     async def _offer(self, quote: QuoteView, offer: Offer, *, reason: str) -> None:
         await self._moves.make_offer(quote.quote_id, sign_offer(self._key, offer))
@@ -178,14 +207,16 @@ class Negotiator:
     async def _sign(
         self, quote: QuoteView, last: SignedOffer, listing: ListingDocument, *, reason: str
     ) -> None:
-        agreement, mandate = agreement_from(last.offer), self._presence.mandate
+        offer = last.offer
+        if self._is_promised(listing, start_at=offer.start_at, seconds=offer.seconds, fund_by=offer.fund_by):
+            self._leave_taken(quote)
+            return
+        agreement, mandate = agreement_from(offer), self._presence.mandate
         rental, now = rental_id(self._presence.domain, agreement), self._clock.now()
         approved = not mandate.needs_approval(agreement) or await self._is_approved(quote, last, listing)
         if not approved:
             return
-        clearance = Clearance(
-            kind=listing.kind, listed=listing.tariff, offered=last.offer.tariff, approved=True
-        )
+        clearance = Clearance(kind=listing.kind, listed=listing.tariff, offered=offer.tariff, approved=True)
         ledger = self._brief.ledger
         await asyncio.to_thread(
             ledger.reserve,

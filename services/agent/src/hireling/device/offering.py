@@ -52,6 +52,10 @@ class Wishes:
     grace_seconds: int = GRACE_SECONDS
     notice_seconds: int = NOTICE_SECONDS
     longest_seconds: int = LONGEST_RENTAL_SECONDS
+    books_ahead_seconds: int = 0
+    """How far ahead the machine takes bookings while it is promised to others; 0: one agreement at a time."""
+    turnaround_seconds: int = 0
+    """What the machine needs between two rentals."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ def listing_of(
         claim_window=CLAIM_WINDOW_SECONDS,
         challenge_window=CHALLENGE_WINDOW_SECONDS,
         max_seconds=wishes.longest_seconds,
+        books_ahead=wishes.books_ahead_seconds,
+        turnaround=wishes.turnaround_seconds,
         valid_until=int((now + LISTED_FOR).timestamp()),
     )
 

@@ -27,6 +27,10 @@ from hireling.rental.typed_data import (
 LARGEST_THING_BYTES = 65_536
 
 
+def _is_zero(value: int) -> bool:
+    return value == 0
+
+
 class Place(Document):
     """Where the device is, coarsely: to about a hundred metres at best (thousandths of a degree)."""
 
@@ -44,6 +48,10 @@ class ListingDocument(Document):
     ``time_factor`` is how many times faster than real time the meter's counters run (1, but for a replayed
     trace); ``ceiling_seconds`` is how far ahead the renter signs, ``grace`` how long the device waits
     suspended, ``notice`` how long it may be offline; ``agenda`` is what may be bargained about.
+
+    ``books_ahead`` is how far ahead the device takes bookings while it is promised to others, and
+    ``turnaround`` what it needs between two rentals. Without the first it has one agreement at a time. They
+    are left out of the document where they are 0, as in listings of before there were any.
     """
 
     device: Bytes32
@@ -64,6 +72,8 @@ class ListingDocument(Document):
     claim_window: Uint32
     challenge_window: Uint32
     max_seconds: Uint32
+    books_ahead: Uint32 = Field(default=0, exclude_if=_is_zero)
+    turnaround: Uint32 = Field(default=0, exclude_if=_is_zero)
     valid_until: Uint40
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from hireling.rental.limits import LONGEST_RENTAL
 from hireling.rental.listing import ListingDocument
 from hireling.rental.quote import PlatformTerms, Quote, QuoteRequest, quote_of
 from hireling.rental.signing import Signer, sign, verify
+from hireling.rental.slot import end_by
 from hireling.rental.table import NEGOTIATED, START_STEP, Outcome, Table, Terms
 from hireling.rental.tariff import Tariff, amounts, tariff_hash
 from hireling.rental.terms import Agreement, Detail, Pay, Rules
@@ -194,11 +195,9 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
     table = Table(listing=listing, request=request)
     terms = table.terms((0,) * len(listing.agenda.issues))
     fund_by = at + FUNDING_SECONDS
-    end_by = _end_by(fund_by, terms, grace=listing.grace)
-    if end_by > at + LONGEST_RENTAL:
-        raise OfferRefused(
-            "ends_too_late", f"it would end at {end_by}, more than {LONGEST_RENTAL} s from {at}"
-        )
+    ends = _end_by(fund_by, terms, grace=listing.grace)
+    if ends > at + LONGEST_RENTAL:
+        raise OfferRefused("ends_too_late", f"it would end at {ends}, more than {LONGEST_RENTAL} s from {at}")
     return Offer.model_validate(
         {
             "quote_id": quote_id,
@@ -210,7 +209,7 @@ def first_offer(  # noqa: PLR0917  six things make an offer, each of its own typ
             **vars(terms),
             **amounts(terms.tariff, terms.seconds, terms.budget, listing.ceiling_seconds),
             "fund_by": fund_by,
-            "end_by": end_by,
+            "end_by": ends,
             "salt": salt,
             "valid_until": at + OFFER_SECONDS,
         }
@@ -324,4 +323,4 @@ def _check_kept(first: Offer, offer: Offer) -> None:
 
 
 def _end_by(fund_by: int, terms: Terms, *, grace: int) -> int:
-    return max(fund_by, terms.start_at) + terms.seconds + grace
+    return end_by(fund_by=fund_by, start_at=terms.start_at, seconds=terms.seconds, grace=grace)

@@ -29,6 +29,7 @@ from hireling.rental.states import WITHOUT_BILL, State
 from hireling.rental.tariff import worst_case
 from hireling.renter.bargainer import Bargainer, Brief, NoDeal, Wish
 from hireling.renter.book import Page, RenterBook
+from hireling.renter.booking import wait_for_start
 from hireling.renter.ride import Ride
 from hireling.renter.wallet import Wallet
 
@@ -113,12 +114,18 @@ class RenterAgent:
         if self._ride is not None:
             self._ride.stop()
 
-    async def rent(self, listing: ListingView, *, seconds: int | None, budget: int | None) -> Kept | None:
+    async def rent(
+        self, listing: ListingView, *, seconds: int | None, budget: int | None, start_at: int | None = None
+    ) -> Kept | None:
         """Rent a machine to the end; return its verified bill, None when the rental was cancelled unused.
+
+        ``start_at`` books it for a later time, in Unix seconds.
 
         Raises NoDeal, FundingFailed, BillRefused, PlatformError.
         """
-        wish = Wish(listing=listing, seconds=seconds or seconds_for(listing), budget=budget)
+        wish = Wish(
+            listing=listing, seconds=seconds or seconds_for(listing), budget=budget, start_at=start_at
+        )
         self._announce(
             "found",
             device=f"0x{listing.document.device.hex()}",
@@ -211,6 +218,15 @@ class RenterAgent:
                 return
 
     async def _use(self, page: Page) -> Page:
+        is_on = page.last_reading is not None or await wait_for_start(
+            page.agreement,
+            platform=self._platform,
+            clock=self._clock,
+            announce=self._announce,
+            is_called_off=lambda: self._wants_stop,
+        )
+        if not is_on:
+            return self._book.write(page.model_copy(update={"stage": "over"}))
         page = self._book.write(page.model_copy(update={"stage": "running"}))
         ride = self._ride = Ride(
             page,

@@ -58,12 +58,14 @@ class NoDeal(Exception):
 class Wish:
     """What to rent, and the most it may cost.
 
-    ``budget`` is in base units, the deposit apart; None: the listed worst case.
+    ``budget`` is in base units, the deposit apart; None: the listed worst case. ``start_at`` is in Unix
+    seconds; None: now.
     """
 
     listing: ListingView
     seconds: int
     budget: int | None
+    start_at: int | None = None
 
     @property
     def document(self) -> ListingDocument:
@@ -177,7 +179,7 @@ class Bargainer:
             renter_agent=self._session.identity,
             seconds=wish.seconds,
             budget=wish.budget,
-            start_at=int(self._clock.now().timestamp()),
+            start_at=int(self._clock.now().timestamp()) if wish.start_at is None else wish.start_at,
         )
         return await self._platform.request_quote(
             request, sign(self._session, self._domain, quote_of(request))

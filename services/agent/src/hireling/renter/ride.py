@@ -23,6 +23,7 @@ from hireling.rental.signing import Signer, sign
 from hireling.rental.states import DEAD_ON_ARRIVAL, State, deadline, facts_of
 from hireling.rental.topics import Challenge
 from hireling.renter.book import Page, RenterBook
+from hireling.renter.booking import LOOK_EVERY, was_declined
 from hireling.renter.follower import Follower
 
 # The rhythm in which a lost message is said again.
@@ -74,7 +75,8 @@ class Ride:
         self._unlocking_since = clock.now() if page.unlock_answered else None
         self._start_by = deadline(State.FUNDED, facts_of(self._terms, entered_at=clock.now()))
         self._asked_at = self._heard_at = self._ceiling_at = datetime.fromtimestamp(0, UTC)
-        self._flags_at = clock.now()
+        self._flags_at = self._looked_at = clock.now()
+        self._is_declined = False
         self._flags: set[tuple[int, str]] = set()
 
     @property
@@ -150,6 +152,12 @@ class Ride:
             await self._catch_up()
         if self._follower.last and now - self._flags_at > timedelta(seconds=FLAGS_SECONDS):
             await self._look_for_flags()
+        if self._follower.last is None and now - self._looked_at > LOOK_EVERY:
+            self._looked_at = now
+            await self._catch_up()
+            self._is_declined = await was_declined(
+                self._agreement.rental_id, platform=self._platform, announce=self._announce
+            )
 
     def _wants_answer(self) -> bool:
         has_begun = self._follower.last is not None
@@ -164,6 +172,8 @@ class Ride:
             return True
         if self._follower.last is not None:
             return False
+        if self._is_declined:
+            return True
         since = self._unlocking_since
         if since is not None and now - since > DEAD_ON_ARRIVAL:
             self._announce("dead_on_arrival", rental_id=self._id, detail="no reading came after the unlock")

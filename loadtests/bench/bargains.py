@@ -2,66 +2,66 @@
 
 An embedded marketplace with its chain, broker and gateway, as `make up` starts it, and a client in this
 process on the same cores. Each session is a question, the first offer, eight counter-offers and the owner's
-signature over the last of them, which reserves at the mandate ledger: eleven requests, everything in them
-signed beforehand. All sessions are with one machine, each by a renter of its own, so none of them ends in the
-one rental that a machine can serve at a time. ``cpu_ms_per_session`` is the platform's processor time, which
-a loaded machine does not change much. The last line is one JSON object.
+signature over the last of them, which reserves at the mandate ledger: eleven moves, signed beforehand. They
+are sent one a request, by many agents at once (``alone``), and by a few agents that hold many sessions each,
+one move of each of them a request (``together``, POST /v1/moves). All sessions are with one machine, each by
+a renter of its own, so none of them ends in the one rental that a machine can serve at a time.
+
+A round lasts until the machine was told of every move. ``cpu_ms_per_session`` is the platform's processor
+time, ``all_cpu_ms_per_session`` with its broker, ingest and chain; a loaded machine changes them little. At
+the end every session is replayed from its documents, and its reservation is looked for. The last line is
+one JSON object; its first figures are those of ``together``. Ends with 1 where anything went wrong.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import secrets
+import sqlite3
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from hireling.clock import SystemClock
-from hireling.device.offering import Wishes
-from hireling.device.presence import Presence
 from hireling.platform_client import PlatformClient
-from hireling.platform_views import ListingView, PlatformView
-from hireling.rental.offer import (
-    Offer,
-    QuoteRequest,
-    agreement_from,
-    counter,
-    first_offer,
-    quote_of,
-    sign_offer,
-)
-from hireling.rental.session_document import quote_id_of
-from hireling.rental.signing import Secp256k1Key, sign
-from hireling.rental.table import Table
-from hireling.rental.typed_data import to_hex
-from loadtests.bench.processes import cpu_seconds
+from hireling.rental.session_document import SessionDocument, verify_session
+from hireling.rental.signing import Secp256k1Key
+from loadtests.bench.bargaining import ROUNDS, Parties, Session, a_machine, a_session
+from loadtests.bench.processes import cpu_seconds, family
 from loadtests.bench.rig import say
 from services.embedded.marketplace import Marketplace
 from services.embedded.settings import EmbeddedSettings
-from tests.e2e.deal import MACHINE
 from tests.e2e.ports import free_ports
 
-ROUNDS = 8
-WARM_UP = 10
-GOOD_FOR_SECONDS = 590
-Call = tuple[str, bytes]
+WARM_UP = 16
+MOVES = ROUNDS + 3
+TOLD_WITHIN_SECONDS = 300.0
+HEADERS = {"Content-Type": "application/json"}
 
 
-@dataclass(frozen=True)
-class Parties:
-    """The machine's owner and its agent."""
+class Tally:
+    """How long moves took, and what went wrong with them."""
 
-    owner: Secp256k1Key
-    agent: Secp256k1Key
-    meter: Secp256k1Key
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.errors: list[str] = []
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of all moves."""
+        return {
+            "p50_ms": round(statistics.median(self.latencies) * 1000, 1),
+            "p99_ms": round(statistics.quantiles(self.latencies, n=100)[98] * 1000, 1),
+            "errors": len(self.errors),
+        }
+
+
+Play = Callable[[httpx.AsyncClient, Sequence[Session], Tally], Awaitable[None]]
 
 
 @contextmanager
@@ -78,130 +78,172 @@ def a_marketplace(home: Path) -> Iterator[Marketplace]:
         market.stop()
 
 
-async def a_machine(
-    platform: PlatformClient, facts: PlatformView, parties: Parties
-) -> tuple[Presence, ListingView]:
-    """Register and list a machine."""
-    presence = Presence(
-        platform=platform,
-        facts=facts,
-        machine=MACHINE,
-        wishes=Wishes(),
-        owner=parties.owner,
-        agent=parties.agent,
-        meter=parties.meter,
-        clock=SystemClock(),
-        announce=lambda *_, **__: None,
-    )
-    await presence.arrive()
-    (listing,) = await platform.listings()
-    return presence, listing
+def alone(at_once: int) -> Play:
+    """Send one move a request, of so many sessions at once."""
 
-
-def a_session(listing: ListingView, facts: PlatformView, parties: Parties) -> Sequence[Call]:
-    """Return the requests of one session, signed."""
-    wallet, session, now = Secp256k1Key.generate(), Secp256k1Key.generate(), SystemClock().now()
-    document, domain = listing.document, facts.terms.domain
-    request = QuoteRequest(
-        device=document.device,
-        listing=listing.listing,
-        renter=wallet.identity,
-        renter_agent=session.identity,
-        seconds=600,
-        start_at=int(now.timestamp()),
-    )
-    quote_id = quote_id_of(request)
-    question = {
-        "request": request.model_dump(mode="json"),
-        "signature": to_hex(sign(session, domain, quote_of(request))),
-    }
-    calls = [("/v1/quotes", json.dumps(question).encode())]
-    first = first_offer(document, request, facts.terms, now, secrets.token_bytes(32), quote_id)
-    hashed = b""
-    offer = Offer.model_validate({**dict(first), "valid_until": int(now.timestamp()) + GOOD_FOR_SECONDS})
-    table, places = Table(listing=document, request=request), len(document.agenda.price)
-    for number in range(ROUNDS + 1):
-        if number:
-            # The owner gives way from the top of the agenda, the renter from its end.
-            place = number if number % 2 == 0 else places - number
-            terms = table.terms((place, number % 3, 0, number % 4, number % 4))
-            offer = counter(offer, terms=terms, now=now, valid_for=GOOD_FOR_SECONDS)
-        signed = sign_offer(parties.agent if number % 2 == 0 else session, offer)
-        calls.append((f"/v1/quotes/{quote_id}/offers", signed.model_dump_json().encode()))
-        hashed = signed.hash
-    agreement = {
-        "quote_id": quote_id,
-        "by": "owner",
-        "offer": to_hex(hashed),
-        "signature": to_hex(sign(parties.agent, domain, agreement_from(offer))),
-    }
-    return [*calls, ("/v1/agreements", json.dumps(agreement).encode())]
-
-
-async def play(gateway: str, sessions: Sequence[Sequence[Call]], *, at_once: int) -> dict[str, Any]:
-    """Host the sessions, so many at once; return how it went."""
-    waiting, latencies = iter(sessions), []
-    headers = {"Content-Type": "application/json"}
-    async with httpx.AsyncClient(base_url=gateway, timeout=60) as http:
+    async def play(http: httpx.AsyncClient, sessions: Sequence[Session], tally: Tally) -> None:
+        waiting = iter(sessions)
 
         async def work() -> None:
             for session in waiting:
-                for path, body in session:
+                for move in session.moves:
                     began = time.perf_counter()
-                    answer = await http.post(path, content=body, headers=headers)
-                    latencies.append(time.perf_counter() - began)
+                    answer = await http.post(move.path, content=move.document.encode(), headers=HEADERS)
+                    tally.latencies.append(time.perf_counter() - began)
                     if answer.is_error:
-                        raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
+                        tally.errors.append(f"{move.path}: {answer.status_code} {answer.text}")
 
-        began = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(at_once)))
-        seconds = time.perf_counter() - began
+
+    return play
+
+
+def together(agents: int, each: int) -> Play:
+    """Send one move of each of ``each`` sessions a request, by so many agents at once."""
+
+    async def play(http: httpx.AsyncClient, sessions: Sequence[Session], tally: Tally) -> None:
+        waiting = iter([sessions[at : at + each] for at in range(0, len(sessions), each)])
+
+        async def work() -> None:
+            for held in waiting:
+                for place in range(MOVES):
+                    moves = ",".join(session.moves[place].among_others for session in held)
+                    began = time.perf_counter()
+                    answer = await http.post("/v1/moves", content=f'{{"moves":[{moves}]}}', headers=HEADERS)
+                    tally.latencies.extend([time.perf_counter() - began] * len(held))
+                    answered = [answer.text] * len(held) if answer.is_error else answer.json()["answers"]
+                    tally.errors.extend(str(each) for each in answered if not _is_done(each))
+
+        await asyncio.gather(*(work() for _ in range(agents)))
+
+    return play
+
+
+async def a_round(market: Marketplace, sessions: Sequence[Session], play: Play) -> dict[str, Any]:
+    """Host the sessions until everybody was told; return how it went."""
+    tally, pid = Tally(), _platform_pid(market)
+    others = [each for each in family(os.getpid()) if each not in {os.getpid(), pid}]
+    before = cpu_seconds(pid), sum(map(cpu_seconds, others))
+    async with httpx.AsyncClient(base_url=market.settings.gateway_url, timeout=60) as http:
+        began = time.perf_counter()
+        await play(http, sessions, tally)
+        answered = time.perf_counter() - began
+    await _until_told(market)
+    seconds = time.perf_counter() - began
+    spent = cpu_seconds(pid) - before[0]
+    all_spent = spent + sum(map(cpu_seconds, others)) - before[1]
+    for error in tally.errors[:3]:
+        say(f"ERROR {error[:300]}")
     return {
         "sessions_per_second": round(len(sessions) / seconds, 1),
-        "requests_per_second": round(len(latencies) / seconds, 1),
-        "p50_ms": round(statistics.median(latencies) * 1000, 1),
-        "p99_ms": round(statistics.quantiles(latencies, n=100)[98] * 1000, 1),
+        "cpu_ms_per_session": round(spent * 1000 / len(sessions), 1),
+        "all_cpu_ms_per_session": round(all_spent * 1000 / len(sessions), 1),
+        "answered_per_second": round(len(sessions) / answered, 1),
+        **tally.figures(),
     }
 
 
+async def check(market: Marketplace, sessions: Sequence[Session]) -> int:
+    """Return how many sessions are not as they should be: nine offers that replay, signed, reserved."""
+    wrong = 0
+    async with httpx.AsyncClient(base_url=market.settings.gateway_url, timeout=60) as http:
+        for session in sessions:
+            view = (await http.get(f"/v1/quotes/{session.quote_id}")).json()
+            text = (await http.get(f"/v1/quotes/{session.quote_id}/documents")).text
+            document = SessionDocument.model_validate_json(text)
+            verify_session(document)
+            wrong += len(document.offers) != ROUNDS + 1 or view["signed_by"] != ["owner"]
+    reserved = _counted(market, "negotiation", "SELECT count(*) FROM mandate_reservation")
+    return wrong + abs(reserved - len(sessions))
+
+
 async def measure(market: Marketplace, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the figures of the median round."""
-    gateway = market.settings.gateway_url
-    process = market.platform.process
-    pid = process.pid if process is not None else 0
-    platform = PlatformClient(gateway)
+    """Return the figures of each way's median round, and check all that was hosted."""
+    platform = PlatformClient(market.settings.gateway_url)
     parties = Parties(*(Secp256k1Key.generate() for _ in range(3)))
+    hosted: list[Session] = []
+    ways = {
+        "alone": alone(options.at_once),
+        "together": together(options.agents, options.sessions_each),
+    }
+    rounds: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     try:
         facts = await platform.platform()
         presence, listing = await a_machine(platform, facts, parties)
         alive = asyncio.create_task(presence.stay())
-        await play(gateway, [a_session(listing, facts, parties) for _ in range(WARM_UP)], at_once=2)
-        rounds = []
+
+        async def host(number: int, play: Play) -> dict[str, Any]:
+            sessions = [a_session(listing, facts, parties) for _ in range(number)]
+            hosted.extend(sessions)
+            return await a_round(market, sessions, play)
+
+        for play in ways.values():
+            await host(WARM_UP, play)
         for number in range(options.rounds):
-            sessions = [a_session(listing, facts, parties) for _ in range(options.sessions)]
-            before = cpu_seconds(pid)
-            played = await play(gateway, sessions, at_once=options.at_once)
-            spent_ms = (cpu_seconds(pid) - before) * 1000 / len(sessions)
-            rounds.append({**played, "cpu_ms_per_session": round(spent_ms, 1)})
-            say(f"round {number}: {json.dumps(rounds[-1])}")
+            for way, play in ways.items():
+                rounds[way].append(await host(options.sessions, play))
+                say(f"round {number}, {way}: {json.dumps(rounds[way][-1])}")
+        wrong = await check(market, hosted)
         alive.cancel()
         await asyncio.gather(alive, return_exceptions=True)
     finally:
         await platform.close()
-    middle = sorted(rounds, key=lambda figures: float(figures["sessions_per_second"]))[len(rounds) // 2]
-    return {"sessions_at_once": options.at_once, "rounds_each": ROUNDS, **middle}
+    errors = sum(each["errors"] for played in rounds.values() for each in played)
+    middle = {way: _median(played) for way, played in rounds.items()}
+    return {
+        **middle["together"],
+        "errors": errors,
+        "checked": len(hosted),
+        "wrong": wrong,
+        "rounds_each": ROUNDS,
+        "sessions_at_once": options.agents * options.sessions_each,
+        "alone": {"sessions_at_once": options.at_once, **middle["alone"]},
+    }
+
+
+async def _until_told(market: Marketplace) -> None:
+    """Wait until the machine was told of everything."""
+    deadline = time.monotonic() + TOLD_WITHIN_SECONDS
+    while _counted(market, "negotiation", "SELECT count(*) FROM outbox WHERE sent_at IS NULL") or _counted(
+        market, "metering", "SELECT count(*) FROM downlink WHERE published_at IS NULL"
+    ):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not told within {TOLD_WITHIN_SECONDS} s")
+        await asyncio.sleep(0.02)
+
+
+def _counted(market: Marketplace, service: str, query: str) -> int:
+    path = market.settings.home / f"{service}.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return int(connection.execute(query).fetchone()[0])
+
+
+def _is_done(answer: Any) -> bool:
+    return isinstance(answer, dict) and answer["outcome"] == "done"
+
+
+def _platform_pid(market: Marketplace) -> int:
+    process = market.platform.process
+    return process.pid if process is not None else 0
+
+
+def _median(played: list[dict[str, Any]]) -> dict[str, Any]:
+    return sorted(played, key=lambda figures: float(figures["sessions_per_second"]))[len(played) // 2]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=100, help="sessions a round")
+    parser.add_argument("--sessions", type=int, default=256, help="sessions a round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median counts")
-    parser.add_argument("--at-once", type=int, default=16, help="sessions at once")
+    parser.add_argument("--at-once", type=int, default=16, help="sessions at once, one move a request")
+    parser.add_argument("--agents", type=int, default=2, help="agents at once that hold many sessions each")
+    parser.add_argument("--sessions-each", type=int, default=64, help="sessions that such an agent holds")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, a_marketplace(Path(folder)) as market:
         figures = asyncio.run(measure(market, options))
     print(json.dumps(figures))
+    sys.exit(1 if figures["errors"] or figures["wrong"] else 0)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from hireling.rental.typed_data import (
     Uint96,
     Uint256,
     digest,
+    domain_of,
 )
 
 __all__ = [
@@ -112,7 +113,7 @@ class Offer(Document):
     @property
     def domain(self) -> Domain:
         """Return the domain in which the rental's objects are signed."""
-        return Domain(chain_id=self.chain_id, escrow=self.escrow)
+        return domain_of(self.chain_id, self.escrow)
 
     @property
     def proposer(self) -> bytes:
@@ -277,6 +278,7 @@ def check_next(
     return outcome
 
 
+@lru_cache(maxsize=256)
 def agreement_from(offer: Offer) -> Agreement:
     """Return the agreement that an offer makes when both sides sign it: same offer, same agreement."""
     detail = Detail(

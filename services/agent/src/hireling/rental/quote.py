@@ -14,6 +14,7 @@ from hireling.rental.typed_data import (
     Uint40,
     Uint96,
     Uint256,
+    domain_of,
 )
 
 
@@ -30,7 +31,7 @@ class PlatformTerms(Document):
     @property
     def domain(self) -> Domain:
         """Return the domain in which everything of the rental is signed."""
-        return Domain(chain_id=self.chain_id, escrow=self.escrow)
+        return domain_of(self.chain_id, self.escrow)
 
 
 class QuoteRequest(Document):

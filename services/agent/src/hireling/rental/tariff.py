@@ -8,6 +8,7 @@ total, and it rounds once.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import gcd, lcm
 from typing import Annotated, Literal, Self
 
@@ -150,6 +151,7 @@ def amounts(tariff: Tariff, seconds: int, budget: int | None, ceiling_seconds: i
     return found
 
 
+@lru_cache(maxsize=1024)
 def scaled(tariff: Tariff, numerator: int, denominator: int) -> Tariff:
     """Return the tariff with its rates and flat fee times numerator / denominator; minimum and maximum stay.
 
@@ -180,6 +182,7 @@ def asks_at_least(offered: Tariff, floor: Tariff) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def tariff_hash(tariff: Tariff) -> bytes:
     """Return the hash of the tariff's document: what an agreement carries of it."""
     return document_hash(tariff)

@@ -31,7 +31,10 @@ Round = tuple[int, int, int]  # seed, place in the panel, role
 def main() -> None:
     """Play and print the table. Exits with 1 if a deal was below the reservation value."""
     options = _options()
-    seeds = (TUNING_SEEDS if options.tuning else REPORT_SEEDS)[: options.scenarios]
+    seeds = _seeds(options)
+    hopeless_seeds = (
+        HOPELESS_SEEDS if options.seed is None else range(options.seed, options.seed + len(HOPELESS_SEEDS))
+    )
     print(f"scenarios of seeds {seeds.start} to {seeds.stop - 1}, {len(PANEL)} opponents, both roles")
     figures: dict[str, float] = {}
     ours: list[Result] = []
@@ -53,7 +56,7 @@ def main() -> None:
             }
         if not options.no_baseline:
             hopeless = _played(
-                RoundAware(), HOPELESS_SEEDS[: options.scenarios], steps=steps, scenarios=without_zone
+                RoundAware(), hopeless_seeds[: options.scenarios], steps=steps, scenarios=without_zone
             )
             _told("hireling, no zone of agreement", steps, hopeless)
             ours += hopeless
@@ -67,12 +70,19 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make arena", description=__doc__)
     parser.add_argument("--tuning", action="store_true", help="play the seeds the strategy was tuned on")
+    parser.add_argument("--seed", type=int, help="play scenarios that nobody saw before, from this seed on")
     parser.add_argument("--scenarios", type=int, default=len(REPORT_SEEDS), help="how many scenarios")
     parser.add_argument("--rounds", type=int, nargs="+", default=DEADLINES, help="moves of each side")
     parser.add_argument(
         "--no-baseline", action="store_true", help="our default alone, with a zone of agreement"
     )
     return parser.parse_args()
+
+
+def _seeds(options: argparse.Namespace) -> range:
+    if options.seed is not None:
+        return range(options.seed, options.seed + options.scenarios)
+    return (TUNING_SEEDS if options.tuning else REPORT_SEEDS)[: options.scenarios]
 
 
 def _played(

@@ -9,9 +9,9 @@ get_rental(rental_id) -> RentalView
 list_rentals(query) -> Page[RentalView]
 get_refusals(rental_id) -> tuple of Refusal
 get_flags(rental_id) -> tuple of FlagView            ascending
-get_bill(rental_id) -> SignedBill                    NotFound until the rental is settled
+get_bill_part(rental_id, offset, length) -> BillPart NotFound until the rental is settled
 list_bills(cursor, limit) -> Page[BillSummary]
-countersign_bill(rental_id, signature) -> SignedBill idempotent
+countersign_bill(rental_id, signature) -> BillSummary idempotent
 get_wallet(address) -> WalletView
 faucet(address) -> WalletView                        dev chain only, else Refused
 withdraw(authorization) -> Relayed                   relays an ERC-3009 transfer
@@ -160,6 +160,13 @@ class BillSummary(Message):
     total: Uint96
     issued_at: datetime
     countersigned: bool
+
+
+class BillPart(Message):
+    """A part of a bill's JSON, of so many characters in all."""
+
+    text: str
+    length: int
 
 
 class WalletView(Message):

@@ -46,6 +46,8 @@ ADDRESS_BYTES = 20
 # A refused open, exit or withdrawal changed nothing: its caller may try again at once.
 AT_ONCE = timedelta(0)
 LOOK_EVERY_SECONDS = 0.1
+# Characters of a bill in one message: ten of a week's, each some tens of milliseconds of the bus.
+BILL_PART = 4_000_000
 OPEN_STATES = tuple(state.value for state in State if state not in TERMINAL)
 
 
@@ -181,10 +183,17 @@ class Settlement(Auditing):
     # -- bills
 
     @rpc
-    def get_bill(self, rental_id: str) -> dict[str, Any]:
-        """Return a bill. Raises NotFound until the rental is settled and its bill issued."""
+    def get_bill_part(self, rental_id: str, offset: int, length: int | None) -> dict[str, Any]:
+        """Return a part of a bill's JSON from this character on; a week's bill has forty megabytes.
+
+        ``length`` is what the first part said of the whole. Raises NotFound until the rental is settled and
+        its bill issued; Conflict where it was countersigned since the first part.
+        """
         with self.database.snapshot() as session:
-            return self._store(session).bill(rental_id).signed
+            part = self._store(session).bill_part(rental_id, offset=offset, length=BILL_PART)
+        if length not in {None, part.length}:
+            raise Conflict("bill_changed", "the bill was countersigned meanwhile: please read it again")
+        return part.model_dump(mode="json")
 
     @rpc
     def list_bills(self, cursor: str | None, limit: int) -> dict[str, Any]:
@@ -208,7 +217,7 @@ class Settlement(Auditing):
         with self.database.unit_of_work() as session:
             row = self._store(session).bill(rental_id)
             billing.countersign(row, _bytes(signature))
-            return row.signed
+            return views.bill_summary(row).model_dump(mode="json")
 
     # -- what others say
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Double, and_, cast, delete, func, or_
+from sqlalchemy import Double, Text, and_, cast, delete, func, or_
 from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
 from services.messages.errors import NotFound
 from services.messages.event import Event
+from services.messages.settlement import BillPart
 from services.settlement.chain_store import IN_FLIGHT, ChainStore
 from services.settlement.models import (
     CLAIMED,
@@ -206,8 +207,17 @@ class Store(ChainStore):
         """Return the rental's bill. Raises NotFound."""
         row = self._session.get(BillRow, rental_id)
         if row is None:
-            raise NotFound("bill_not_found", f"rental {rental_id} has no bill yet", rental_id=rental_id)
+            raise _no_bill(rental_id)
         return row
+
+    def bill_part(self, rental_id: str, *, offset: int, length: int) -> BillPart:
+        """Return so many characters of the bill's JSON, and its length. Raises NotFound."""
+        text = cast(BillRow.signed, Text)
+        statement = select(func.length(text), func.substr(text, offset + 1, length))
+        found = self._session.exec(statement.where(BillRow.rental_id == rental_id)).one_or_none()
+        if found is None:
+            raise _no_bill(rental_id)
+        return BillPart(length=found[0], text=found[1])
 
     def is_countersigned(self, rental_id: str) -> bool:
         """Return whether the rental has a bill that the owner's side countersigned."""
@@ -237,6 +247,10 @@ class Store(ChainStore):
             return False
         row.holder, row.until = holder, self.now + timedelta(seconds=seconds)
         return True
+
+
+def _no_bill(rental_id: str) -> NotFound:
+    return NotFound("bill_not_found", f"rental {rental_id} has no bill yet", rental_id=rental_id)
 
 
 def _found(row: RentalRow | None, rental_id: str) -> RentalRow:

@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import chain as one_after_the_other
 from pathlib import Path
 
@@ -38,11 +37,8 @@ from hireling.rental.reading import (
 from hireling.rental.signing import sign
 from hireling.rental.states import State
 from hireling.rental.tariff import CounterSpec, price
-from services.chassis.database import open_database
 from services.embedded.marketplace import Marketplace
-from services.messages.errors import NotFound
 from services.settlement.escrow.chain import Chain
-from services.settlement.store import Store
 from tests.chain import DevChain
 from tests.chain_rentals import door
 from tests.e2e.deal import Keys, rented
@@ -122,7 +118,7 @@ async def a_week(market: Marketplace, folder: Path) -> None:
         # Its owner's half is in already, or comes as soon as the device runs again.
         with running(*device_arguments(market, folder), log=folder / "device.log"):
             await sees(rental, lambda view: view.state is State.SETTLED, "the money paid out")
-        await billed_to_the_unit(market, rental, stranger, last, before=before)
+        await billed_to_the_unit(rental, stranger, last, before=before)
 
 
 def a_week_of_readings(rental: HandRental) -> Iterator[SignedReading]:
@@ -232,7 +228,6 @@ async def renters_half(rental: HandRental, *, use: int) -> None:
 
 
 async def billed_to_the_unit(
-    market: Marketplace,
     rental: HandRental,
     stranger: Chain,
     last: SignedReading,
@@ -249,7 +244,7 @@ async def billed_to_the_unit(
     all_in = rental.signed.agreement.all_in
     assert moved == {"owner": due - fee, "fee": fee, "renter": all_in - due, "escrow": -all_in}
 
-    signed = await the_bill(market, rental)
+    signed = await the_bill(rental)
     assert (signed.bill.total, signed.bill.fee) == (due, fee)
     # Settlement checked every signature before it signed; here counts that it is all of the week.
     assert [each.reading.seq for each in signed.bill.readings] == list(range(READINGS + 2))
@@ -277,19 +272,13 @@ def acknowledging(rental: HandRental, last: SignedReading) -> SignedCeiling:
     return sign_ceiling(rental.session, rental.signed.domain, ceiling)
 
 
-async def the_bill(market: Marketplace, rental: HandRental) -> SignedBill:
-    """Return the bill once settlement has stored it: tens of megabytes, not to be asked for in a hurry."""
-    database = open_database(f"sqlite:///{market.settings.home / 'settlement.db'}")
-
-    async def look() -> SignedBill | None:
-        with database.snapshot() as session, suppress(NotFound):
-            return SignedBill.model_validate(Store(session, now=datetime.now(UTC)).bill(rental.id).signed)
-        return None
-
+async def the_bill(rental: HandRental) -> SignedBill:
+    """Return the bill once settlement has issued it: tens of megabytes over HTTP, as anybody reads it."""
     try:
         async with asyncio.timeout(BILL_WITHIN):
-            while (found := await look()) is None:  # noqa: ASYNC110 - a database has no event for this
+            while True:
+                with suppress(PlatformError):
+                    return await rental.platform.bill(rental.signed.rental_id)
                 await asyncio.sleep(1)
-    finally:
-        database.close()
-    return found
+    except TimeoutError as error:
+        raise AssertionError(f"{BILL_WITHIN:.0f} s passed without a bill") from error

@@ -87,7 +87,11 @@ class Market:
     def bill(self, signed: SignedAgreement) -> SignedBill:
         """Return the rental's bill once there is one."""
         self.wait_until(lambda: self.rental(signed).bill)
-        return SignedBill.model_validate(self.call("get_bill", to_hex(signed.rental_id)))
+        text, length = "", 1
+        while len(text) < length:
+            part = self.call("get_bill_part", to_hex(signed.rental_id), len(text), None)
+            text, length = text + part["text"], part["length"]
+        return SignedBill.model_validate_json(text)
 
     def wait_for_state(self, signed: SignedAgreement, state: State) -> None:
         """Wait until everybody was told that the rental is in this state.

@@ -7,6 +7,7 @@ from hireling.rental.money import fee_of
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
 from services.messages.errors import Conflict
+from services.settlement import service
 from services.settlement.intake import EARLY_AT_ONCE
 from tests.builders import OWNER_KEY, a_reading_chain
 from tests.chain_rentals import acknowledge, holdings
@@ -14,7 +15,10 @@ from tests.integration.settlement.market import Market
 
 
 class TestARental:
-    def test_is_funded_used_claimed_closed_and_billed_to_the_base_unit(self, market: Market) -> None:
+    def test_is_funded_used_claimed_closed_and_billed_to_the_base_unit(
+        self, market: Market, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(service, "BILL_PART", 1_000)  # so that this bill too comes in parts
         signed = market.funded()
         before = holdings(market.chain, market.stranger, signed)
         readings = a_reading_chain(10, signed=signed)
@@ -45,6 +49,8 @@ class TestARental:
         assert after["renter"] == signed.agreement.all_in - use
         assert sum(after.values()) == sum(before.values())
         assert {each.kind for each in bill.bill.transactions} == {"open", "claim", "close"}
+        with pytest.raises(Conflict, match="countersigned meanwhile"):
+            market.call("get_bill_part", to_hex(signed.rental_id), 1_000, 5)
 
     def test_counts_readings_in_order_whatever_order_they_come_in(self, market: Market) -> None:
         signed = market.funded()

@@ -71,8 +71,8 @@ deploy: contracts-ready ## Deploy or verify the contracts (CHAIN=8453 ARGS="--ve
 	@contracts/scripts/deploy.sh $(if $(CHAIN),--chain-id $(CHAIN)) $(ARGS)
 
 .PHONY: contracts
-contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, coverage, proofs, slither
-	@UV="$(CURDIR)/$(UV)" contracts/scripts/prove.sh
+contracts: contracts-ready ## The contracts by every tool: lint, ABIs, tests, coverage, proofs, slither (ARGS=--after-tests: without the first three)
+	@UV="$(CURDIR)/$(UV)" contracts/scripts/prove.sh $(ARGS)
 
 .PHONY: contracts-mutate
 contracts-mutate: contracts-ready ## Nightly: change the escrow in one place after the other; tests must notice 90 % (SAMPLE=60 or all, SEED=1)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the contracts by every tool, in two lanes beside each other, and says for each how long it took.
 # prove.sh coverage | forge | halmos | slither runs one tool; without a name all run, Brownie's tests too.
+# prove.sh --after-tests leaves out what `make test` has just done: lint, ABIs, Brownie's tests.
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
@@ -13,13 +14,15 @@ main() {
     "$CONTRACTS/scripts/setup.sh"
     "$CONTRACTS/scripts/prove_setup.sh"
     cd "$CONTRACTS"
+    local tests=(lint abi brownie)
+    if [ "${1:-}" = --after-tests ]; then tests=(); shift; fi
     if [ $# -gt 0 ]; then "step_$1"; return; fi
 
     logs="$ROOT/build/contracts"
     rm -rf "$logs"
     mkdir -p "$logs"
     # Brownie's walks wait for their chain, forge compiles: on two cores neither hinders the other.
-    lane lint abi brownie coverage &
+    lane "${tests[@]}" coverage &
     local first=$! status=0
     lane forge slither halmos || status=1
     wait "$first" || status=1

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from services.chassis.database import Database
+from services.chassis.tracing import begin
 from services.messages.errors import CallerError, Forbidden, HirelingError, NotFound, OperatorError, Refused
 from services.messages.negotiation import AgreementSignature, OfferMove, SignatureMove
 from services.negotiation import store
@@ -28,6 +29,16 @@ class Player:
         Raises what says that the database did nothing, or may not have (DATABASE_DOWN): all of them may be
         played again.
         """
+        # No request of a person's stands behind it, so what follows from the moves is a trace of its own.
+        work, outcome = begin("make moves", service="negotiation"), "failed"
+        try:
+            answers = self._play(letters, now=now)
+            outcome = "done"
+        finally:
+            work.end(outcome)
+        return answers
+
+    def _play(self, letters: Sequence[Letter], *, now: datetime) -> list[Answer]:
         known = self.sessions([letter.move.quote_id for letter in letters], now=now)
         wanted = [_wanted(known, letter) for letter in letters]
         moves = [each for each in wanted if isinstance(each, OfferMove | SignatureMove)]

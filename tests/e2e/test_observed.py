@@ -36,6 +36,7 @@ class Observed:
     collector: Collector
     platform_port: int
     ingest_port: int
+    moves_port: int
     bill: SignedBill
 
     @property
@@ -64,15 +65,16 @@ class Observed:
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """Rent a machine in a marketplace whose processes tell a collector, serve their metrics and log JSON."""
     folder = tmp_path_factory.mktemp("observed")
-    platform_port, ingest_port = free_ports(2)
+    platform_port, ingest_port, moves_port = free_ports(3)
     with collecting() as collector, pytest.MonkeyPatch.context() as environment:
         environment.setenv("HIRELING_OTLP_ENDPOINT", collector.endpoint)
         environment.setenv("HIRELING_LOG_FORMAT", "json")
         environment.setenv("EMBEDDED_METRICS_PORT", str(platform_port))
         environment.setenv("METERING_INGEST_METRICS_PORT", str(ingest_port))
+        environment.setenv("NEGOTIATION_INGEST_METRICS_PORT", str(moves_port))
         with opened(folder / "market") as market:
             bill = rented(market, folder)
-            yield Observed(market, collector, platform_port, ingest_port, bill)
+            yield Observed(market, collector, platform_port, ingest_port, moves_port, bill)
 
 
 @pytest.mark.journey
@@ -95,8 +97,11 @@ class TestARental:
         assert {"gateway", "settlement"} <= {span.service for span in about()}
         assert all(span.rental_id == observed.rental_id for span in about())
         (agreed,) = [span for span in about() if span.name == "settlement.on_agreed"]
-        asked = {span.service for span in observed.collector.of_trace(agreed.trace_id)}
-        assert asked >= {"gateway", "negotiation", "metering", "settlement"}
+        whole = observed.collector.of_trace(agreed.trace_id)
+        asked, names = {span.service for span in whole}, {span.name for span in whole}
+        # The last signature came over HTTP, or over the broker.
+        assert asked >= {"negotiation", "metering", "settlement"}
+        assert "gateway" in asked or "make moves" in names
 
     def test_is_found_in_the_logs_by_the_same_id(self, observed: Observed) -> None:
         logged = {line["event"] for line in observed.log_lines() if line.get("trace_id") == observed.trace_id}
@@ -110,6 +115,9 @@ class TestARental:
         ingest, platform = scrape(observed.ingest_port), scrape(observed.platform_port)
         assert ingest("hireling_metering_readings_accepted_total") == len(bill.readings)
         assert ingest("hireling_metering_acks_total") >= 1
+        # The machine's agent moved over the line that it holds for its readings.
+        moves = scrape(observed.moves_port)
+        assert moves("hireling_negotiation_moves_answered_total", outcome="done") >= 1
         # Only a clock that the operating system calls synchronised is asked for a reading's age.
         timed = sum(signed.reading.sample.clock is ClockQuality.SYNCHRONISED for signed in bill.readings)
         assert min(1, timed) <= ingest("hireling_metering_age_seconds_count") <= timed

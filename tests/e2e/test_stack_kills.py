@@ -29,7 +29,7 @@ SPEED = 20  # some 12 s of rental: what is killed is needed before its end
 READINGS_APART = 60
 PAGE = 200
 
-pytestmark = [pytest.mark.stack, pytest.mark.journey, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.journey, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ def rentals_of(place: Place, device: str) -> list[str]:
 
 
 @pytest.mark.journey
+@pytest.mark.timeout(600)
 def test_the_official_client_pays_rents_and_gets_the_rest_back(place: Place, tmp_path: Path) -> None:
     trace = a_trace(tmp_path / "motor.csv", rows=60)
     payer, address = a_payer(place)
@@ -126,6 +127,7 @@ def test_the_official_client_pays_rents_and_gets_the_rest_back(place: Place, tmp
 
 
 @pytest.mark.journey
+@pytest.mark.timeout(600)
 def test_a_front_killed_anywhere_rents_once_and_accounts_for_all(place: Place, tmp_path: Path) -> None:
     trace = a_trace(tmp_path / "motor.csv", rows=1_200)
     payer, address = a_payer(place)

@@ -23,7 +23,7 @@ WINDOW = "5m"
 # Only of clocks that the operating system calls synchronised: none may be here.
 OF_SYNCHRONISED_CLOCKS = "hireling_metering_age_seconds"
 
-pytestmark = [pytest.mark.stack, pytest.mark.journey, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.journey, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

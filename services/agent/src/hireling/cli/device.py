@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from hireling.announce import Announce
 from hireling.approvals import Approvals
 from hireling.broker_pass import BrokerPass
 from hireling.cli.outlet import Outlet, run
@@ -34,8 +35,11 @@ from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Brief, Negotiator
 from hireling.device.offering import LONGEST_RENTAL_SECONDS, Wishes, bargaining_wishes
 from hireling.device.presence import Presence
+from hireling.device.price_bounds import PricingWishes, price_rules
+from hireling.device.price_journal import Mode, PriceJournal
+from hireling.device.pricing import Pricing
 from hireling.drivers.choice import Choice, DriverName, open_driver
-from hireling.drivers.driver import BadInput
+from hireling.drivers.driver import BadInput, Facts
 from hireling.durable import make_private_folder, write_atomically
 from hireling.json_rpc import JsonRpc
 from hireling.keystore import Curve
@@ -45,6 +49,7 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformUnreachable
 from hireling.platform_views import PlatformView
 from hireling.rental.encoding import Encoding
+from hireling.rental.money import Token
 
 CONNECT_AGAIN_SECONDS = 3.0
 
@@ -67,6 +72,7 @@ class Order:
     once: bool
     on_approval: str | None
     encoding: Encoding
+    pricing: PricingWishes
 
 
 @app.callback()
@@ -146,6 +152,18 @@ def run_device(
     encoding: Annotated[
         Encoding, typer.Option(help="How readings travel; cbor takes little more than half the bytes.")
     ] = "json",
+    pricing: Annotated[
+        Mode, typer.Option(help="on: move the price by demand; shadow: only note what it would do.")
+    ] = "off",
+    ceiling: Annotated[
+        str | None, typer.Option(help="The most that --pricing may list per unit; the least is --floor's.")
+    ] = None,
+    price_step: Annotated[
+        int, typer.Option(min=1, max=100, help="The most that one change may be, in percent of --price.")
+    ] = 8,
+    price_every: Annotated[
+        int, typer.Option(min=1, help="Minutes from one change of the price to the next, at least.")
+    ] = 60,
     once: Annotated[bool, typer.Option("--once", help="Stop after one rental came to its bill.")] = False,
     home: HomeOption = DEFAULT_HOME,
     gateway: GatewayOption = DEFAULT_GATEWAY,
@@ -194,6 +212,9 @@ def run_device(
         once=once,
         on_approval=on_approval,
         encoding=encoding,
+        pricing=PricingWishes(
+            mode=pricing, ceiling=ceiling, step_percent=price_step, every_minutes=price_every
+        ),
     )  # fmt: skip
     if not run(outlet, lambda: serve(order, outlet)):
         raise typer.Exit(1)
@@ -240,6 +261,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
     try:
         facts = await _reach(platform, folder / "marketplace.json", outlet)
         outlet.token = facts.money
+        pricing = _pricing(order, driver.facts, facts.money, clock=clock, announce=outlet.announce)
         presence = Presence(
             platform=platform,
             facts=facts,
@@ -250,6 +272,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             meter=meter,
             clock=clock,
             announce=outlet.announce,
+            price=None if pricing is None else pricing.price,
         )
         outlet.announce(
             "device_ready",
@@ -304,15 +327,41 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
                 bookings=bookings,
                 hook=order.on_approval,
                 zone=clock.now().astimezone().tzinfo or UTC,
+                pricing=pricing,
             ),
         )
-        agent = DeviceAgent(tools=tools, presence=presence, negotiator=negotiator, ledger=ledger, moves=moves)
+        agent = DeviceAgent(
+            tools=tools,
+            presence=presence,
+            negotiator=negotiator,
+            ledger=ledger,
+            moves=moves,
+            pricing=pricing,
+        )
         if order.once:
             return (await agent.run_once()).has_bill
         await agent.run_for_ever()
         return True
     finally:
         await platform.close()
+
+
+def _pricing(
+    order: Order, machine: Facts, token: Token, *, clock: SystemClock, announce: Announce
+) -> Pricing | None:
+    """Return the machine's pricing agent, where its owner wants one. Raises BadInput."""
+    if order.pricing.mode == "off":
+        return None
+    rules = price_rules(machine, order.wishes, order.pricing, token=token, now=clock.now())
+    return Pricing(
+        mode=order.pricing.mode,
+        rules=rules,
+        unit=machine.pricing.unit,
+        token=token,
+        journal=PriceJournal(order.home.device(order.name), clock.now()),
+        clock=clock,
+        announce=announce,
+    )
 
 
 async def _reach(platform: PlatformClient, remembered: Path, outlet: Outlet) -> PlatformView:

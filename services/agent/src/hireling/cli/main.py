@@ -2,7 +2,20 @@
 
 import typer
 
-from hireling.cli import device, devices, doctor, flags, mandate, proof, rent, verify, wallet, why, x402
+from hireling.cli import (
+    device,
+    devices,
+    doctor,
+    flags,
+    mandate,
+    pricing,
+    proof,
+    rent,
+    verify,
+    wallet,
+    why,
+    x402,
+)
 
 app = typer.Typer(
     name="hireling",
@@ -21,6 +34,7 @@ app.command("stop")(mandate.stop)
 app.command("go")(mandate.go)
 app.command("verify")(verify.verify)
 app.command("why")(why.why)
+app.command("pricing")(pricing.pricing)
 app.command("flags")(flags.flags)
 app.command("proof")(proof.proof)
 app.command("x402")(x402.x402)

@@ -28,6 +28,8 @@ AMOUNTS = frozenset(
         "reserved",
         "spent",
         "left",
+        "price",
+        "price_before",
     ]
 )
 SHOWN_HEX = 12
@@ -36,6 +38,11 @@ SENTENCES: Mapping[str, str] = {
     "device_ready": "machine [bold]{device}[/bold] earns for {owner}",
     "registered": "registered on the chain",
     "listed": "[green]listed[/green]: {title} ({kind})",
+    "price_moved": "now asks [bold]{price} per {unit}[/bold] instead of {price_before}: {reason}",
+    "price_would_move": "would ask {price} per {unit} instead of {price_before} (shadow): {reason}",
+    "price_not_listed": "[yellow]the new price is not listed yet[/yellow]: {detail}; trying again",
+    "price_history_damaged": "[yellow]{detail}[/yellow]; it learns anew, within the same bounds",
+    "price_history_refused": "[yellow]the pricing agent keeps nothing[/yellow]: {detail}",
     "quoted": "offered {max_total}, all in {all_in}: {reason}",
     "approval_wanted": "[bold]needs your word[/bold]: {all_in} all in ({words}), by {answer_by}",
     "mandate_granted": "[green]granted[/green] for {hours} h: {total} in all, mandate {mandate}",

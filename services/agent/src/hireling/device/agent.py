@@ -18,6 +18,7 @@ from hireling.device.log_contents import LogEmpty
 from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Negotiator
 from hireling.device.presence import Presence
+from hireling.device.pricing import Pricing
 from hireling.device.record_file import LogDamaged
 from hireling.device.settling import BillWrong
 from hireling.mandate_ledger import MandateLedger
@@ -28,6 +29,7 @@ from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.encoding import parse
 from hireling.rental.errors import Malformed, RentalError
 from hireling.rental.offer import OFFER_SECONDS
+from hireling.rental.slot import Slot
 from hireling.rental.states import TERMINAL
 from hireling.rental.topics import TOPICS, Ack, Answer, Ask, Notice, Refusal
 
@@ -60,6 +62,7 @@ class DeviceAgent:
         negotiator: Negotiator,
         ledger: MandateLedger,
         moves: MovesOverMqtt | None = None,
+        pricing: Pricing | None = None,
     ) -> None:
         """``moves`` are the negotiator's; without them it bargains by HTTP alone."""
         self._moves = moves
@@ -67,6 +70,7 @@ class DeviceAgent:
         self._tools = tools
         self._presence = presence
         self._negotiator = negotiator
+        self._pricing = pricing
         self._engagements: dict[bytes, Engagement] = {}
         self._known: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,6 +134,9 @@ class DeviceAgent:
         while True:
             self._look.clear()
             await self._look_for_work()
+            # After every question that waited has an answer: nobody asks in vain because of a new price.
+            if self._pricing is not None:
+                await self._pricing.turn(self._presence, is_free=self._stands_ready())
             try:
                 is_at_the_table = self._tools.clock.now() < self._table_until and self._takes_questions()
                 async with asyncio.timeout(POLL_AT_THE_TABLE_SECONDS if is_at_the_table else POLL_SECONDS):
@@ -157,6 +164,8 @@ class DeviceAgent:
             for rental in work.rentals:
                 if rental.rental_id not in self._known and rental.state not in TERMINAL:
                     await self._engage(rental.rental_id)
+                    if self._pricing is not None:
+                        self._pricing.note_deal(rental.quote_id)
             if self._takes_questions():
                 await self._bargain(work.quotes)
         except PlatformError as error:
@@ -169,6 +178,12 @@ class DeviceAgent:
 
     def _takes_questions(self) -> bool:
         return self._tools.bookings.takes_questions(now=self._tools.clock.now())
+
+    def _stands_ready(self) -> bool:
+        """Return whether the machine is promised to nobody at this moment."""
+        now = self._tools.clock.now()
+        second = int(now.timestamp())
+        return self._tools.bookings.is_free(Slot(start=second, end=second + 1), now=now)
 
     async def _engage(self, rental_id: bytes) -> None:
         agreement = await self._tools.platform.agreement(rental_id)
@@ -235,6 +250,8 @@ class DeviceAgent:
             cost = None
         else:
             await self._give_back(engagement.rental_id, cost)
+            if self._pricing is not None and cost is not None:
+                self._pricing.note_earned(cost)
         del self._engagements[engagement.rental_id]
         self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=cost is not None))
         self._look.set()

@@ -20,6 +20,8 @@ from hireling.decision_log import DecisionLog
 from hireling.device.bookings import Bookings
 from hireling.device.moves import Moves
 from hireling.device.presence import Presence
+from hireling.device.price_bounds import held_to
+from hireling.device.pricing import Pricing
 from hireling.mandate_ledger import MandateLedger
 from hireling.oversight import Oversight
 from hireling.platform_client import PlatformClient
@@ -59,6 +61,7 @@ class Brief:
     bookings: Bookings = field(default_factory=Bookings)
     zone: tzinfo = UTC
     hook: str | None = None
+    pricing: Pricing | None = None
 
 
 class Negotiator:
@@ -150,6 +153,8 @@ class Negotiator:
             quote.quote_id,
         )
         await self._offer(quote, offer, reason="the listed price")
+        if self._brief.pricing is not None:
+            self._brief.pricing.note_asked(quote.quote_id, self._price_of(quote))
 
     async def _reply(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> None:
         table = Table(listing=listing, request=quote.request)
@@ -164,6 +169,9 @@ class Negotiator:
         talks = Talks(table=table, preferences=self._preferences(table, taken))
         view = talks.view([signed.offer for signed in quote.offers])
         decision = talks.negotiator.step(view)
+        if self._brief.pricing is not None and (price := self._price_of(quote)) is not None:
+            percent = listing.agenda.price[view.offers[-1][0]]
+            self._brief.pricing.note_bid(quote.quote_id, price * percent // 100)
         # Why comes before what: a move is never on the wire without its record on the disk.
         now = self._clock.now()
         await asyncio.to_thread(self._brief.decisions.note, quote.quote_id, view, decision, now)
@@ -177,8 +185,15 @@ class Negotiator:
             self._announce("quote_left", quote_id=quote.quote_id, code="no_deal", reason=reason)
 
     def _preferences(self, table: Table, taken: frozenset[int] = frozenset()) -> Preferences:
+        wishes, price = self._brief.wishes, self._presence.price_of(table.request.listing)
+        if self._brief.pricing is not None and price is not None:
+            wishes = held_to(wishes, self._brief.pricing.rules, price)
         agenda = table.listing.agenda
-        return self._brief.wishes.preferences(agenda, start=table.start, zone=self._brief.zone, taken=taken)
+        return wishes.preferences(agenda, start=table.start, zone=self._brief.zone, taken=taken)
+
+    def _price_of(self, quote: QuoteView) -> int | None:
+        """Return the price per unit that a session began under."""
+        return self._presence.price_of(quote.request.listing)
 
     def _is_promised(
         self, listing: ListingDocument, *, start_at: int, seconds: int, fund_by: int | None = None

@@ -14,7 +14,7 @@ from hireling.rental.errors import Malformed
 from hireling.rental.listing import ListingDocument
 from hireling.rental.money import Token, parse_amount
 from hireling.rental.table import START_STEP
-from hireling.rental.tariff import Rate, Tariff
+from hireling.rental.tariff import Rate, Tariff, scaled
 from hireling.rental.terms import device_id
 
 LISTED_FOR = timedelta(hours=24)  # protocol.md: a listing expires after at most 24 hours
@@ -78,8 +78,7 @@ def tariff_of(facts: Facts, wishes: Wishes, token: Token) -> Tariff:
     Raises BadInput for an amount the token cannot express.
     """
     pricing = facts.pricing
-    per_unit = amount_of(wishes.price or pricing.default, token, "price")
-    rate = Fraction(per_unit, pricing.per)
+    rate = Fraction(listed_price(facts, wishes, token), pricing.per)
     return Tariff(
         currency=token.symbol,
         counters=facts.counters,
@@ -89,9 +88,12 @@ def tariff_of(facts: Facts, wishes: Wishes, token: Token) -> Tariff:
 
 
 def listing_of(
-    facts: Facts, wishes: Wishes, *, parties: Parties, token: Token, now: datetime
+    facts: Facts, wishes: Wishes, *, parties: Parties, token: Token, now: datetime, price: int | None = None
 ) -> ListingDocument:
-    """Return what the machine offers from ``now`` on. Raises BadInput."""
+    """Return what the machine offers from ``now`` on. Raises BadInput.
+
+    With a ``price`` per unit of use, in base units, the whole tariff is in proportion to it.
+    """
     ceiling_seconds = wishes.ceiling_seconds or facts.ceiling_seconds
     if ceiling_seconds < SHORTEST_CEILING_SECONDS:
         raise BadInput(f"a ceiling of {ceiling_seconds} s: at least {SHORTEST_CEILING_SECONDS}")
@@ -103,7 +105,7 @@ def listing_of(
         title=facts.title,
         kind=facts.kind,
         thing=thing_description(facts, parties.device),
-        tariff=tariff_of(facts, wishes, token),
+        tariff=_tariff_at(facts, wishes, token, price),
         agenda=agenda_of(wishes),
         deposit=amount_of(wishes.deposit, token, "deposit"),
         time_factor=facts.time_factor,
@@ -117,6 +119,16 @@ def listing_of(
         turnaround=wishes.turnaround_seconds,
         valid_until=int((now + LISTED_FOR).timestamp()),
     )
+
+
+def _tariff_at(facts: Facts, wishes: Wishes, token: Token, price: int | None) -> Tariff:
+    own, listed = tariff_of(facts, wishes, token), listed_price(facts, wishes, token)
+    return own if price in {None, listed} else scaled(own, price or 0, listed)
+
+
+def listed_price(facts: Facts, wishes: Wishes, token: Token) -> int:
+    """Return what the owner asks per unit of use, in base units. Raises BadInput."""
+    return amount_of(wishes.price or facts.pricing.default, token, "price")
 
 
 def agenda_of(wishes: Wishes) -> Agenda:
@@ -142,7 +154,7 @@ def bargaining_wishes(facts: Facts, wishes: Wishes, token: Token) -> OwnerWishes
     pricing = facts.pricing
     if (said.unit or "").lower() != pricing.unit.lower():
         raise BadInput(f"this machine is priced per {pricing.unit}, not per {said.unit}")
-    listed = amount_of(wishes.price or pricing.default, token, "price")
+    listed = listed_price(facts, wishes, token)
     least = amount_of(said.least_price, token, "the least price")
     if least > listed:
         price = wishes.price or pricing.default

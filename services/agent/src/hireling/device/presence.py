@@ -54,6 +54,7 @@ class Presence:
         meter: Signer,
         clock: Clock,
         announce: Announce,
+        price: int | None = None,
     ) -> None:
         self._platform = platform
         self._facts = facts
@@ -64,10 +65,13 @@ class Presence:
         self._meter = meter
         self._clock = clock
         self._announce = announce
+        self._price = price
+        """What to list per unit of use, in base units; None: what the owner wishes."""
         self.parties = Parties(owner=owner.identity, owner_agent=agent.identity, meter=meter.identity)
         self.domain = Domain(chain_id=facts.chain_id, escrow=facts.escrow)
         self.mandate = self._mandate()
         self._listings: dict[bytes, ListingDocument] = {}
+        self._prices: dict[bytes, int | None] = {}
         self._listed_at = clock.now()
 
     @property
@@ -78,6 +82,24 @@ class Presence:
     def listing(self, document: bytes) -> ListingDocument | None:
         """Return a listing of this machine by its hash, if this agent published it since it started."""
         return self._listings.get(document)
+
+    @property
+    def price(self) -> int | None:
+        """Return the price of the present listing, where it is not simply what the owner wishes."""
+        return self._price
+
+    def price_of(self, document: bytes) -> int | None:
+        """Return the price of a listing by its hash, where it was set."""
+        return self._prices.get(document)
+
+    async def list_at(self, price: int) -> None:
+        """List anew at another price; sessions and rentals keep theirs. Raises PlatformError."""
+        before, self._price = self._price, price
+        try:
+            await self._list()
+        except PlatformError:
+            self._price = before
+            raise
 
     async def arrive(self) -> None:
         """Register the machine, wait until the chain knows it, and list it. Raises PlatformError."""
@@ -135,10 +157,11 @@ class Presence:
         return document_hash({"title": document.title, "thing": document.thing})
 
     async def _list(self) -> None:
-        document = self._document()
+        document, price = self._document(), self._price
         signed: SignedListing = sign_listing(self._agent, self.domain, document)
         view = await self._platform.publish_listing(signed)
         self._listings[signed.hash] = document
+        self._prices[signed.hash] = price
         self._listed_at = self._clock.now()
         await self._beat()
         self._announce(
@@ -156,7 +179,12 @@ class Presence:
 
     def _document(self) -> ListingDocument:
         return listing_of(
-            self._machine, self._wishes, parties=self.parties, token=self._facts.money, now=self._clock.now()
+            self._machine,
+            self._wishes,
+            parties=self.parties,
+            token=self._facts.money,
+            now=self._clock.now(),
+            price=self._price,
         )
 
     def _mandate(self) -> SignedMandate:

@@ -16,8 +16,8 @@ MOST_ROWS = 4096
 class Hour:
     """What happened under one listed price within one hour that began at ``at`` (aware).
 
-    ``questions`` are the sessions opened in it; of those that ended, ``agreed`` has the prices agreed on and
-    ``lost`` the renters' last offers, 0 where they made none.
+    ``questions`` are the sessions opened in it; of those that ended, ``agreed`` and ``lost`` have the
+    renters' last offers, with a deal and without one: the listed price or 0 where they made none.
     """
 
     at: datetime

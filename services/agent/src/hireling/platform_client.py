@@ -12,9 +12,13 @@ from typing import Any, Generic, TypeVar
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from hireling.auctions.bids import SignedBid, SignedCommitment
+from hireling.auctions.document import AuctionDocument
+from hireling.auctions.notice import SignedNotice
 from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRefused, PlatformUnreachable
 from hireling.platform_views import (
     AccessView,
+    AuctionView,
     DeviceView,
     FlagView,
     ListingView,
@@ -201,6 +205,35 @@ class PlatformClient:
     async def approve(self, word: SignedApproval) -> SignedApproval:
         """Let an agent sign a rental above its threshold, or forbid it; the first word counts. Idempotent."""
         return await self._post("/v1/approvals", word.model_dump(mode="json"), SignedApproval)
+
+    # -- auctions --------------------------------------------------------------------------------------------
+
+    async def open_auction(self, notice: SignedNotice) -> AuctionView:
+        """Open an auction; idempotent by its notice."""
+        return await self._post("/v1/auctions", notice.model_dump(mode="json"), AuctionView)
+
+    async def auctions(self, *, kind: str | None = None, live_only: bool = True) -> Sequence[AuctionView]:
+        """Return auctions, newest first."""
+        query = {"kind": kind, "live_only": "true" if live_only else None}
+        return await self._page("/v1/auctions", query, AuctionView)
+
+    async def auction(self, auction: bytes) -> AuctionView:
+        """Return an auction as it stands."""
+        return await self._get(f"/v1/auctions/{to_hex(auction)}", AuctionView)
+
+    async def auction_document(self, auction: bytes) -> AuctionDocument:
+        """Return everything of an auction that was signed, and what follows."""
+        return await self._get(f"/v1/auctions/{to_hex(auction)}/document", AuctionDocument)
+
+    async def commit_bid(self, signed: SignedCommitment) -> AuctionView:
+        """Hand in a sealed bid; idempotent by its hash."""
+        path = f"/v1/auctions/{to_hex(signed.commitment.auction)}/commitments"
+        return await self._post(path, signed.model_dump(mode="json"), AuctionView)
+
+    async def place_bid(self, signed: SignedBid) -> AuctionView:
+        """Bid, or reveal a sealed bid; idempotent by its hash."""
+        path = f"/v1/auctions/{to_hex(signed.bid.auction)}/bids"
+        return await self._post(path, signed.model_dump(mode="json"), AuctionView)
 
     # -- rentals ---------------------------------------------------------------------------------------------
 

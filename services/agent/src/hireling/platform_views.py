@@ -8,9 +8,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hireling.auctions.awards import Award
+from hireling.auctions.notice import SignedNotice
+from hireling.auctions.rules import Outcome
 from hireling.rental.agreement import Agreement
 from hireling.rental.listing import ListingDocument
 from hireling.rental.money import Token
+from hireling.rental.moves import WonPrice
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from hireling.rental.states import State
 from hireling.rental.typed_data import Address, Bytes32, HexBytes, Uint96, Uint256
@@ -120,6 +124,28 @@ class QuoteView(View):
     offers: tuple[SignedOffer, ...]
     signed_by: tuple[Side, ...] = ()
     rental_id: Bytes32 | None = None
+    won: WonPrice | None = None
+
+
+class AwardView(View):
+    """An auction's award, and what became of it."""
+
+    award: Award
+    state: Literal["standing", "agreed", "forfeited"]
+    quote_id: str | None = None
+
+
+class AuctionView(View):
+    """An auction as it stands."""
+
+    auction: Bytes32
+    notice: SignedNotice
+    outcome: Outcome
+    came: int
+    revealed: int
+    next_amount: Uint96 | None = None
+    awards: tuple[AwardView, ...] = ()
+    done: bool = False
 
 
 class TransactionView(View):

@@ -91,7 +91,11 @@ def admit_bid(
 def _check_lot(notice: AuctionNotice, device: bytes, listing: SignedListing) -> None:
     document = listing.document
     _require(document.device == device, "other_device", "the listing is another machine's")
-    _require(document.owner_agent == notice.holder, "not_yours", "the holder is not that machine's agent")
+    _require(
+        notice.holder in {document.owner_agent, document.owner},
+        "not_yours",
+        "the holder is neither that machine's owner nor its agent",
+    )
     _check_lasts(notice, listing)
     for amount in notice.prices:
         percent_of(document, notice.seconds, amount)

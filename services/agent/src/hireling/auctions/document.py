@@ -1,6 +1,6 @@
 """An auction in one document, and its replay: anybody can tell that it went by the rules."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -62,6 +62,21 @@ def verify_auction(document: AuctionDocument) -> AuctionCheck:
     if document.forfeits:
         checks.append(f"{len(document.forfeits)} winners lost their award after its end, to the next")
     return AuctionCheck(checks=tuple(checks))
+
+
+def own_award(document: AuctionDocument, *, keys: Collection[bytes], device: bytes, agent: bytes) -> Award:
+    """Return the award of a machine to who asks for it, in an auction that its side took part in.
+
+    ``keys`` are the owner's and its agent's: one of them signed the notice, or the bid that won. Raises as
+    verify_auction does, and AuctionRefused where there is no such award.
+    """
+    verify_auction(document)
+    notice = document.notice.notice
+    for award in document.awards:
+        ours = award.bidder if notice.rule == "reverse" else notice.holder
+        if (award.device, award.agent) == (device, agent) and ours in keys:
+            return award
+    raise AuctionRefused("no_award", "no auction of ours awards this machine to who asks for it")
 
 
 def _replay(document: AuctionDocument) -> None:

@@ -45,7 +45,7 @@ class AuctionNotice(Document):
 
     An amount is what ``seconds`` of use cost at worst, fee and tax inside; the deposit is the listing's and
     comes on top. In a reverse auction the holder is a renter's agent, it looks for a machine of ``kind`` and
-    pays at most ``prices``, which is one amount. In the others the holder is the agent of ``lots``' owner,
+    pays at most ``prices``, which is one amount. In the others the holder is ``lots``' owner or its agent,
     and ``prices`` are the amounts that may be bid, ascending: the first is the reserve.
 
     Bids come from ``opens_at`` on and before ``closes_at``. Sealed ones are opened in the

@@ -3,6 +3,7 @@
 import typer
 
 from hireling.cli import (
+    auction,
     device,
     devices,
     doctor,
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(device.app, name="device")
 app.command("devices")(devices.devices)
 app.command("rent")(rent.rent)
+app.add_typer(auction.app, name="auction")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(mandate.app, name="mandate")
 app.command("approve")(mandate.approve)

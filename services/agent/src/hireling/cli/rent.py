@@ -13,6 +13,7 @@ import typer
 from hireling.approvals import Approvals
 from hireling.bargaining.phrases import NotUnderstood, RenterSays, renter_says
 from hireling.bargaining.wishes import RenterWishes
+from hireling.cli.auction_desk import award_in
 from hireling.cli.outlet import Outlet, run
 from hireling.cli.surroundings import (
     DEFAULT_GATEWAY,
@@ -62,6 +63,7 @@ class Order:
     stop_after: int | None
     start_at: int | None
     resume: bool
+    auction: str | None
 
 
 def rent(
@@ -95,6 +97,9 @@ def rent(
     faucet: Annotated[
         str | None, typer.Option(help="Have at least this much test money first (development chains).")
     ] = None,
+    auction: Annotated[
+        str | None, typer.Option(help="Take what this home was awarded in an auction, by its id.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a rental that was interrupted.")
     ] = False,
@@ -127,6 +132,7 @@ def rent(
         stop_after=stop_after,
         start_at=None if start is None else _start_at(start, now=datetime.now().astimezone()),
         resume=resume,
+        auction=auction,
     )
     if not run(outlet, lambda: _rent(order, outlet)):
         raise typer.Exit(1)
@@ -205,11 +211,21 @@ async def _work(
     for page in unfinished:
         rental_id = f"0x{page.agreement.rental_id.hex()}"
         outlet.say(f"[yellow]a rental is unfinished: {rental_id}; --resume goes on with it[/yellow]")
+    if order.auction is not None:
+        return _report(await _take(order.auction, order.home, agent, platform), outlet, facts)
     most = order.budget or _said(order.says).budget
     budget = None if most is None else parse_amount(most, facts.money)
     chosen = await _find(order, platform)
     kept_now = await agent.rent(chosen, seconds=order.seconds, budget=budget, start_at=order.start_at)
     return _report(kept_now, outlet, facts)
+
+
+async def _take(auction: str, home: Home, agent: RenterAgent, platform: PlatformClient) -> Kept | None:
+    notice, award, key = await award_in(home, platform, auction)
+    listing = await platform.listing(f"0x{award.listing.hex()}")
+    return await agent.take(
+        listing, seconds=notice.seconds, start_at=notice.start_at, won=award.price, session_key=key
+    )
 
 
 def _said(text: str) -> RenterSays:

@@ -30,6 +30,7 @@ AMOUNTS = frozenset(
         "left",
         "price",
         "price_before",
+        "amount",
     ]
 )
 SHOWN_HEX = 12
@@ -92,6 +93,11 @@ SENTENCES: Mapping[str, str] = {
     "machine_silent": "[yellow]the machine is silent[/yellow]: {detail}",
     "broker_lost": "[yellow]no line to the broker[/yellow]: {reason}; metering goes on, trying again",
     "platform_unreachable": "[yellow]no answer from the marketplace[/yellow]: {detail}; trying again",
+    "auction": "{rule} auction [bold]{auction}[/bold]: {phase}, {came} bids; from {least} to {most}",
+    "award": "{state}: {bidder} has it for {price}",
+    "bid": "[green]bid[/green] {amount} in {auction}",
+    "bid_revealed": "revealed the bid of {amount}",
+    "auction_verified": "the auction holds: {checks} checks",
     "wallet": "wallet {address} holds {balance}",
     "withdrawal": "sent {total} to {to}: {status}",
     "found": "found [bold]{title}[/bold] ({kind})",

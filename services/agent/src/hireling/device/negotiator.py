@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from hireling.announce import Announce
 from hireling.approvals import Approvals, Wanted
+from hireling.auctions.awards import Award
+from hireling.auctions.document import own_award
+from hireling.auctions.steps import won_offer
 from hireling.bargaining.session import Accept, Counter
 from hireling.bargaining.talks import Talks, describe, reason_for
 from hireling.bargaining.wishes import OwnerWishes, Preferences
@@ -27,7 +30,7 @@ from hireling.oversight import Oversight
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformRefused
 from hireling.platform_views import PlatformView, QuoteView
-from hireling.rental.errors import RentalError
+from hireling.rental.errors import AuctionRefused, RentalError
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import Clearance
 from hireling.rental.offer import (
@@ -83,6 +86,7 @@ class Negotiator:
         moves: Moves | None = None,
     ) -> None:
         """Without ``moves`` they are made by HTTP."""
+        self._platform = platform
         self._moves: Moves = moves or platform
         self._facts = facts
         self._presence = presence
@@ -144,17 +148,31 @@ class Negotiator:
         await self._reply(quote, last, listing)
 
     async def _open(self, quote: QuoteView, listing: ListingDocument) -> None:
-        offer = first_offer(
-            listing,
-            quote.request,
-            self._facts.terms,
-            self._clock.now(),
-            secrets.token_bytes(32),
-            quote.quote_id,
-        )
-        await self._offer(quote, offer, reason="the listed price")
-        if self._brief.pricing is not None:
+        asked = (listing, quote.request, self._facts.terms)
+        salt, now = secrets.token_bytes(32), self._clock.now()
+        if quote.won is None:
+            offer, reason = first_offer(*asked, now, salt, quote.quote_id), "the listed price"
+        else:
+            award = await self._award(quote, quote.won.auction)
+            offer = won_offer(*asked, now, salt, quote.quote_id, award.price)
+            reason = "the price that the auction found"
+        await self._offer(quote, offer, reason=reason)
+        if self._brief.pricing is not None and quote.won is None:
+            # What an auction found says nothing of what renters do at the listed price.
             self._brief.pricing.note_asked(quote.quote_id, self._price_of(quote))
+
+    async def _award(self, quote: QuoteView, auction: bytes) -> Award:
+        """Return what the renter won, recomputed here from what was signed. Raises a RentalError."""
+        document = await self._platform.auction_document(auction)
+        if document.domain != self._presence.domain or document.notice.auction_id != auction:
+            raise AuctionRefused("other_auction", "the marketplace gave another auction's document")
+        return await asyncio.to_thread(
+            own_award,
+            document,
+            keys={self._key.identity, self._presence.parties.owner},
+            device=self._presence.device,
+            agent=quote.request.renter_agent,
+        )
 
     async def _reply(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> None:
         table = Table(listing=listing, request=quote.request)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hireling.rental.offer import QuoteRequest, SignedOffer
-from hireling.rental.typed_data import Bytes32, HexBytes, Uint64
+from hireling.rental.typed_data import Bytes32, HexBytes, Uint64, Uint96
 from hireling.rental.word import Word
 
 LONGEST_REF = 64
@@ -41,6 +41,13 @@ class Move(Word):
         return self
 
 
+class WonPrice(Word):
+    """What an auction fixed: the session is for this amount in base units, and nothing is bargained."""
+
+    auction: Bytes32
+    amount: Uint96
+
+
 class SessionView(Word):
     """A session as both sides see it, as GET /v1/quotes/{quote_id} has it; of the offers the last 16."""
 
@@ -52,6 +59,7 @@ class SessionView(Word):
     offers: tuple[SignedOffer, ...]
     signed_by: tuple[Literal["owner", "renter"], ...] = ()
     rental_id: Bytes32 | None = None
+    won: WonPrice | None = None
 
 
 class MoveProblem(Word):

@@ -126,6 +126,18 @@ class RenterAgent:
         wish = Wish(
             listing=listing, seconds=seconds or seconds_for(listing), budget=budget, start_at=start_at
         )
+        # A key of its own for every rental: the chain shows no pattern, and a lost one costs one block.
+        return await self._rent(wish, session_key=f"session-{secrets.token_hex(8)}")
+
+    async def take(
+        self, listing: ListingView, *, seconds: int, start_at: int, won: int, session_key: str
+    ) -> Kept | None:
+        """Take what an auction awarded, by the key that bid, and carry it on as ``rent`` does."""
+        wish = Wish(listing=listing, seconds=seconds, budget=None, start_at=start_at, won=won)
+        return await self._rent(wish, session_key=session_key)
+
+    async def _rent(self, wish: Wish, *, session_key: str) -> Kept | None:
+        listing = wish.listing
         self._announce(
             "found",
             device=f"0x{listing.document.device.hex()}",
@@ -136,9 +148,7 @@ class RenterAgent:
             seconds=wish.seconds,
         )
         await self._check_purse(wish)
-        # A key of its own for every rental: the chain shows no pattern, and a lost one costs one block.
-        name = f"session-{secrets.token_hex(8)}"
-        session = self._keys.create(name)
+        session = self._keys.load_or_create(session_key)
         bargainer = Bargainer(
             platform=self._platform,
             facts=self._facts,
@@ -149,7 +159,7 @@ class RenterAgent:
             brief=self._brief,
         )
         agreement = await bargainer.agree(wish)
-        page = self._book.write(Page(agreement=agreement, session_key=name, stage="agreed"))
+        page = self._book.write(Page(agreement=agreement, session_key=session_key, stage="agreed"))
         self._announce("agreed", rental_id=_id(page), max_total=agreement.agreement.pay.max_total)
         return await self.carry(page)
 

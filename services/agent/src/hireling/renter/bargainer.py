@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from hireling.announce import Announce
 from hireling.approvals import Approvals, Wanted
+from hireling.auctions.steps import check_won_offer
 from hireling.bargaining.session import Accept, Counter, SessionView
 from hireling.bargaining.talks import Talks, describe, reason_for
 from hireling.bargaining.wishes import RenterWishes
@@ -59,13 +60,14 @@ class Wish:
     """What to rent, and the most it may cost.
 
     ``budget`` is in base units, the deposit apart; None: the listed worst case. ``start_at`` is in Unix
-    seconds; None: now.
+    seconds; None: now. ``won`` is the amount that an auction awarded: the price is fixed then.
     """
 
     listing: ListingView
     seconds: int
     budget: int | None
     start_at: int | None = None
+    won: int | None = None
 
     @property
     def document(self) -> ListingDocument:
@@ -75,6 +77,8 @@ class Wish:
     @property
     def limit(self) -> int:
         """Return the most that use may cost, in base units."""
+        if self.won is not None:
+            return self.won
         return worst_case(self.document.tariff, self.seconds) if self.budget is None else self.budget
 
 
@@ -137,8 +141,11 @@ class Bargainer:
                 break
             await self._heed(mandate)
             view = self._checked(quote, wish, talks)
-            if "owner" in quote.signed_by:
+            if wish.won is not None or "owner" in quote.signed_by:
                 reason = "the owner signed this offer as it stands"
+                if wish.won is not None:
+                    check_won_offer(wish.document, quote.request, quote.offers[-1].offer, amount=wish.won)
+                    reason = "the price that the auction found"
                 quote = await self._sign(quote, wish, mandate, reason=reason)
                 continue
             offer = quote.offers[-1].offer

@@ -6,6 +6,7 @@ folded into a row for each hour and price, and old ones are left out, so that it
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,10 +205,14 @@ class PriceJournal:
         return seen, RecordFile(path, take)
 
     def _fold(self, now: datetime) -> None:
-        """Write the same in fewer records; where the disk does not take that, the long file stands."""
+        """Write the same in fewer records; where the disk does not take that, the long file stands.
+
+        Which of the two a power cut would leave is all the same: they say the same.
+        """
         records = list(self.seen.records(now))
         try:
-            self._file.rewrite([encode(record) for record in records])
+            with suppress(LogDamaged):
+                self._file.rewrite([encode(record) for record in records])
         except OSError:
             self._lines = FOLDED_AFTER // 2  # The next try comes later.
             return

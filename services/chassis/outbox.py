@@ -119,11 +119,13 @@ def unsent_events(
         select(OUTBOX)
         .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.type.not_in(without_types))
         .order_by(OUTBOX.c.id)
-        .limit(limit + len(without_ids))
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = [row for row in session.execute(query).mappings() if row["id"] not in without_ids]
-    return [OutboxRow(**{name: row[name] for name in OutboxRow.__dataclass_fields__}) for row in rows[:limit]]
+    if without_ids:
+        query = query.where(OUTBOX.c.id.not_in(without_ids))
+    rows = session.execute(query).mappings()
+    return [OutboxRow(**{name: row[name] for name in OutboxRow.__dataclass_fields__}) for row in rows]
 
 
 def events_since(

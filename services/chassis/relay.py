@@ -33,6 +33,8 @@ from services.messages.errors import OutcomeUnknown, Unavailable
 # Another process (ingest) adds rows too, and cannot wake us.
 POLL_SECONDS = 0.2
 BATCH = 100
+# On the in-process bus: what listeners have not acknowledged yet is in memory, and named in each query.
+MOST_UNDER_WAY = 5_000
 FAILURE_SECONDS = 2.0
 MEASURE_SECONDS = 5.0
 UNHEARD_RETRY_SECONDS = 5.0
@@ -53,6 +55,7 @@ class OutboxRelay(DependencyProvider):
         # On the in-process bus: rows that listeners have not all acknowledged yet, and those they have.
         self._under_way: set[int] = set()
         self._settled: set[int] = set()
+        self._marked_at = -POLL_SECONDS
         # Types that no queue hears, and when to try them again (monotonic seconds).
         self._unheard: dict[str, float] = {}
         self._backlog = Backlog(unsent=0, oldest=None)
@@ -112,14 +115,29 @@ class OutboxRelay(DependencyProvider):
 
     def _has_work(self) -> bool:
         """Look without taking the write lock, since mostly there is nothing to do."""
-        if self._settled:
+        if self._marks_are_due():
             return True
         with self._database.snapshot() as session:
             return bool(self._unsent(session, limit=1))
 
+    def _marks_are_due(self) -> bool:
+        """Return whether settled rows are to be marked now.
+
+        A commit for each would cost as much as the event did; whatever is not marked in a crash is published
+        again, and ignored.
+        """
+        late = monotonic() >= self._marked_at + POLL_SECONDS
+        return bool(self._settled) and (self._stopping or late or len(self._settled) >= BATCH)
+
     def _publish_batch(self) -> int:
         """Publish up to BATCH rows, mark those that have left for good, and return how many there were."""
         now = self._assembly.clock.now()
+        if self._memory is not None and not self._marks_are_due():
+            with self._database.snapshot() as session:
+                rows = self._unsent(session, limit=BATCH)
+            self._publish_to_memory(rows, now=now)
+            return len(rows)
+        self._marked_at = monotonic()
         with self._database.queue_work() as session:
             settled = frozenset(self._settled)
             mark_sent(session, settled, now=now)
@@ -129,10 +147,17 @@ class OutboxRelay(DependencyProvider):
         self._settled -= settled
         self._under_way -= settled
         if self._memory is not None:
-            self._settled.update(self._publish(rows, now=now))
+            self._publish_to_memory(rows, now=now)
         return len(rows)
 
+    def _publish_to_memory(self, rows: Sequence[OutboxRow], *, now: datetime) -> None:
+        given_up = self._publish(rows, now=now)
+        self._under_way.update(given_up)
+        self._settled.update(given_up)
+
     def _unsent(self, session: Session, *, limit: int) -> Sequence[OutboxRow]:
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            return []
         silent = [kind for kind, retry_at in self._unheard.items() if retry_at > monotonic()]
         return unsent_events(session, limit=limit, without_ids=self._under_way, without_types=silent)
 

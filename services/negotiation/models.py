@@ -30,6 +30,12 @@ class Quote(NegotiationTable, table=True):
             sqlite_where=text("status = 'open'"),
             postgresql_where=text("status = 'open'"),
         ),
+        Index(
+            "quote_open_until",
+            "answer_by",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
     )
 
     quote_id: str = Field(primary_key=True, description="the first 16 bytes of the request's hash")

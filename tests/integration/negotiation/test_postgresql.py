@@ -7,6 +7,7 @@ import eventlet
 import pytest
 
 from hireling.rental.offer import SignedOffer
+from hireling.rental.session_document import quote_id_of
 from services.messages.errors import Conflict, Refused, Unavailable
 from tests import stack
 from tests.builders import NOW, a_key, a_mandate, an_offer
@@ -95,3 +96,34 @@ def test_one_mandate_is_never_exceeded_by_many_signatures_at_once(front: Front) 
 
     answers = list(eventlet.GreenPool(renters).imap(sign, made))
     assert sorted(answers) == [""] * room_for + ["total"] * (renters - room_for)
+
+
+def test_many_moves_sent_twice_at_once_are_made_once(front: Front) -> None:
+    listing = front.offer_for_hire()
+    renters = [RenterActor(clock=front.clock, name=f"renter {number}") for number in range(6)]
+    questions = [renter.question(listing.document) for renter in renters]
+    offers = [
+        front.device.first_offer(each.request, listing.document, quote_id_of(each.request))
+        for each in questions
+    ]
+    signatures = [front.device.signature(each.offer) for each in offers]
+    moves = [
+        {"kind": kind, "document": document.model_dump(mode="json")}
+        for kind, documents in (("question", questions), ("offer", offers), ("signature", signatures))
+        for document in documents
+    ]
+
+    def make(_: int) -> list[str]:
+        while True:
+            try:
+                answers = front.call("negotiation", "make_moves", moves)
+            except Unavailable as error:
+                assert error.code == "database_busy"  # noqa: PT017  every other one is raised
+                eventlet.sleep(0.05)
+            else:
+                return [answer["outcome"] for answer in answers]
+
+    assert list(eventlet.GreenPool(3).imap(make, range(3))) == [["done"] * len(moves)] * 3
+    for offer in offers:
+        quote = front.call("negotiation", "get_quote", offer.offer.quote_id)
+        assert (len(quote["offers"]), quote["signed_by"]) == (1, ["owner"])

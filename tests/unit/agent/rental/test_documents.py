@@ -1,5 +1,6 @@
 """RFC 8785."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -41,3 +42,14 @@ class TestCanonicalJson:
 
     def test_is_what_the_hash_is_of(self) -> None:
         assert document_hash({"a": 1}) == keccak256(b'{"a":1}')
+
+    @pytest.mark.parametrize(("names", "length"), [(10_000, 8), (20, 20_000)])
+    def test_remembers_no_names_of_a_strangers_own_making(self, names: int, length: int) -> None:
+        tracemalloc.start()
+        try:
+            for kind in range(8):
+                canonical_json({f"{kind}-{name}".ljust(length, "n"): 1 for name in range(names)})
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert kept < 200_000

@@ -17,6 +17,10 @@ from hireling.rental.hashing import keccak256
 # decimal strings.
 LARGEST_JSON_INTEGER = (1 << 53) - 1
 DEEPEST = 64
+# What one remembered kind of document may hold, in names and in their characters: our own fit, and whoever
+# sends names of their own fills no memory.
+MOST_REMEMBERED_NAMES = 64
+MOST_REMEMBERED_CHARACTERS = 1024
 
 
 def canonical_json(document: BaseModel | Mapping[str, Any]) -> bytes:
@@ -55,14 +59,24 @@ def _ordered(value: Any, *, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_ordered(each, depth=depth + 1) for each in value]
     if isinstance(value, Mapping):
-        return {key: _ordered(value[key], depth=depth + 1) for key in _in_order(tuple(value))}
+        return {key: _ordered(value[key], depth=depth + 1) for key in _names_in_order(tuple(value))}
     raise Malformed("bad_document", f"a {type(value).__name__} has no place in a signed document: {value!r}")
 
 
-@lru_cache(maxsize=1024)
+def _names_in_order(names: tuple[object, ...]) -> tuple[object, ...]:
+    """Return members' names in the order of RFC 8785; remembered where they are few and short."""
+    few = len(names) <= MOST_REMEMBERED_NAMES
+    if few and sum(len(name) for name in names if isinstance(name, str)) <= MOST_REMEMBERED_CHARACTERS:
+        return _remembered_order(names)
+    return _in_order(names)
+
+
 def _in_order(names: tuple[object, ...]) -> tuple[object, ...]:
-    """Return members' names in the order of RFC 8785; remembered, for documents of one kind have the same."""
     return tuple(sorted(names, key=_utf16))
+
+
+# Documents of one kind have the same names.
+_remembered_order = lru_cache(maxsize=1024)(_in_order)
 
 
 def _utf16(key: object) -> bytes:

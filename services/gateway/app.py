@@ -105,7 +105,11 @@ def create_app(
     register_tracing(app)
     register_metrics(app)
     limiter = Limiter(
-        get_remote_address, app=app, default_limits=[settings.rate_limit], storage_uri="memory://"
+        get_remote_address,
+        app=app,
+        default_limits=[settings.rate_limit],
+        default_limits_cost=moves.cost,
+        storage_uri="memory://",
     )
     register_hygiene(app)
     register_idempotency(app)

@@ -34,7 +34,8 @@ class GatewaySettings(ServiceSettings):
     call_seconds: float = Field(default=10.0, gt=0, description="patience with a service")
     largest_body_bytes: int = Field(default=1_000_000, ge=1)
     rate_limit: str = Field(
-        default="6000 per minute", description="per client address, in flask-limiter's words"
+        default="6000 per minute",
+        description="per client address, in flask-limiter's words; moves sent together count one by one",
     )
     keep_alive_seconds: float = Field(
         default=15.0, gt=0, description="a live stream says something at least this often"

@@ -1,13 +1,16 @@
 """Moves: many questions, offers and signatures in one request, for who bargains in many sessions."""
 
+import json
 from typing import Any
 
+from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from services.gateway.parameters import MadeMoves, Moves, problems
 from services.gateway.problems import members_of
 from services.gateway.rpc import call
 from services.messages.errors import ERRORS
+from services.messages.negotiation import MOST_MOVES
 
 routes = APIBlueprint(
     "moves", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="quotes")]
@@ -24,6 +27,18 @@ def make_moves(body: Moves) -> Any:
     """
     answers = call("negotiation", "make_moves", body.moves)
     return {"answers": [_shown(answer) for answer in answers]}
+
+
+def cost() -> int:
+    """Return as how many requests this one counts against the rate limit: moves together as many as alone."""
+    if request.endpoint != f"{routes.name}.{make_moves.__name__}":
+        return 1
+    try:
+        moves = json.loads(request.get_data())["moves"]
+        return min(max(len(moves), 1), MOST_MOVES)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        # No list of moves: it is refused as a whole.
+        return 1
 
 
 def _shown(answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Many moves in one request, over HTTP."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from hireling.rental.offer import SignedOffer
+from tests.builders import NOW
 from tests.fakes.actors import RenterActor
-from tests.fakes.front import Front
+from tests.fakes.clock import FixedClock
+from tests.fakes.front import QUICK, Front, running_front, sqlite_urls
 
 
 def a_move(kind: str, document: BaseModel) -> dict[str, Any]:
@@ -64,3 +67,19 @@ def test_a_request_that_is_no_list_of_moves_is_refused_as_a_whole(front: Front) 
         assert answer.status_code == 422
         assert answer.json is not None
         assert answer.json["code"] == "invalid"
+
+
+def test_together_they_cost_as_much_of_the_rate_limit_as_alone(tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"rate_limit": "6 per hour"})
+    with running_front(sqlite_urls(tmp_path), clock=FixedClock(NOW), settings=settings) as front:
+        moves = {"moves": [{"kind": "offer"}] * 4}
+        assert front.post("/v1/moves", moves).status_code == 200
+        assert front.post("/v1/moves", moves).status_code == 429
+        # Other requests have a count of their own, and one each.
+        assert [front.client.get("/v1/platform").status_code for _ in range(6)] == [200] * 6
+
+
+def test_what_is_no_list_of_moves_counts_once(front: Front) -> None:
+    for body in (b"", b"{", b"[]", b"1", b'{"moves":1}', b'{"moves":{}}', b"[" * 100_000, b"\xff"):
+        answer = front.client.post("/v1/moves", data=body, content_type="application/json")
+        assert answer.status_code in {400, 422}, body[:20]

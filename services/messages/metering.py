@@ -12,7 +12,8 @@ get_proof(rental_id, seq) -> ReadingProof                        announcement No
 get_series(rental_id, SeriesQuery) -> Page[UsageStep]            ascending; next is the next page's begin
 broker_challenge(broker) -> BrokerChallenge
 enter_broker(signed_wish, broker) -> BrokerAccessView            Refused: another key, answered before;
-                                                                 Conflict("seat_taken") by a rental in use
+                                                                 Conflict("seat_taken") by a rental in use;
+                                                                 Unavailable("too_many_bargainers")
 get_days(device, cursor, limit) -> Page[DeviceDay]               newest first, the same of announcement
 """
 

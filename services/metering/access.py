@@ -10,7 +10,7 @@ from hireling.clock import wall_ms
 from hireling.rental.access import BrokerChallenge, SignedBrokerAccess, broker_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.signing import verify
-from hireling.rental.states import RUNNING, TERMINAL, State
+from hireling.rental.states import RUNNING, START_WINDOW, TERMINAL, State
 from hireling.rental.typed_data import Domain, digest
 from services.messages.errors import Refused
 
@@ -22,9 +22,11 @@ SALT_BYTES = 12
 # Mosquitto's format for one salted SHA-512 (lib/password_mosq.c of 2.0): enough for 256 random bits, which no
 # dictionary holds, and cheap where a broker checks all that are connected again.
 PREFIX = "$6$"
-# In these a renter may take a seat at the machine's topics. In these nobody may take it away.
+# In these a renter may take a seat at the machine's topics. In these nobody may take it away, and in these
+# nobody whose own start lies ahead.
 SEATED = frozenset(State) - TERMINAL - {State.QUOTED, State.AGREED}
 UNDISTURBED = RUNNING
+UNLOCKING = frozenset({State.FUNDED, State.ARMED})
 
 
 def new_challenge(broker: str, *, now: datetime) -> BrokerChallenge:
@@ -49,6 +51,15 @@ def check_wish(
         verify(signer, digest(domain, access), wish.signature)
     except RentalError as error:
         raise Refused("signature_mismatch", f"the key in force did not sign this wish: {error}") from error
+
+
+def goes_first(sitting: int, wishing: int, *, now: datetime) -> bool:
+    """Return whether the rental in the seat may be unlocking while the other one, booked ahead, only waits.
+
+    Both are told by their starts, in Unix seconds.
+    """
+    at = now.timestamp()
+    return sitting < wishing and sitting <= at + START_WINDOW.total_seconds() and at < wishing
 
 
 def new_password() -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 
 from hireling.rental.broker_users import BARGAINERS
 from services.metering.models import BrokerAccount, BrokerChange
@@ -61,6 +61,13 @@ class AccessStore:
             col(BrokerAccount.change) > number
         )
         return [Held(*row) for row in self.session.exec(query)]
+
+    def standing_bargainers(self, *, now: datetime) -> int:
+        """Return how many agents that came for a session may enter."""
+        query = select(func.count()).where(
+            col(BrokerAccount.username).startswith(BARGAINERS), col(BrokerAccount.expires_at) > now
+        )
+        return self.session.exec(query).one()
 
     def forget_bargainers(self, *, before: datetime) -> None:
         """Forget the agents that came for a session and whose time was over before this moment.

@@ -16,7 +16,7 @@ from services.messages.errors import Conflict, NotFound, Refused
 from services.messages.listing import DeviceView
 from services.messages.negotiation import QuoteStatus, QuoteView
 from services.messages.settlement import PlatformView
-from services.metering.access import SEATED, UNDISTURBED, check_wish
+from services.metering.access import SEATED, UNDISTURBED, UNLOCKING, check_wish, goes_first
 from services.metering.access_store import AccessStore
 from services.metering.store import Store
 
@@ -53,16 +53,16 @@ class Applicants:
 
     def check(self, wish: SignedBrokerAccess, *, broker: str, now: datetime) -> Applicant:
         """Return who wishes to enter. Raises Refused, Conflict where another sits there, NotFound."""
-        applicant = self._applicant(wish.access)
+        applicant = self._applicant(wish.access, now=now)
         terms = PlatformView.model_validate(self._ask("settlement", "platform_terms"), strict=False)
         domain = Domain(chain_id=terms.chain_id, escrow=terms.escrow)
         check_wish(wish, broker=broker, signer=applicant.signer, domain=domain, now=now)
         return applicant
 
-    def _applicant(self, access: BrokerAccess) -> Applicant:
+    def _applicant(self, access: BrokerAccess, *, now: datetime) -> Applicant:
         device = to_hex(access.device)
         if access.rental_id != NO_RENTAL:
-            return self._renter(device, to_hex(access.rental_id)) or self._bargainer(access)
+            return self._renter(device, to_hex(access.rental_id), now=now) or self._bargainer(access)
         view = DeviceView.model_validate(self._ask("listing", "get_device", device), strict=False)
         if not view.registered:
             raise Refused("device_unregistered", f"the chain's registry does not hold device {device} yet")
@@ -78,11 +78,13 @@ class Applicants:
             raise Refused("meter_revoked", f"the owner of device {device} revoked its key")
         return registered if known is None else from_hex(known)
 
-    def _renter(self, device: str, rental_id: str) -> Applicant | None:
+    def _renter(self, device: str, rental_id: str, *, now: datetime) -> Applicant | None:
         """Return who rents the device; None where there is no such rental."""
         with self._database.snapshot() as session:
-            rental = Store(session).rentals([rental_id]).get(rental_id)
             seated = AccessStore(session).find(renter_user(device))
+            holder = seated.rental_id if seated is not None and seated.password_hash is not None else None
+            rentals = Store(session).rentals([rental_id, *([] if holder is None else [holder])])
+        rental = rentals.get(rental_id)
         if rental is None:
             return None
         if rental.device != device:
@@ -90,9 +92,11 @@ class Applicants:
         state = self._state_of(rental_id)
         if state not in SEATED:
             raise Refused("rental_not_in_use", f"rental {rental_id} is {state}", state=state)
-        holder = seated.rental_id if seated is not None and seated.password_hash is not None else None
-        if holder not in {None, rental_id} and self._state_of(str(holder)) in UNDISTURBED:
-            raise Conflict("seat_taken", f"device {device} serves another rental", rental_id=holder)
+        if holder not in {None, rental_id}:
+            sitting = rentals.get(str(holder))
+            due = sitting is not None and goes_first(sitting.start_at, rental.start_at, now=now)
+            if self._state_of(str(holder)) in (UNDISTURBED | UNLOCKING if due else UNDISTURBED):
+                raise Conflict("seat_taken", f"device {device} serves another rental", rental_id=holder)
         return Applicant(renter_user(device), device, from_hex(rental.renter_agent), rental_id=rental_id)
 
     def _bargainer(self, access: BrokerAccess) -> Applicant:

@@ -9,33 +9,42 @@ from hireling.rental.broker_users import device_user, renter_user
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
-from services.messages.errors import Refused
+from services.messages.errors import Refused, Unavailable
 from services.messages.events.settlement import MeterChanged
 from services.messages.metering import BrokerAccessView
 from services.metering.access import hash_of, new_password
 from services.metering.access_store import AccessStore
 from services.metering.applying import Applicant
 from services.metering.models import BrokerAccount, Rental
+from services.metering.settings import MeteringSettings
 
 # Longer than a challenge holds, so that none counts twice.
-BARGAINERS_KEPT = timedelta(hours=1)
+BARGAINERS_KEPT = timedelta(minutes=10)
 
 _log = get_logger(__name__)
 
 
 def let_in(
-    session: Session, wish: SignedBrokerAccess, applicant: Applicant, *, now: datetime, seconds: int
+    session: Session,
+    wish: SignedBrokerAccess,
+    applicant: Applicant,
+    *,
+    now: datetime,
+    settings: MeteringSettings,
 ) -> BrokerAccessView:
     """Return a new password for a checked wish; the last one ends with it.
 
-    Raises Refused for a challenge that was answered before.
+    Raises Refused for a challenge that was answered before, Unavailable where too many bargain.
     """
+    seconds = settings.bargainer_seconds if applicant.bargains else settings.access_seconds
     store = AccessStore(session)
     account = store.lock(applicant.username, device=applicant.device)
     at_ms = wish.access.at_ms
     if at_ms <= account.asked_ms:
         raise Refused("access_replayed", "this challenge, or a later one, was answered before")
     _check_still(session, applicant, account)
+    if applicant.bargains:
+        _check_room(store, account, now=now, most=settings.bargainers)
     password = new_password()
     account.asked_ms = at_ms
     account.signer, account.rental_id = to_hex(applicant.signer), applicant.rental_id
@@ -55,6 +64,13 @@ def _check_still(session: Session, applicant: Applicant, account: BrokerAccount)
     rental = session.get(Rental, applicant.rental_id)
     if rental is not None and rental.finished_at is not None:
         raise Refused("rental_over", f"rental {applicant.rental_id} is over")
+
+
+def _check_room(store: AccessStore, account: BrokerAccount, *, now: datetime, most: int) -> None:
+    """Raise Unavailable for one agent too many: a question costs nothing, a longer list of users does."""
+    stands = account.expires_at is not None and account.expires_at > now
+    if not stands and store.standing_bargainers(now=now) >= most:
+        raise Unavailable("too_many_bargainers", f"{most} agents bargain over MQTT: please do it over HTTP")
 
 
 def note_meter(session: Session, event: MeterChanged) -> None:

@@ -147,10 +147,9 @@ class Metering(Service):
         wish = SignedBrokerAccess.model_validate(signed_wish)
         now = self.clock.now()
         applicant = Applicants(self.database, self._ask).check(wish, broker=broker, now=now)
-        settings = MeteringSettings()
-        seconds = settings.bargainer_seconds if applicant.bargains else settings.access_seconds
         with self.database.queue_work() as session:
-            return let_in(session, wish, applicant, now=now, seconds=seconds).model_dump(mode="json")
+            view = let_in(session, wish, applicant, now=now, settings=MeteringSettings())
+        return view.model_dump(mode="json")
 
     def _ask(self, service: str, method: str, *arguments: Any) -> Any:
         return self.remote.call(service, method, *arguments, timeout=MeteringSettings().call_seconds)

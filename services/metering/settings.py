@@ -115,9 +115,14 @@ class MeteringSettings(ServiceSettings):
         description="how long a name at the broker is good",
     )
     bargainer_seconds: int = Field(
-        default=3_600,
+        default=600,
         ge=60,
         description="the same of a renter's agent that has a session open, and no rental yet",
+    )
+    bargainers: int = Field(
+        default=5_000,
+        ge=0,
+        description="such agents at the broker at most; more of them bargain over HTTP",
     )
     call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
     judge_patience_seconds: float = Field(

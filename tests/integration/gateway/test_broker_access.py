@@ -7,6 +7,7 @@ import pytest
 from hireling.rental.access import NO_RENTAL, BrokerChallenge, SignedBrokerAccess, sign_access
 from hireling.rental.broker_users import bargainer_user
 from hireling.rental.documents import document_hash
+from hireling.rental.listing import SignedListing
 from hireling.rental.signing import Signer
 from hireling.rental.states import State
 from hireling.rental.typed_data import from_hex, to_hex
@@ -17,6 +18,7 @@ from services.metering.access_store import AccessStore
 from services.metering.accounts import Accounts, Change
 from services.metering.granting import forget_bargainers
 from tests.builders import a_key
+from tests.fakes.actors import RenterActor
 from tests.fakes.front import Front
 
 HALF_A_DAY = 43_200
@@ -73,14 +75,27 @@ def move(front: Front, rental_id: str, state: State) -> None:
     front.call("settlement", "change_rental", rental_id, {"state": state})
 
 
+def a_renter(front: Front, name: str) -> RenterActor:
+    return RenterActor(clock=front.clock, name=name)
+
+
+def booked(front: Front, listing: SignedListing, renter: RenterActor, **changes: Any) -> str:
+    """Have a rental of this renter's funded."""
+    agreed = front.agree(front.offered(listing, renter=renter, **changes), renter=renter)
+    rental_id: str = agreed["rental_id"]
+    front.wait_for_rental(rental_id)
+    move(front, rental_id, State.FUNDED)
+    return rental_id
+
+
 class TestABargainer:
     """A renter's agent with a session and no rental: it signs by the key that asked the question."""
 
-    def test_gets_a_name_of_its_own_for_an_hour(self, front: Front) -> None:
+    def test_gets_a_name_of_its_own_for_ten_minutes(self, front: Front) -> None:
         quote_id = front.ask(front.offer_for_hire())
         names = enter(front, front.renter.session_key, rental_id=asked(front, quote_id))
         assert names["username"] == bargainer_user(front.renter.session_key.identity)
-        assert names["seconds"] == 3_600
+        assert names["seconds"] == 600
         account = known(front).get(names["username"])
         assert account is not None
         assert fits(names["password"], account.password_hash)
@@ -106,13 +121,30 @@ class TestABargainer:
         key = front.renter.session_key
         assert refusal(front, key, rental_id=asked(front, quote_id)) == (403, "quote_closed")
 
+    def test_has_a_seat_while_few_others_bargain(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("METERING_BARGAINERS", "1")
+        listing = front.offer_for_hire()
+        question = asked(front, front.ask(listing))
+        enter(front, front.renter.session_key, rental_id=question)
+        late = a_renter(front, "late")
+        theirs = asked(front, front.ask(listing, renter=late))
+        assert refusal(front, late.session_key, rental_id=theirs) == (503, "too_many_bargainers")
+        # Who has a seat keeps it, and a device needs none of these.
+        front.clock.advance(seconds=1)
+        enter(front, front.renter.session_key, rental_id=question)
+        enter(front, front.device.meter)
+        front.clock.advance(seconds=600)
+        front.call("listing", "heartbeat", front.device.device, front.device.heartbeat())
+        theirs = asked(front, front.ask(listing, renter=late))
+        enter(front, late.session_key, rental_id=theirs)
+
     def test_is_forgotten_in_the_end(self, front: Front) -> None:
         front.admit()
         enter(front, front.device.meter)
         question = asked(front, front.ask(front.offer_for_hire()))
         name = enter(front, front.renter.session_key, rental_id=question)["username"]
         database = open_database(front.urls["metering"])
-        front.clock.advance(seconds=2 * 3_600 - 1)
+        front.clock.advance(seconds=2 * 600 - 1)
         forget_bargainers(database, now=front.clock.now())
         with database.snapshot() as session:
             assert AccessStore(session).find(name) is not None
@@ -247,6 +279,36 @@ class TestARenter:
         front.admit()
         expected = (404, "rental_not_found")
         assert refusal(front, front.renter.session_key, rental_id="0x" + "11" * 32) == expected
+
+    @pytest.mark.parametrize("state", [State.FUNDED, State.ARMED])
+    def test_that_booked_ahead_does_not_disturb_one_whose_time_has_come(
+        self, front: Front, state: State
+    ) -> None:
+        listing = front.offer_for_hire(books_ahead=7 * 86_400)
+        today, booker = a_renter(front, "today"), a_renter(front, "booker")
+        now = int(front.clock.now().timestamp())
+        first = booked(front, listing, today, start_at=now, seconds=600)
+        later = booked(front, listing, booker, start_at=now + 86_400)
+        # Nobody sits there: come in.
+        enter(front, booker.session_key, rental_id=later)
+        front.clock.advance(seconds=1)
+        enter(front, today.session_key, rental_id=first)
+        move(front, first, state)
+        front.clock.advance(seconds=1)
+        assert refusal(front, booker.session_key, rental_id=later) == (409, "seat_taken")
+        move(front, first, State.SETTLED)
+        front.platform.wait_until(lambda: len(known(front)) == 0, timeout=20)
+        enter(front, booker.session_key, rental_id=later)
+
+    def test_whose_time_has_come_takes_the_seat_of_one_that_never_came(self, front: Front) -> None:
+        listing = front.offer_for_hire(books_ahead=7 * 86_400)
+        absent, punctual = a_renter(front, "absent"), a_renter(front, "punctual")
+        now = int(front.clock.now().timestamp())
+        first = booked(front, listing, absent, start_at=now + 86_400, seconds=600)
+        later = booked(front, listing, punctual, start_at=now + 2 * 86_400)
+        enter(front, absent.session_key, rental_id=first)
+        front.clock.advance(seconds=2 * 86_400)
+        enter(front, punctual.session_key, rental_id=later)
 
     def test_leaves_when_the_rental_is_over(self, front: Front) -> None:
         rental_id = a_rental(front, State.ACTIVE)

@@ -11,6 +11,7 @@ from services.messages.events.settlement import MeterChanged
 from services.metering.access import new_challenge
 from services.metering.applying import Applicant
 from services.metering.granting import let_in, note_meter
+from services.metering.settings import MeteringSettings
 from services.metering.store import Store
 from tests.builders import DOMAIN, METER_KEY, NOW, RENTER_AGENT_KEY
 from tests.integration.metering.books import LATER, Books
@@ -28,7 +29,7 @@ def ask(books: Books, key: Secp256k1Key, *, rental_id: str | None = None) -> str
     name = device_user(books.device) if rental_id is None else renter_user(books.device)
     applicant = Applicant(name, device=books.device, signer=key.identity, rental_id=rental_id)
     with books.database.unit_of_work() as session:
-        return let_in(session, wish, applicant, now=LATER, seconds=60).password
+        return let_in(session, wish, applicant, now=LATER, settings=MeteringSettings()).password
 
 
 def change_meter(books: Books, key: Secp256k1Key) -> None:

@@ -12,14 +12,16 @@ import pytest
 
 from hireling.announce import silent
 from hireling.platform_errors import PlatformRefused
+from hireling.rental.bill_document import make_bill, sign_bill
 from hireling.rental.documents import document_hash
+from hireling.rental.errors import CloseRefused
 from hireling.rental.escrow_math import Slot, Status
-from hireling.renter.agent import FundingFailed
+from hireling.renter.agent import BillRefused, FundingFailed
 from hireling.renter.bargainer import NoDeal
 from hireling.renter.book import Page, Stage
 from hireling.x402 import renting
 from hireling.x402.payments import Payment, PaymentBook
-from hireling.x402.register import Register, Stuck, Tools
+from hireling.x402.register import Register, Tools
 from hireling.x402.renting import RENT_WITHIN, Renting
 from tests.builders import a_listing
 from tests.unit.agent.rentals import HandClock, an_offer, signed_by_both
@@ -62,23 +64,38 @@ class Scene:
             async def rent(self, listing: Any, **wish: Any) -> None:
                 """Rent."""
                 scene.calls.append("rent")
-                self._next()
+                self._next(None)
 
             async def carry(self, page: Page) -> None:
                 """Go on."""
                 scene.calls.append(f"carry {page.stage}")
-                self._next()
+                self._next(page)
 
-            def _next(self) -> None:
+            def _next(self, page: Page | None) -> None:
                 outcome = scene.script.pop(0)
                 if outcome is not None:
                     raise outcome
+                ended = page or Page(agreement=AGREED, session_key="s", stage="over")
+                self._tools["book"].write(ended.model_copy(update={"stage": "done"}))
 
         self.agent = Agent
 
     def page(self, payment: Payment, stage: Stage) -> None:
         """Have an earlier run left a rental at this stage."""
         self.book.rentals(payment).write(Page(agreement=AGREED, session_key="s", stage=stage))
+
+    def bill(self, *, total: int, kept: int = 0) -> None:
+        """Have an earlier run kept a bill over so much use, with so much of the deposit not returned."""
+        bill = make_bill(
+            rental=AGREED,
+            readings=[],
+            total=total,
+            deposit_returned=AGREED.agreement.rules.deposit - kept,
+            transactions=[],
+            issued_at=self.clock.now(),
+        )
+        path = self.folder / f"0x{AGREED.rental_id.hex()}.json"
+        path.write_text(sign_bill(FRONT, bill).model_dump_json())
 
     def rent(self, payment: Payment, *, until: Callable[[Payment], bool] | None = None) -> Payment:
         """Take steps until this holds, or one step; return the payment as it lies on the disk."""
@@ -157,6 +174,7 @@ class TestWithoutARental:
 
     def test_a_machine_that_is_taken_is_waited_for(self, scene: Scene) -> None:
         scene.script = [TAKEN, TAKEN, None]
+        scene.slot = a_slot(Status.DONE)
         assert scene.rent(paid(scene), until=is_over).reason == "the rental was cancelled unused"
         assert scene.calls == ["rent"] * 3
 
@@ -182,16 +200,66 @@ class TestAfterACrash:
         # An agreement is no rental that a payer may count on before the escrow holds its money.
         assert after.rental_id == (None if stage == "agreed" else AGREED.rental_id)
 
-    def test_a_rental_that_ended_without_a_bill_cost_nothing(self, scene: Scene) -> None:
+
+class TestTheEnd:
+    """The marketplace's word ends nothing: the owner can claim while the escrow is open."""
+
+    @pytest.mark.parametrize("stage", ["funded", "done"], ids=["just now", "before a crash"])
+    def test_nothing_goes_back_of_a_cancelled_rental_while_the_escrow_is_open(
+        self, scene: Scene, stage: Stage
+    ) -> None:
+        scene.script = [None]
+        scene.slot, scene.chain_time = a_slot(Status.OPEN), ASKED_TOO_LATE
+        scene.page(paid(scene), stage)
+        assert scene.rent(paid(scene)).stage == "paid"
+
+    @pytest.mark.parametrize("stage", ["funded", "done"], ids=["just now", "before a crash"])
+    def test_a_rental_without_a_bill_costs_what_the_owner_claimed(self, scene: Scene, stage: Stage) -> None:
+        scene.script = [None]
+        scene.slot = a_slot(Status.DONE, paid=40)
+        scene.page(paid(scene), stage)
+        over = scene.rent(paid(scene))
+        assert (over.spent, over.refund, over.reason) == (40, 953, "the rental ended without a bill")
+
+    def test_a_cancelled_rental_of_which_nothing_was_claimed_cost_nothing(self, scene: Scene) -> None:
+        scene.slot = a_slot(Status.DONE)
         scene.page(paid(scene), "done")
         assert all_back(scene.rent(paid(scene)))
         assert scene.calls == []
 
-    def test_a_rental_that_may_hold_money_is_never_written_off(self, scene: Scene) -> None:
-        scene.script = [NoDeal("odd")]
+    def test_a_bill_over_what_the_escrow_paid_counts_with_what_was_kept_of_the_deposit(
+        self, scene: Scene
+    ) -> None:
+        scene.slot = a_slot(Status.DONE, paid=40)
+        scene.page(paid(scene), "done")
+        scene.bill(total=40, kept=5)
+        over = scene.rent(paid(scene))
+        assert (over.spent, over.refund, over.reason) == (45, 948, None)
+
+    @pytest.mark.parametrize("total", [0, 39, 41])
+    def test_a_bill_over_another_total_does_not_count(self, scene: Scene, total: int) -> None:
+        scene.slot = a_slot(Status.DONE, paid=40)
+        scene.page(paid(scene), "done")
+        scene.bill(total=total)
+        over = scene.rent(paid(scene))
+        assert (over.spent, over.refund) == (40, 953)
+        assert over.reason == f"the bill says {total}, the escrow paid 40"
+
+    @pytest.mark.parametrize(
+        "trouble",
+        [NoDeal("odd"), BillRefused("forged"), CloseRefused("beyond", "beyond")],
+        ids=["odd", "bill", "close"],
+    )
+    def test_trouble_with_the_marketplace_ends_with_the_escrow(
+        self, scene: Scene, trouble: Exception
+    ) -> None:
+        scene.script = [trouble] * 2
         scene.page(paid(scene), "running")
-        with pytest.raises(Stuck):
-            scene.rent(paid(scene))
+        scene.slot = a_slot(Status.OPEN)
+        assert scene.rent(paid(scene)).stage == "paid"
+        scene.slot = a_slot(Status.DONE, paid=40)
+        over = scene.rent(paid(scene))
+        assert (over.spent, over.refund, over.reason) == (40, 953, str(trouble))
 
 
 class TestFailedFunding:

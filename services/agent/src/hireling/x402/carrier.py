@@ -8,7 +8,6 @@ import asyncio
 
 from hireling.json_rpc import ChainUnreachable
 from hireling.platform_errors import PlatformError
-from hireling.renter.agent import BillRefused
 from hireling.x402.payments import Payment, Unbalanced
 from hireling.x402.register import AGAIN_SECONDS, Register, Stuck, Tools
 from hireling.x402.renting import Renting
@@ -69,7 +68,7 @@ class Carrier:
                 self._register.say(payment, "x402_waiting", str(error))
                 await self._tools.clock.sleep(AGAIN_SECONDS)
                 payment = self._register.latest(payment)
-            except (Stuck, Unbalanced, BillRefused) as error:
+            except (Stuck, Unbalanced) as error:
                 self._register.say(payment, "x402_stuck", str(error))
                 return
         is_paid = payment.stage == "done"

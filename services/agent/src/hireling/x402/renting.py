@@ -5,15 +5,15 @@ from datetime import timedelta
 
 from hireling.announce import Field
 from hireling.platform_errors import PlatformRefused
-from hireling.rental.bill import SignedBill
+from hireling.rental.bill_document import Bill, SignedBill
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.escrow_math import Status
-from hireling.renter.agent import FundingFailed, Kept, RenterAgent
+from hireling.renter.agent import BillRefused, FundingFailed, Kept, RenterAgent
 from hireling.renter.bargainer import NoDeal
 from hireling.renter.book import Page
 from hireling.x402.payments import Payment
-from hireling.x402.register import AGAIN_SECONDS, Register, Stuck, Tools
+from hireling.x402.register import AGAIN_SECONDS, Register, Tools
 
 # A machine may be held for a minute by an agreement that nobody funds; a crash of ours may have left one.
 RENT_WITHIN = timedelta(minutes=3)
@@ -58,28 +58,28 @@ class Renting:
     async def rent(self, payment: Payment) -> Payment:
         """Rent what was paid for, or go on with it; return the payment, with what it cost once that is known.
 
-        Raises Stuck, BillRefused, Unbalanced, and what the marketplace and the chain raise.
+        Raises Unbalanced, and what the marketplace and the chain raise.
         """
         page = self._page(payment)
         if page is not None and page.stage == "done":
-            return await self._over(payment, spent=self._billed(page), reason=payment.reason)
+            return await self._ended(payment, page, payment.reason)
         if page is not None and page.stage != "agreed":
             self._note_rental(payment, page.agreement.rental_id)
+        reason, may_try_again = None, False
         try:
-            kept = await self._rented(payment, page)
-        except (NoDeal, RentalError) as error:
-            return await self._without_rental(payment, str(error))
-        except FundingFailed as error:
-            return await self._after_failed_funding(payment, str(error))
+            await self._rented(payment, page)
+        except (NoDeal, RentalError, FundingFailed, BillRefused) as error:
+            reason = str(error)
         except PlatformRefused as error:
             if self._page(payment) is not None:
                 raise
-            return await self._without_rental(payment, str(error), may_try_again=error.status in PASSING)
+            reason, may_try_again = str(error), error.status in PASSING
         finally:
             self._agents.pop(payment.id, None)
-        spent = kept.signed.bill.spent if kept is not None else 0
-        reason = None if kept is not None else "the rental was cancelled unused"
-        return await self._over(self._register.latest(payment), spent=spent, reason=reason)
+        page, payment = self._page(payment), self._register.latest(payment)
+        if page is None:
+            return await self._without_rental(payment, reason, may_try_again=may_try_again)
+        return await self._ended(payment, page, reason)
 
     async def _rented(self, payment: Payment, page: Page | None) -> Kept | None:
         agent = self._agents[payment.id] = self._agent_for(payment)
@@ -96,25 +96,32 @@ class Renting:
         finally:
             self._turn.leave(payment.id)
 
-    async def _without_rental(self, payment: Payment, reason: str, *, may_try_again: bool = False) -> Payment:
+    async def _without_rental(self, payment: Payment, reason: str | None, *, may_try_again: bool) -> Payment:
         """Nothing was agreed, so nothing of ours is locked."""
-        if self._page(payment) is not None:
-            raise Stuck(reason)
         waited = self._tools.clock.now().timestamp() - (payment.paid_at or 0)
         if may_try_again and waited < RENT_WITHIN.total_seconds():
-            self._register.say(payment, "x402_waiting", reason)
+            self._register.say(payment, "x402_waiting", str(reason))
             await self._tools.clock.sleep(AGAIN_SECONDS)
             return payment
         return await self._over(payment, spent=0, reason=reason)
 
-    async def _after_failed_funding(self, payment: Payment, reason: str) -> Payment:
-        page = self._page(payment)
-        cost = 0 if page is None else await self._cost_on_chain(page)
+    async def _ended(self, payment: Payment, page: Page, reason: str | None) -> Payment:
+        """Return the payment over once the escrow is done, whatever the marketplace says of the rental.
+
+        While it is open, the owner may claim by a ceiling that it holds: nothing goes back before.
+        """
+        cost = await self._cost_on_chain(page)
         if cost is None:
-            self._register.say(payment, "x402_waiting", reason)
+            self._register.say(payment, "x402_waiting", reason or "the escrow has not settled the rental yet")
             await self._tools.clock.sleep(AGAIN_SECONDS)
-            return self._register.latest(payment)
-        return await self._over(self._register.latest(payment), spent=cost, reason=reason)
+            return payment
+        bill = self._bill(page)
+        if bill is not None and bill.total == cost:
+            return await self._over(payment, spent=bill.spent, reason=reason)
+        unbilled = "the rental ended without a bill" if cost else "the rental was cancelled unused"
+        if bill is not None:
+            unbilled = f"the bill says {bill.total}, the escrow paid {cost}"
+        return await self._over(payment, spent=cost, reason=reason or unbilled)
 
     async def _cost_on_chain(self, page: Page) -> int | None:
         """Return what a rental that was not funded, or is over, cost; None while it may still be funded."""
@@ -130,10 +137,10 @@ class Renting:
         pages = list(self._tools.book.rentals(payment).pages())
         return pages[-1] if pages else None
 
-    def _billed(self, page: Page) -> int:
-        """Return what a finished rental cost: its bill was kept before its page said so, if there was one."""
+    def _bill(self, page: Page) -> Bill | None:
+        """Return a finished rental's bill: it was kept before its page said so, if there was one."""
         path = self._tools.bills / f"0x{page.agreement.rental_id.hex()}.json"
-        return SignedBill.model_validate_json(path.read_bytes()).bill.spent if path.exists() else 0
+        return SignedBill.model_validate_json(path.read_bytes()).bill if path.exists() else None
 
     def _agent_for(self, payment: Payment) -> RenterAgent:
         tools = self._tools

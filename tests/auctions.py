@@ -146,5 +146,5 @@ def a_document(
         as_of=at,
         outcome=outcome,
         forfeits=tuple(forfeits),
-        awards=awards_of(notice, bids, outcome, forfeits),
+        awards=awards_of(notice, bids, outcome, forfeits, listings=listings),
     )

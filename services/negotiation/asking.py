@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from hireling.rental.errors import RentalError
 from hireling.rental.offer import PlatformTerms, quote_of
 from hireling.rental.signing import verify
+from hireling.rental.table import START_STEP
 from hireling.rental.typed_data import digest
 from services.messages.errors import Conflict, Refused
 from services.messages.listing import DeviceView, ListingView
 from services.messages.negotiation import SignedQuoteRequest
 
 # Starts are rounded down to a quarter of an hour, so a start of this very moment may be that old.
-EARLIEST_START = timedelta(minutes=15)
+EARLIEST_START = timedelta(seconds=START_STEP)
 # Where the listing says nothing of bookings.
 LATEST_START = timedelta(hours=24)
 

@@ -57,7 +57,8 @@ class Auction:
 
     def awards(self, outcome: Outcome) -> tuple[Award, ...]:
         """Return the awards that stand."""
-        return awards_of(self.notice, self.bids, outcome, self.forfeits)
+        listings = self.lots or self.machines
+        return awards_of(self.notice, self.bids, outcome, self.forfeits, listings=listings)
 
     def with_commitment(self, signed: SignedCommitment, *, at: int) -> "Auction":
         """Return it with one more sealed bid. Raises Refused."""

@@ -12,13 +12,16 @@ from hireling.auctions.document import verify_auction
 from hireling.auctions.notice import AuctionNotice
 from hireling.auctions.rules import clock_price, outcome_of
 from hireling.auctions.steps import check_won_offer, percent_of, won_offer
+from hireling.rental.documents import document_hash
 from hireling.rental.errors import AuctionRefused, RentalError, SignatureMismatch
 from hireling.rental.offer import check_sequence
+from hireling.rental.table import START_STEP
 from tests.auctions import (
     CLOSES,
     OPENS,
     PRICES,
     SECONDS,
+    START,
     a_bid,
     a_document,
     a_lot,
@@ -86,6 +89,17 @@ class TestNotice:
         notice = a_notice("english", prices=(PRICES[0] + 1,))
         step = lambda: check_opening(signed_notice(notice), [a_lot(0)], domain=DOMAIN)  # noqa: E731
         assert refusal(step) == "no_price_step"
+
+    @pytest.mark.parametrize("seconds_too_long", [0, 1])
+    def test_is_refused_where_its_first_award_outlasts_its_start(self, seconds_too_long: int) -> None:
+        settled_by = a_notice("uniform").settled_by
+        award_seconds = START + START_STEP - settled_by + seconds_too_long
+        signed = signed_notice(a_notice("uniform", award_seconds=award_seconds))
+        step = lambda: check_opening(signed, [a_lot(0)], domain=DOMAIN)  # noqa: E731
+        if seconds_too_long:
+            assert refusal(step) == "awards_too_long"
+            return
+        check_opening(signed, [a_lot(0)], domain=DOMAIN)
 
     def test_is_refused_unless_its_holder_signed_it(self) -> None:
         notice = a_notice("english")
@@ -249,6 +263,28 @@ class TestWorkedExamples:
         assert (after.bidder, after.price) == (a_key("bidder 1").identity, PRICES[20])
         assert after.until == forfeit.at + 60
         verify_auction(a_document(notice, bids, forfeits=[forfeit]))
+
+    @pytest.mark.parametrize("seconds_too_late", [0, 1])
+    def test_nobody_follows_who_could_not_ask_for_the_start_any_more(self, seconds_too_late: int) -> None:
+        notice, bids = english(PRICES[0], PRICES[20])
+        outcome = outcome_of(notice, bids, moment(notice.settled_by))
+        at = START + START_STEP - notice.award_seconds + seconds_too_late
+        forfeit = Forfeit(bidder=a_key("bidder 1").identity, at=at)
+        awards = awards_of(notice, bids, outcome, [forfeit], listings=[a_lot(0)])
+        assert [award.until for award in awards] == ([] if seconds_too_late else [START + START_STEP])
+
+    def test_nobody_follows_under_a_listing_that_ends_before(self) -> None:
+        notice, bids = english(PRICES[0], PRICES[20])
+        outcome = outcome_of(notice, bids, moment(notice.settled_by))
+        forfeit = Forfeit(bidder=a_key("bidder 1").identity, at=CLOSES + 61)
+        lot = a_lot(0)
+        ends = lot.document.model_copy(update={"valid_until": CLOSES + 120})
+        notice = notice.model_copy(
+            update={"lots": (notice.lots[0].model_copy(update={"listing": document_hash(ends)}),)}
+        )
+        short = lot.model_copy(update={"document": ends})
+        assert awards_of(notice, bids, outcome, [forfeit], listings=[short]) == ()
+        assert len(awards_of(notice, bids, outcome, [forfeit])) == 1
 
     def test_no_award_is_taken_away_before_its_end(self) -> None:
         notice, bids = english(PRICES[0])

@@ -34,6 +34,14 @@ class TestDrafts:
         )  # fmt: skip
         check_opening(sign_notice(RENTER_AGENT_KEY, DOMAIN, notice), [], domain=DOMAIN)
 
+    @pytest.mark.parametrize("award", [10, 300, 3_600])
+    def test_start_late_enough_for_the_first_award(self, award: int) -> None:
+        notice = look_for_machine(
+            holder=RENTER_AGENT_KEY.identity, renter=RENTER_KEY.identity, kind="appliance",
+            seconds=SECONDS, limit=PRICES[-1], times=Times(award=award), now=NOW, salt=bytes(32),
+        )  # fmt: skip
+        check_opening(sign_notice(RENTER_AGENT_KEY, DOMAIN, notice), [], domain=DOMAIN)
+
     def test_need_a_price_step_from_the_reserve_on(self) -> None:
         lot = a_lot(0)
         nothing = lot.model_copy(

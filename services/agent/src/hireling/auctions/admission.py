@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hireling.auctions.awards import last_asked_at
 from hireling.auctions.bids import Bids, SignedBid, SignedCommitment
 from hireling.auctions.notice import AuctionNotice, SignedNotice
 from hireling.auctions.rules import bidding_ends, clock_price, least_bid
@@ -38,6 +39,12 @@ def check_opening(signed: SignedNotice, listings: Sequence[SignedListing], *, do
         notice.start_at >= notice.settled_by,
         "starts_too_early",
         f"use starts at {notice.start_at}, and the auction is settled by {notice.settled_by}",
+    )
+    needed, latest = notice.settled_by + notice.award_seconds, last_asked_at(notice)
+    _require(
+        needed <= latest,
+        "awards_too_long",
+        f"an award may stand until {needed}, and that start can be asked for until {latest}",
     )
 
 

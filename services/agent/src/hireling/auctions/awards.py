@@ -6,6 +6,8 @@ from hireling.auctions.bids import Bids
 from hireling.auctions.notice import AuctionNotice
 from hireling.auctions.rules import Outcome, Ranked
 from hireling.rental.errors import AuctionRefused
+from hireling.rental.listing import SignedListing
+from hireling.rental.table import START_STEP
 from hireling.rental.typed_data import Bytes32, Document, KeyBytes, SignerBytes, Uint40, Uint96, to_hex
 
 
@@ -32,11 +34,18 @@ class Forfeit(Document):
 
 
 def awards_of(
-    notice: AuctionNotice, bids: Bids, outcome: Outcome, forfeits: Sequence[Forfeit] = ()
+    notice: AuctionNotice,
+    bids: Bids,
+    outcome: Outcome,
+    forfeits: Sequence[Forfeit] = (),
+    *,
+    listings: Iterable[SignedListing] = (),
 ) -> tuple[Award, ...]:
     """Return the awards that stand after these forfeits, in order of the lots.
 
-    A forfeited lot goes to the next in the ranking that had none; where nobody is left, nobody has it.
+    A forfeited lot goes to the next in the ranking that had none; where nobody is left, nobody has it. Nor
+    where an award would outlast its machine's listing, of ``listings``, or the last moment at which the
+    notice's start may still be asked for: it would keep everybody else away for nothing.
 
     Raises AuctionRefused for a forfeit before its award's end, or of nobody's award.
     """
@@ -45,13 +54,24 @@ def awards_of(
         lot: _award(notice, bids, ranked, lot=lot, until=until) for lot, ranked in enumerate(outcome.winners)
     }
     queue = list(outcome.ranking[outcome.won :])
+    latest = last_asked_at(notice)
+    good_until = {listing.hash: listing.document.valid_until for listing in listings} if forfeits else {}
     for forfeit in forfeits:
         lot = _lot_of(held.items(), forfeit)
         del held[lot]
-        if queue:
-            until = forfeit.at + notice.award_seconds
-            held[lot] = _award(notice, bids, queue.pop(0), lot=lot, until=until)
+        until = forfeit.at + notice.award_seconds
+        for ranked in queue:
+            award = _award(notice, bids, ranked, lot=lot, until=until)
+            if until <= min(latest, good_until.get(award.listing, latest)):
+                queue.remove(ranked)
+                held[lot] = award
+                break
     return tuple(held[lot] for lot in sorted(held))
+
+
+def last_asked_at(notice: AuctionNotice) -> int:
+    """Return the last Unix second at which a quote for the notice's start may be asked for."""
+    return notice.start_at + START_STEP
 
 
 def _lot_of(held: Iterable[tuple[int, Award]], forfeit: Forfeit) -> int:

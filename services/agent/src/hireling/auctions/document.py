@@ -57,7 +57,7 @@ def verify_auction(document: AuctionDocument) -> AuctionCheck:
     outcome = outcome_of(notice, document.bids, datetime.fromtimestamp(document.as_of, UTC))
     _require(outcome == document.outcome, "other_outcome", "the outcome does not follow from the bids")
     checks.append(f"the outcome follows from them: {outcome.phase}, {outcome.won} won")
-    awards = awards_of(notice, document.bids, outcome, document.forfeits)
+    awards = awards_of(notice, document.bids, outcome, document.forfeits, listings=document.listings)
     _require(awards == document.awards, "other_awards", "the awards do not follow from the outcome")
     if document.forfeits:
         checks.append(f"{len(document.forfeits)} winners lost their award after its end, to the next")

@@ -65,7 +65,7 @@ def let_machines(
     else:
         settled_by += times.reveal
         terms |= {"reveal_seconds": times.reveal}
-    return AuctionNotice.model_validate({**terms, "start_at": _next_start(settled_by)})
+    return AuctionNotice.model_validate({**terms, "start_at": _next_start(settled_by, times.award)})
 
 
 def look_for_machine(
@@ -89,7 +89,7 @@ def look_for_machine(
         kind=kind,
         prices=(limit,),
         seconds=seconds,
-        start_at=_next_start(closes_at + times.reveal),
+        start_at=_next_start(closes_at + times.reveal, times.award),
         opens_at=opens_at,
         closes_at=closes_at,
         reveal_seconds=times.reveal,
@@ -98,6 +98,7 @@ def look_for_machine(
     )
 
 
-def _next_start(settled_by: int) -> int:
-    """Return the first quarter of an hour at or after this Unix second."""
-    return -(-settled_by // START_STEP) * START_STEP
+def _next_start(settled_by: int, award_seconds: int) -> int:
+    """Return the first quarter of an hour at or after the end that the first award does not outlast."""
+    earliest = max(settled_by, settled_by + award_seconds - START_STEP)
+    return -(-earliest // START_STEP) * START_STEP

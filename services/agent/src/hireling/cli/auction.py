@@ -81,7 +81,7 @@ def open_(
 ) -> None:
     """Open an auction: its notice is signed, and nothing in it changes any more.
 
-    The rental starts at the first quarter of an hour after all bids are in.
+    The rental starts at the first quarter of an hour after all bids are in; later for a long --award.
     """
     times = Times(
         opens_in=opens_in, bidding=bidding, reveal=reveal, step=step, extension=extension, award=award

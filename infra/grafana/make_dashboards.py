@@ -119,6 +119,7 @@ MONEY = Dashboard(
             about="Base units, over all rentals. Anything but 0 is a page: see BooksDiffer in the runbook.",
             worst=1,
         ),
+        figure("Rentals that differ", "short", "max (hireling_settlement_differing)", worst=1),
         figure(
             "Missing from the escrow",
             "short",

@@ -15,6 +15,7 @@ countersign_bill(rental_id, signature) -> BillSummary idempotent
 get_wallet(address) -> WalletView
 faucet(address) -> WalletView                        dev chain only, else Refused
 withdraw(authorization) -> Relayed                   relays an ERC-3009 transfer
+reread(after) -> None                                the logs after this block are read again
 reconcile(cursor, limit) -> Reconciled               our books against the chain, a page of rentals
 """
 

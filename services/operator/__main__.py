@@ -1,4 +1,4 @@
-"""``python -m services.operator health|queues|parked|replay|reconcile``: look after a running stack.
+"""``python -m services.operator VERB``: look after a running stack.
 
 Exit codes: 0 all is well, 1 something is not, 2 wrong usage, 3 it could not be found out, 78 wrong settings.
 """
@@ -40,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("queue", help="as `queues` lists it")
         verb.add_argument("--limit", type=int, default=default, help="at most so many, oldest first")
     offered.add_parser("reconcile", help="hold the books of every rental against the escrow")
+    again = offered.add_parser("reread", help="read the chain's logs again, and derive all money from them")
+    again.add_argument("block", type=int, help="the last block that is certainly good; 0 for none")
     return parser
 
 
@@ -54,6 +56,8 @@ def _found(arguments: argparse.Namespace, rpc: RpcClient, desk: QueueDesk, error
             return verbs.parked(desk, arguments.queue, limit=arguments.limit)
         case "replay":
             return verbs.replay(desk, arguments.queue, limit=arguments.limit)
+        case "reread":
+            return verbs.reread(rpc, after=arguments.block, timeout=settings.call_seconds)
         case _:
             with errors.status("comparing") as status:
                 return verbs.reconcile(

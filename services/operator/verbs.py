@@ -96,6 +96,12 @@ def reconcile(rpc: RpcClient, *, page: int, timeout: float, progress: Progress) 
     )
 
 
+def reread(rpc: RpcClient, *, after: int, timeout: float) -> Finding:
+    """Have settlement read the chain's logs again from the block after this one."""
+    rpc.call("settlement", "reread", after, timeout=timeout)
+    return Finding((), [], f"what follows block {after} is read again; then reconcile", is_well=True)
+
+
 def _pages(rpc: RpcClient, *, page: int, timeout: float) -> Iterator[Reconciled]:
     cursor: str | None = None
     while True:

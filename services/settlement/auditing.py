@@ -18,7 +18,7 @@ COMPARED_AT_ONCE = 50
 
 
 class Auditing(Service):
-    """The entrypoints that look and change nothing."""
+    """The entrypoints of whoever looks after the stack."""
 
     @rpc
     def reconcile(self, cursor: str | None, limit: int) -> dict[str, Any]:
@@ -27,6 +27,15 @@ class Auditing(Service):
             raise Invalid("limit_out_of_range", f"a page has 1 to {LARGEST_PAGE} rentals, not {limit}")
         reconciliation = self._office.reconciliation(self.database, self.clock.now)
         return reconciliation.page(cursor, limit=limit).model_dump(mode="json")
+
+    @rpc
+    def reread(self, after: int) -> None:
+        """Read the chain's logs again from the block after this one, and derive the money anew from them.
+
+        Raises Conflict where the chain has no such block, Unavailable while it does not answer.
+        """
+        with chain_asked():
+            self._office.watch(self.database, self.clock.now).reread(after=after)
 
     @timer(interval=5.0)
     def measure(self) -> None:

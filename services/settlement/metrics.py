@@ -49,6 +49,10 @@ CHAIN_HEAD_AGE_SECONDS = gauge(
 RELAYER_ETHER = gauge(
     "hireling_settlement_relayer_ether", "What the relayer has left for gas, in the chain's own coin."
 )
+DIFFERING = gauge(
+    "hireling_settlement_differing",
+    "Rentals of which our books and the escrow differed in the last comparison: must be 0.",
+)
 DRIFT = gauge(
     "hireling_settlement_drift_base_units",
     "By how much our books and the escrow differ, over all rentals, when last compared: must be 0.",
@@ -59,6 +63,8 @@ UNCOVERED = gauge(
     "What the escrow's tokens lack of what it holds by our books, when last compared: must be 0.",
     "token",
 )
+# Not a number until the first comparison: none is not zero.
+DIFFERING.set(math.nan)
 RECONCILED_AGE_SECONDS = gauge(
     "hireling_settlement_reconciled_age_seconds",
     "How long ago the last whole comparison with the chain ended; not a number before the first.",
@@ -129,8 +135,9 @@ def show_fuel(wei: int) -> None:
     RELAYER_ETHER.set(wei / WEI)
 
 
-def show_reconciled(*, drift: int, uncovered: int, token: str) -> None:
+def show_reconciled(*, differing: int, drift: int, uncovered: int, token: str) -> None:
     """Show what a whole comparison with the chain found, in base units."""
+    DIFFERING.set(differing)
     DRIFT.labels(token).set(drift)
     UNCOVERED.labels(token).set(uncovered)
     _reconciled.time = time.time()
@@ -141,4 +148,5 @@ def show_nothing() -> None:
     for each in (RENTALS, HELD, DISPUTED, PAID, DRIFT, UNCOVERED):
         each.clear()
     _head.time = _reconciled.time = math.nan
-    RELAYER_ETHER.set(math.nan)
+    for figure in (RELAYER_ETHER, DIFFERING):
+        figure.set(math.nan)

@@ -44,6 +44,12 @@ def funded_of(row: RentalRow) -> int:
     return row.prepaid + int(row.signed["agreement"]["rules"]["deposit"])
 
 
+def all_in_of(row: RentalRow) -> int:
+    """Return all that the escrow may hold for a rental, in base units."""
+    agreement = row.signed["agreement"]
+    return int(agreement["pay"]["max_total"]) + int(agreement["rules"]["deposit"])
+
+
 def held_of(row: RentalRow) -> tuple[int, Status]:
     """Return what the escrow holds for a rental that has not ended, in base units, and its status bits."""
     return funded_of(row) - row.to_owner - row.refund, Status(row.slot_status)

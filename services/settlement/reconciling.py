@@ -7,7 +7,7 @@ means that a log was missed, doubled or misread: no default hides it, and an ope
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.typed_data import from_hex, to_hex
@@ -18,9 +18,10 @@ from services.messages.settlement import Difference, Reconciled
 from services.settlement import metrics
 from services.settlement.escrow.chain import Chain
 from services.settlement.escrow.node import ChainUnreachable, NodeRefused, Reverted
-from services.settlement.progress import funded_of, held_of, slot_of
+from services.settlement.progress import all_in_of, held_of, slot_of
 from services.settlement.store import Store
 
+FINISHED_FOR = timedelta(days=1)
 NOTHING = Slot(0, 0, 0, 0, Status(0))
 
 _log = get_logger(__name__)
@@ -32,24 +33,25 @@ class Books:
 
     rental_id: str
     slot: Slot
-    funded: int
+    at_stake: int
+    """All that the rental may hold, in base units."""
 
 
 def differ(books: Books, chain: Slot) -> int | None:
     """Return by how many base units a rental differs, None where it does not.
 
-    Where only a flag or a time differs, no money does yet: 0.
+    Where only a flag or a time differs, no money does yet: 0, which is a difference all the same.
     """
     slot = books.slot
     if not slot.has(Status.OPEN | Status.DONE):
         # Not funded: the chain knows nothing of it.
-        return None if chain == NOTHING else chain.paid + chain.tail
+        return None if chain == NOTHING else books.at_stake
     if slot.has(Status.DONE) and chain == NOTHING:
         return None  # a finished slot may be deleted
     if slot == chain or (slot.has(Status.DONE) and chain.has(Status.DONE) and slot.paid == chain.paid):
         return None  # of a finished rental the escrow remembers what was paid, and no more
     if chain == NOTHING or slot.has(Status.DONE) != chain.has(Status.DONE):
-        return books.funded
+        return books.at_stake
     return abs(slot.paid - chain.paid) + abs(slot.tail - chain.tail)
 
 
@@ -63,16 +65,18 @@ class Reconciliation:
         self._cursor: str | None = None
         self._found: list[Difference] = []
 
-    def page(self, cursor: str | None, *, limit: int) -> Reconciled:
+    def page(self, cursor: str | None, *, limit: int, touched_since: datetime | None = None) -> Reconciled:
         """Compare the next rentals after a page's ``next``, or the first.
+
+        With `touched_since` only those that the escrow holds money for, or that changed since then.
 
         Raises Unavailable while nothing was read of the chain, or the node does not know that state.
         """
         with self._database.snapshot() as session:
             store = Store(session, now=self._now())
             seen = store.last_seen()
-            rows = store.rentals_after(cursor or "", limit=limit)
-            books = [Books(row.rental_id, slot_of(row), funded_of(row)) for row in rows]
+            rows = store.rentals_after(cursor or "", limit=limit, touched_since=touched_since)
+            books = [Books(row.rental_id, slot_of(row), all_in_of(row)) for row in rows]
             held = sum(held_of(row)[0] for row in store.rentals_with_open_money())
         if seen is None:
             raise Unavailable("chain_not_read", "no block of the chain was read yet: please ask again")
@@ -89,14 +93,18 @@ class Reconciliation:
         )
 
     def advance(self, *, limit: int) -> None:
-        """Compare one more page, and show what was found once every rental had its turn."""
-        page = self.page(self._cursor, limit=limit)
+        """Compare one more page, and show what was found once every rental had its turn.
+
+        Finished ones are left out after a day, in which they were compared many times.
+        """
+        page = self.page(self._cursor, limit=limit, touched_since=self._now() - FINISHED_FOR)
         for difference in page.differences:
             _log.error("books_differ", block=page.block, **difference.model_dump(mode="json"))
         self._found += page.differences
         self._cursor = page.next
         if page.next is None:
             metrics.show_reconciled(
+                differing=len(self._found),
                 drift=sum(difference.amount for difference in self._found),
                 uncovered=max(0, page.held - page.escrowed),
                 token=to_hex(self._chain.deployment.token),

@@ -53,10 +53,16 @@ class Store(ChainStore):
         """Return the rentals whose money the escrow holds."""
         return self._session.exec(select(RentalRow).where(RentalRow.money == "open")).all()
 
-    def rentals_after(self, rental_id: str, *, limit: int) -> Sequence[RentalRow]:
-        """Return up to `limit` rentals by their ids, from the one after this."""
+    def rentals_after(
+        self, rental_id: str, *, limit: int, touched_since: datetime | None
+    ) -> Sequence[RentalRow]:
+        """Return up to `limit` rentals by their ids, from the one after this; see `Reconciliation.page`."""
         key = col(RentalRow.rental_id)
-        return self._session.exec(select(RentalRow).where(key > rental_id).order_by(key).limit(limit)).all()
+        statement = select(RentalRow).where(key > rental_id)
+        if touched_since is not None:
+            is_live = or_(col(RentalRow.money) == "open", col(RentalRow.updated_at) >= touched_since)
+            statement = statement.where(is_live)
+        return self._session.exec(statement.order_by(key).limit(limit)).all()
 
     def rentals_due(self, *, chain_time: int) -> Sequence[RentalRow]:
         """Return the rentals whose state's deadline has passed at the chain's Unix time."""

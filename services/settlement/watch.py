@@ -16,6 +16,7 @@ from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.tracing import rental_work
+from services.messages.errors import Conflict
 from services.messages.events.settlement import DeviceRegistered, MeterChanged
 from services.settlement import metrics, progress
 from services.settlement.escrow.chain import Chain
@@ -64,7 +65,11 @@ class Watch:
         if block is None:
             raise ChainUnreachable(f"block {last} has gone while it was read")
         logs = self._chain.logs(first=first, last=last)
-        self._database.work(lambda session: self._take_in(Store(session, now=self._now()), block, logs))
+        taken = self._database.work(
+            lambda session: self._take_in(Store(session, now=self._now()), block, logs, after=common)
+        )
+        if not taken:
+            return False
         for log in logs:
             if log.name == CLAIMED or "outcome" in log.arguments:
                 metrics.CLAIMS.labels(str(log.arguments.get("outcome", CLAIMED)).lower()).inc()
@@ -87,19 +92,38 @@ class Watch:
         with self._database.snapshot() as session:
             return query(Store(session, now=self._now()))
 
-    def _forget(self, *, after: int) -> None:
+    def _forget(self, *, after: int, known: Block | None = None) -> None:
         def forget(store: Store) -> None:
             store.doubt_transactions_after(after)
             for subject in store.forget_blocks_after(after):
                 row = store.find_rental(subject)
                 if row is not None:
                     progress.follow_logs(store, row, store.logs_of(subject), new=(), at=row.entered_at)
+            newest = store.last_seen()
+            if known is not None and (newest is None or newest.number < known.number):
+                store.add(_seen(known))
 
         self._database.work(lambda session: forget(Store(session, now=self._now())))
         _log.warning("chain_went_back", common_block=after)
 
-    def _take_in(self, store: Store, block: Block, logs: Sequence[ChainLog]) -> None:
-        store.add(SeenBlock(number=block.number, hash=f"0x{block.hash.hex()}", time=block.time))
+    def reread(self, *, after: int) -> None:
+        """Forget what was read after this block, derive the money anew, and read on from there.
+
+        Raises ChainUnreachable, and Conflict where the chain has no such block.
+        """
+        block = None
+        if after >= self._chain.deployment.block:
+            block = self._chain.block(after)
+            if block is None:
+                raise Conflict("no_such_block", f"the chain has no block {after}")
+        self._forget(after=after, known=block)
+
+    def _take_in(self, store: Store, block: Block, logs: Sequence[ChainLog], *, after: int | None) -> bool:
+        """Keep what these blocks say; return False, and keep nothing, where they no longer follow `after`."""
+        newest = store.last_seen()
+        if (None if newest is None else newest.number) != after:
+            return False
+        store.add(_seen(block))
         store.prune_seen(number=block.number)
         at = datetime.fromtimestamp(block.time, UTC)
         fresh: dict[str, list[LogRow]] = defaultdict(list)
@@ -112,6 +136,7 @@ class Watch:
         for rental in store.rentals_due(chain_time=block.time):
             with rental_work("follow time", service="settlement", rental_ids=[rental.rental_id]):
                 progress.follow_time(store, rental, chain_time=block.time)
+        return True
 
     def _follow_subject(self, store: Store, subject: str, new: Sequence[LogRow], *, at: datetime) -> None:
         rental = store.find_rental(subject)
@@ -125,6 +150,10 @@ class Watch:
                 store.say(meter_change(log, seen_at=self._now()))
             if "outcome" in log.arguments:
                 store.note_outcome(log, at=at)
+
+
+def _seen(block: Block) -> SeenBlock:
+    return SeenBlock(number=block.number, hash=f"0x{block.hash.hex()}", time=block.time)
 
 
 def note_registered(store: Store, device: str, *, tx_hash: str) -> None:

@@ -26,8 +26,8 @@ UNFUNDED = Slot(paid=0, tail=0, claim_by=1_800_000_000, funded_bps=0, status=Sta
         (OPEN, NOTHING, 1_000),
         (OPEN, DONE, 1_000),
         (DONE, OPEN, 1_000),
-        (UNFUNDED, OPEN, 340),
+        (UNFUNDED, replace(OPEN, paid=0, tail=0), 1_000),
     ],
 )
 def test_differ_by_what_may_be_wrong(books: Slot, chain: Slot, amount: int | None) -> None:
-    assert differ(Books(rental_id="0x01", slot=books, funded=1_000), chain) == amount
+    assert differ(Books(rental_id="0x01", slot=books, at_stake=1_000), chain) == amount

@@ -257,7 +257,23 @@ DASHBOARDS = (
             *of_service("listing"),
         ),
     ),
-    Dashboard("negotiation", "Hireling: negotiation", of_service("negotiation")),
+    Dashboard(
+        "negotiation",
+        "Hireling: negotiation",
+        (
+            Panel(
+                "Moves over MQTT",
+                "ops",
+                {
+                    "received": rate("hireling_negotiation_moves_received_total"),
+                    "sides told": rate("hireling_negotiation_sessions_told_total"),
+                },
+            ),
+            Panel("Moves in hand", "short", {"moves": "sum (hireling_negotiation_in_hand)"}),
+            figure("Ingests of moves connected", "short", "sum (hireling_negotiation_connected)"),
+            *of_service("negotiation"),
+        ),
+    ),
     Dashboard("settlement", "Hireling: settlement", of_service("settlement")),
 )
 

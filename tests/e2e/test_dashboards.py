@@ -38,18 +38,18 @@ class Watched:
 def watched(tmp_path: Path) -> Iterator[Watched]:
     """Rent a machine under a Prometheus's eyes."""
     folder = tmp_path
-    platform, ingest = free_ports(2)
+    platform, ingest, moves = free_ports(3)
+    processes = {"gateway": platform, "metering-ingest": ingest, "negotiation-ingest": moves}
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("EMBEDDED_METRICS_PORT", str(platform))
         environment.setenv("METERING_INGEST_METRICS_PORT", str(ingest))
+        environment.setenv("NEGOTIATION_INGEST_METRICS_PORT", str(moves))
         with (
             opened(folder / "market") as market,
-            prometheus_reading(
-                folder / "prometheus", {"gateway": platform, "metering-ingest": ingest}
-            ) as prometheus,
+            prometheus_reading(folder / "prometheus", processes) as prometheus,
         ):
             # Seen before anything happens: counters rise from there.
-            wait_until(lambda: len(prometheus.query("up == 1")) == 2)
+            wait_until(lambda: len(prometheus.query("up == 1")) == len(processes))
             rented(market, folder)
             yield Watched(market, prometheus)
 

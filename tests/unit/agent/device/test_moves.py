@@ -139,6 +139,23 @@ class TestMaking:
         assert scene.asked == [f"POST /v1/quotes/{QUOTE_ID}/offers"] * 2
         assert scene.said == ["move_unanswered"]
 
+    def test_one_silence_sends_every_session_to_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "ANSWERED_WITHIN_SECONDS", 0.01)
+        scene, quote_ids = Scene(lambda _: None), [f"{QUOTE_ID[:-2]}{number:02}" for number in range(12)]
+
+        async def journey() -> None:
+            for quote_id in quote_ids:
+                scene.hear(session().model_copy(update={"quote_id": quote_id}))
+            for quote_id in quote_ids:
+                await scene.moves.make_offer(quote_id, OFFER)
+            scene.line.answer = done
+            scene.hear(session())
+            await scene.moves.make_offer(QUOTE_ID, OFFER)
+
+        go(journey)
+        assert [move.quote_id for _, move in scene.line.published] == [quote_ids[0], QUOTE_ID]
+        assert len(scene.asked) == 12
+
     def test_asks_for_a_session_that_is_too_long_to_be_told(self) -> None:
         long = session(OFFER, made=40)
         scene = Scene(lambda move: MoveAnswer(ref=move.ref, outcome="done", session=long))

@@ -112,8 +112,8 @@ class MovesOverMqtt:
                 await self._line.publish(self._topic, move.model_dump_json(exclude_none=True))
                 answer = await waiting
         except (LineDown, TimeoutError) as error:
-            # Until it is told of over the line again, this session is bargained over by HTTP.
-            self._told.pop(move.quote_id, None)
+            # Nobody is waited for twice: until a session is told of over the line again, it is by HTTP.
+            self._told.clear()
             self._announce(
                 "move_unanswered", quote_id=move.quote_id, reason=str(error) or "no answer in time"
             )

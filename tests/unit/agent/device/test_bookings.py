@@ -59,13 +59,14 @@ class TestBookings:
         bookings, slot = Bookings(takes_bookings=True), Slot(NOW, NOW + HOUR)
         bookings.hold(b"first to agree", slot, now=START)
         bookings.hold(b"first to pay", slot, now=START)
-        assert bookings.confirm(b"first to pay", slot)
-        assert not bookings.confirm(b"first to agree", slot)
-        assert bookings.confirm(b"first to pay", slot), "saying it twice changes nothing"
+        assert not bookings.is_lost(b"first to pay", slot)
+        bookings.keep(b"first to pay", slot)
+        assert bookings.is_lost(b"first to agree", slot)
+        assert not bookings.is_lost(b"first to pay", slot)
 
     def test_what_is_not_used_is_free_again(self) -> None:
         bookings, slot = Bookings(takes_bookings=True), Slot(NOW, NOW + HOUR)
-        assert bookings.confirm(b"one", slot)
+        bookings.keep(b"one", slot)
         bookings.release(b"one")
         assert bookings.is_free(slot, now=START)
 
@@ -78,7 +79,7 @@ class TestBookings:
 
     def test_with_bookings_questions_are_welcome_while_the_machine_works(self) -> None:
         bookings = Bookings(takes_bookings=True)
-        assert bookings.confirm(b"one", Slot(NOW, NOW + HOUR))
+        bookings.keep(b"one", Slot(NOW, NOW + HOUR))
         assert bookings.takes_questions(now=START)
 
 

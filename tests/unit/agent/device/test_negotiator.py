@@ -105,7 +105,7 @@ async def a_table(folder: Path) -> AsyncIterator[Table]:
 def test_leaves_a_question_for_a_time_that_is_promised_and_answers_it_once_it_is_free(tmp_path: Path) -> None:
     async def journey() -> None:
         async with a_table(tmp_path) as table:
-            assert table.bookings.confirm(b"other", Slot(table.start - HOUR, table.start + 1))
+            table.bookings.keep(b"other", Slot(table.start - HOUR, table.start + 1))
             quote_id = await table.ask()
             await table.answer(quote_id)
             assert table.market.quotes[quote_id].offers == []
@@ -125,7 +125,7 @@ def test_offers_no_start_at_which_the_machine_is_promised_by_now(tmp_path: Path)
             first = table.market.quotes[quote_id].offers[0].offer
             # Promised meanwhile until a minute past the second of the five starts on the agenda.
             taken = Slot(table.start - HOUR, table.start + START_STEP + 60)
-            assert table.bookings.confirm(b"other", taken)
+            table.bookings.keep(b"other", taken)
             low = replace(terms_of(first), deposit=first.deposit // 4)
             answer = sign_offer(PARTIES.renter_agent, counter(first, terms=low, now=SystemClock().now()))
             await table.platform.make_offer(quote_id, answer)
@@ -144,7 +144,7 @@ def test_signs_nothing_for_a_time_that_is_promised_by_now(tmp_path: Path) -> Non
             await table.answer(quote_id)
             quote = table.market.quotes[quote_id]
             quote.signatures["renter"] = b"by the renter, as the marketplace has checked"
-            assert table.bookings.confirm(b"other", Slot(table.start, table.start + 1))
+            table.bookings.keep(b"other", Slot(table.start, table.start + 1))
             await table.answer(quote_id)
             assert set(quote.signatures) == {"renter"}
             assert table.story.named("quote_left")[-1]["code"] == "slot_taken"

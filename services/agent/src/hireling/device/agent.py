@@ -5,7 +5,7 @@ It lists the machine, bargains for it, serves one rental after the other, and fo
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -158,20 +158,20 @@ class DeviceAgent:
 
     async def _look_for_work(self) -> None:
         try:
-            if self._moves is not None and self._takes_questions():
-                await self._bargain(self._moves.take_news())
             work = await self._tools.platform.work(self._presence.device)
             for rental in work.rentals:
                 if rental.rental_id not in self._known and rental.state not in TERMINAL:
                     await self._engage(rental.rental_id)
                     if self._pricing is not None:
                         self._pricing.note_deal(rental.quote_id)
+            # Only now: an answer may be long in coming, and a renter who paid waits for the machine.
             if self._takes_questions():
-                await self._bargain(work.quotes)
+                news = () if self._moves is None else self._moves.take_news()
+                await self._bargain({quote.quote_id: quote for quote in (*work.quotes, *news)}.values())
         except PlatformError as error:
             self._tools.announce("platform_unreachable", detail=str(error))
 
-    async def _bargain(self, quotes: Sequence[QuoteView]) -> None:
+    async def _bargain(self, quotes: Iterable[QuoteView]) -> None:
         for quote in quotes:
             await self._negotiator.answer(quote)
             self._table_until = self._tools.clock.now() + AT_THE_TABLE_FOR
@@ -217,6 +217,17 @@ class DeviceAgent:
         self._start(Engagement(self._tools, agreement))
 
     def _resume_logs(self) -> None:
+        logs = list(self._logs())
+        # Of two whose time has come the machine serves the earlier first, and before both what it began.
+        logs.sort(key=lambda log: (log.last is None, log.start.agreement.agreement.pay.start_at))
+        for log in logs:
+            self._known.add(log.rental_id)
+            self._tools.announce(
+                "resumed_from_log", rental_id=_hex(log.rental_id), seq=log.last.seq if log.last else None
+            )
+            self._start(Engagement(self._tools, log.start.agreement, log))
+
+    def _logs(self) -> Iterator[RentalLog]:
         for path in sorted(self._tools.folder.glob("*.log")):
             try:
                 log = RentalLog.open(path)
@@ -232,11 +243,7 @@ class DeviceAgent:
                 continue
             if log.cut is not None:
                 self._tools.announce("log_cut", rental_id=_hex(log.rental_id), detail=log.cut)
-            self._known.add(log.rental_id)
-            self._tools.announce(
-                "resumed_from_log", rental_id=_hex(log.rental_id), seq=log.last.seq if log.last else None
-            )
-            self._start(Engagement(self._tools, log.start.agreement, log))
+            yield log
 
     def _start(self, engagement: Engagement) -> None:
         self._engagements[engagement.rental_id] = engagement

@@ -27,18 +27,18 @@ class Bookings:
         """Note an agreement whose money is not there yet."""
         self._bookings[rental_id] = Booking(slot, held_until=now + HOLD)
 
-    def confirm(self, rental_id: bytes, slot: Slot) -> bool:
-        """Note that an agreement has its money; return False where another one for its time had it first."""
+    def is_lost(self, rental_id: bytes, slot: Slot) -> bool:
+        """Return whether another agreement for this one's time had its money first."""
         funded = [
             booking.slot
             for other, booking in self._bookings.items()
             if other != rental_id and booking.held_until is None
         ]
-        if self._clash(funded, slot):
-            self._bookings.pop(rental_id, None)
-            return False
+        return self._clash(funded, slot)
+
+    def keep(self, rental_id: bytes, slot: Slot) -> None:
+        """Note that an agreement with its money is accepted: no change of the owner's options undoes that."""
         self._bookings[rental_id] = Booking(slot, held_until=None)
-        return True
 
     def release(self, rental_id: bytes) -> None:
         """Give back what an agreement has not used."""

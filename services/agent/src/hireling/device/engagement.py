@@ -72,7 +72,6 @@ class Engagement:
         self._tools = tools
         self._agreement = agreement
         self._log = log
-        self._has_its_time = True
         self._gate = UnlockGate(agreement)
         self._unlocked = asyncio.Event()
         self._ceiling_came = asyncio.Event()
@@ -97,8 +96,8 @@ class Engagement:
         if log is None:
             tools.bookings.hold(self.rental_id, self._slot, now=now)
         elif not log.is_over:
-            # A rental that runs goes on, whatever else was promised meanwhile.
-            self._has_its_time = tools.bookings.confirm(self.rental_id, self._slot) or log.last is not None
+            # It was accepted and is paid: it is not judged anew by what the owner wants today.
+            tools.bookings.keep(self.rental_id, self._slot)
 
     @property
     def rental_id(self) -> bytes:
@@ -246,7 +245,9 @@ class Engagement:
         while self._tools.clock.now() <= _moment(self._agreement.agreement.rules.fund_by):
             try:
                 funding = await self._tools.chain.funding(self._agreement)
-                start = Start(agreement=self._agreement, funded_bps=funding.slot.funded_bps)
+                # The other one was funded first: a close over nothing gives this one's money back at once.
+                refused = "slot_taken" if self._tools.bookings.is_lost(self.rental_id, self._slot) else None
+                start = Start(self._agreement, funding.slot.funded_bps, refused)
                 self._log = RentalLog.create(log_path(self._tools.folder, self.rental_id), start)
             except (NotFunded, ChainUnreachable, WrongChain, NotKept) as error:
                 if str(error) != said and not isinstance(error, NotFunded):
@@ -256,8 +257,12 @@ class Engagement:
                 said = str(error)
                 await self._tools.clock.sleep(CHAIN_POLL_SECONDS)
                 continue
-            self._has_its_time = self._tools.bookings.confirm(self.rental_id, self._slot)
             self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)
+            if refused is None:
+                self._tools.bookings.keep(self.rental_id, self._slot)
+            else:
+                self._tools.bookings.release(self.rental_id)
+                self._tools.announce(refused, rental_id=self._id, start_at=self._start_text)
             return True
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
         return False
@@ -267,11 +272,6 @@ class Engagement:
 
         The machine serves others meanwhile.
         """
-        if not self._has_its_time:
-            # The other one was funded first: a close over nothing gives this one's money back at once.
-            self._tools.announce("slot_taken", rental_id=self._id, start_at=self._start_text)
-            log.note_end("slot_taken")
-            return
         if log.last is None and self._tools.clock.now() < self._start:
             self._tools.announce("waiting_for_start", rental_id=self._id, start_at=self._start_text)
         while log.last is None and not self._called_off.is_set():

@@ -36,15 +36,18 @@ class Start:
 
     agreement: SignedAgreement
     funded_bps: int
+    refused: str | None = None
+    """Why the device never serves it: kept with the terms, so that no crash comes between the two."""
 
     @property
     def record(self) -> Record:
         """Return the record that a log begins with."""
-        return {
+        record: Record = {
             "kind": "start",
             "agreement": self.agreement.model_dump_json(),
             "funded_bps": self.funded_bps,
         }
+        return record if self.refused is None else record | {"refused": self.refused}
 
 
 @dataclass
@@ -60,6 +63,9 @@ class Contents:
     acked: int = -1
     end_reason: str | None = None
     finished: bool = False
+
+    def __post_init__(self) -> None:
+        self.end_reason = self.end_reason or self.start.refused
 
 
 def open_contents(path: Path) -> tuple[RecordFile, Contents]:
@@ -128,7 +134,7 @@ class _Reader:
         if record["kind"] != "start":
             raise LogDamaged(f"{self._path} does not start with a rental's terms")
         agreement = SignedAgreement.model_validate_json(record["agreement"])
-        return Start(agreement=agreement, funded_bps=record["funded_bps"])
+        return Start(agreement=agreement, funded_bps=record["funded_bps"], refused=record.get("refused"))
 
     def _logged(self, record: Record) -> LoggedReading:
         return LoggedReading(seq=_number(record), wire=record["wire"], position=record["position"])

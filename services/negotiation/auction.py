@@ -81,14 +81,18 @@ class Auction:
         return replace(self._with(bids), machines=machines)
 
     def document(self, now: datetime) -> AuctionDocument:
-        """Return all of it, for anybody to replay."""
+        """Return all of it, for anybody to replay.
+
+        What is revealed is told once nobody can reveal any more: else who reveals last knows more.
+        """
         outcome = self.outcome(now)
+        hides = self.notice.is_sealed and outcome.phase != "over"
         return AuctionDocument(
             domain=self.domain,
             notice=self.signed,
             opened_at=self.opened_at,
-            listings=self.lots or self.machines,
-            bids=self.bids,
+            listings=self.lots if hides else self.lots or self.machines,
+            bids=Bids(commitments=self.bids.commitments) if hides else self.bids,
             as_of=int(now.timestamp()),
             outcome=outcome,
             forfeits=self.forfeits,

@@ -75,6 +75,7 @@ def sign(
     offer = won_offer(
         listing, request, platform_terms(), front.clock.now(), keccak256(award["device"].encode()),
         quote["quote_id"], int(waiting["won"]["amount"]),
+        until=int(award["until"]),
     )  # fmt: skip
     posted(front, f"/v1/quotes/{quote['quote_id']}/offers", sign_offer(OWNER_AGENT_KEY, offer))
     posted(front, "/v1/agreements", machines[number].signature(offer))

@@ -89,7 +89,10 @@ def offer_of(front: Front, quote: Json, amount: int) -> SignedOffer:
     request = QuoteRequest.model_validate(quote["request"], strict=False)
     listing = front.device.listing(valid_until=int(NOW.timestamp()) + 3_600).document
     now, quote_id = front.clock.now(), quote["quote_id"]
-    offer = won_offer(listing, request, platform_terms(), now, keccak256(b"salt"), quote_id, amount)
+    # Longer than an award, to meet what is said of one that was lost.
+    until = int(now.timestamp()) + 120
+    asked = (listing, request, platform_terms())
+    offer = won_offer(*asked, now, keccak256(b"salt"), quote_id, amount, until=until)
     return sign_offer(OWNER_AGENT_KEY, offer)
 
 

@@ -11,7 +11,7 @@ from hireling.auctions.bids import Bids, SignedBid
 from hireling.auctions.document import verify_auction
 from hireling.auctions.notice import AuctionNotice
 from hireling.auctions.rules import clock_price, outcome_of
-from hireling.auctions.steps import check_won_offer, percent_of, won_offer
+from hireling.auctions.steps import WON_OFFER_SECONDS, check_won_offer, percent_of, won_offer
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import AuctionRefused, RentalError, SignatureMismatch
 from hireling.rental.offer import check_sequence
@@ -296,7 +296,11 @@ class TestWorkedExamples:
     def test_the_won_amount_becomes_an_offer_on_the_listings_own_agenda(self) -> None:
         listing = a_listing()
         request = a_request(listing=listing, seconds=SECONDS)
-        offer = won_offer(listing, request, platform_terms(), NOW, bytes(32), "quote-1", PRICES[10])
+        at = int(NOW.timestamp())
+        asked = (listing, request, platform_terms(), NOW, bytes(32), "quote-1", PRICES[10])
+        offer = won_offer(*asked, until=at + 300)
+        assert offer.valid_until == at + 300
+        assert won_offer(*asked, until=at + 3_600).valid_until == at + WON_OFFER_SECONDS
         assert offer.max_total == PRICES[10]
         check_won_offer(listing, request, offer, amount=PRICES[10])
         percent = listing.agenda.price[check_sequence(listing, request, [offer])[0][0]]

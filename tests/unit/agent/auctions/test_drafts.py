@@ -1,17 +1,33 @@
 """Notices as the command line makes them, and the award that an owner's agent believes."""
 
+from functools import partial
 from typing import cast
 
 import pytest
 
 from hireling.auctions.admission import check_opening
+from hireling.auctions.awards import Award
 from hireling.auctions.bids import Bids
 from hireling.auctions.document import own_award
 from hireling.auctions.drafts import Times, let_machines, look_for_machine
 from hireling.auctions.notice import Rule, sign_notice
 from hireling.rental.errors import AuctionRefused, RentalError
+from hireling.rental.quote import QuoteRequest
 from hireling.rental.table import START_STEP
-from tests.auctions import OPENS, PRICES, SECONDS, a_bid, a_document, a_lot, a_notice, sealed_bids, with_bid
+from tests.auctions import (
+    CLOSES,
+    OPENS,
+    PRICES,
+    SECONDS,
+    START,
+    a_bid,
+    a_document,
+    a_lot,
+    a_notice,
+    moment,
+    sealed_bids,
+    with_bid,
+)
 from tests.builders import DOMAIN, NOW, OWNER_AGENT_KEY, OWNER_KEY, RENTER_AGENT_KEY, RENTER_KEY, a_key
 
 
@@ -58,28 +74,62 @@ class TestDrafts:
             )  # fmt: skip
 
 
+def asking_for(award: Award, **changes: object) -> QuoteRequest:
+    """Return the request that takes up an award."""
+    told = {"device": award.device, "listing": award.listing, "renter": award.renter,
+            "renter_agent": award.agent, "seconds": SECONDS, "start_at": START}  # fmt: skip
+    return QuoteRequest.model_validate({**told, **changes})
+
+
 class TestOwnAward:
     def test_is_of_an_auction_that_the_owners_side_opened(self) -> None:
         notice = a_notice("english")
         bids = with_bid(notice, Bids(), a_bid(notice, "winner", PRICES[9]), at=OPENS)
-        document, device = a_document(notice, bids), notice.lots[0].device
-        winner = a_key("winner").identity
-        award = own_award(document, keys={OWNER_AGENT_KEY.identity}, device=device, agent=winner)
+        document = a_document(notice, bids)
+        request, now = asking_for(document.awards[0]), moment(CLOSES)
+        award = own_award(document, keys={OWNER_AGENT_KEY.identity}, request=request, now=now)
         assert award.price == PRICES[9]
-        for keys, asking in (({OWNER_KEY.identity}, winner), ({OWNER_AGENT_KEY.identity}, bytes(20))):
-            with pytest.raises(AuctionRefused, match="no auction of ours"):
-                own_award(document, keys=keys, device=device, agent=asking)
+        with pytest.raises(AuctionRefused, match="no auction of ours"):
+            own_award(document, keys={OWNER_KEY.identity}, request=request, now=now)
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"device": bytes(32)}, "no_award"),
+            ({"renter_agent": bytes(20)}, "no_award"),
+            ({"renter": bytes(20)}, "no_award"),
+            ({"listing": bytes(32)}, "no_award"),
+            ({"seconds": SECONDS + 1}, "not_as_won"),
+            ({"start_at": START + START_STEP}, "not_as_won"),
+        ],
+    )
+    def test_is_of_exactly_what_is_asked_for(self, changes: dict[str, object], code: str) -> None:
+        notice = a_notice("english")
+        bids = with_bid(notice, Bids(), a_bid(notice, "winner", PRICES[9]), at=OPENS)
+        document = a_document(notice, bids)
+        request = asking_for(document.awards[0], **changes)
+        with pytest.raises(AuctionRefused) as caught:
+            own_award(document, keys={OWNER_AGENT_KEY.identity}, request=request, now=moment(CLOSES))
+        assert caught.value.code == code
+
+    def test_stands_until_its_end(self) -> None:
+        notice = a_notice("english")
+        bids = with_bid(notice, Bids(), a_bid(notice, "winner", PRICES[9]), at=OPENS)
+        document = a_document(notice, bids)
+        (award,) = document.awards
+        take = partial(own_award, document, keys={OWNER_AGENT_KEY.identity}, request=asking_for(award))
+        assert take(now=moment(award.until)) == award
+        with pytest.raises(AuctionRefused, match="stood until"):
+            take(now=moment(award.until + 1))
 
     def test_is_of_an_auction_in_which_its_agent_bid(self) -> None:
         notice = a_notice("reverse")
         document = a_document(notice, sealed_bids(notice, [PRICES[9], PRICES[5]]))
         (award,) = document.awards
-        agent = a_key("bidder 1").identity
-        asking = RENTER_AGENT_KEY.identity
-        found = own_award(document, keys={agent}, device=award.device, agent=asking)
-        assert found.price == PRICES[5]
+        take = partial(own_award, document, request=asking_for(award), now=moment(notice.settled_by))
+        assert take(keys={a_key("bidder 1").identity}).price == PRICES[5]
         with pytest.raises(AuctionRefused):
-            own_award(document, keys={RENTER_AGENT_KEY.identity}, device=award.device, agent=asking)
+            take(keys={RENTER_AGENT_KEY.identity})
 
     def test_is_none_of_a_document_that_does_not_hold(self) -> None:
         notice = a_notice("english")
@@ -90,6 +140,6 @@ class TestOwnAward:
             own_award(
                 document.model_copy(update={"awards": (cheaper,)}),
                 keys={OWNER_AGENT_KEY.identity},
-                device=cheaper.device,
-                agent=a_key("winner").identity,
+                request=asking_for(cheaper),
+                now=moment(CLOSES),
             )

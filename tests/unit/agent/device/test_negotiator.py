@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from hireling.approvals import Approvals
+from hireling.auctions.awards import Award
+from hireling.auctions.steps import steps
 from hireling.bargaining.wishes import OwnerWishes
 from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
@@ -18,6 +22,7 @@ from hireling.device.presence import Presence
 from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import Broker
 from hireling.platform_client import PlatformClient
+from hireling.rental.moves import WonPrice
 from hireling.rental.offer import QuoteRequest, counter, quote_of, sign_offer, terms_of
 from hireling.rental.signing import sign
 from hireling.rental.slot import Slot
@@ -28,6 +33,7 @@ from tests.unit.agent.device.test_bookings import IdleDriver
 from tests.unit.agent.rentals import PARTIES
 
 HOUR = 3_600
+NO_WISHES = OwnerWishes()
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Table:
 
 
 @asynccontextmanager
-async def a_table(folder: Path) -> AsyncIterator[Table]:
+async def a_table(folder: Path, *, wishes: OwnerWishes = NO_WISHES) -> AsyncIterator[Table]:
     """Seat the agent of a machine that takes bookings, with starts up to an hour later on its agenda."""
     story, clock, market = Story(), SystemClock(), Marketplace(Broker("nowhere", 1), {})
     facts, bookings = await facts_of(market), Bookings(takes_bookings=True)
@@ -80,7 +86,7 @@ async def a_table(folder: Path) -> AsyncIterator[Table]:
     )
     await presence.arrive()
     brief = Brief(
-        wishes=OwnerWishes(),
+        wishes=wishes,
         ledger=MandateLedger(folder / "mandates.sqlite"),
         approvals=Approvals(folder / "mandates.sqlite"),
         decisions=DecisionLog(folder / "decisions", side="owner"),
@@ -148,5 +154,35 @@ def test_signs_nothing_for_a_time_that_is_promised_by_now(tmp_path: Path) -> Non
             await table.answer(quote_id)
             assert set(quote.signatures) == {"renter"}
             assert table.story.named("quote_left")[-1]["code"] == "slot_taken"
+
+    asyncio.run(journey())
+
+
+@pytest.mark.parametrize(("percent", "offers"), [(84, 0), (86, 1)])
+def test_offers_no_price_that_an_auction_found_below_the_owners_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, percent: int, offers: int
+) -> None:
+    async def journey() -> None:
+        async with a_table(tmp_path, wishes=OwnerWishes(least_price_percent=86)) as table:
+            quote_id = await table.ask()
+            quote = await table.platform.quote(quote_id)
+            [listing] = table.market.listings.values()
+            found = steps(listing.document, HOUR)
+            amount = next(amount for amount, step in found.items() if step == percent)
+            award = Award(
+                bidder=PARTIES.renter_agent.identity, device=quote.request.device, listing=listing.hash,
+                renter=quote.request.renter, agent=quote.request.renter_agent, price=amount,
+                until=table.start,
+            )  # fmt: skip
+
+            async def awarded(*_: object) -> Award:
+                return award
+
+            monkeypatch.setattr(Negotiator, "_award", awarded)
+            won = WonPrice(auction=bytes(32), amount=amount)
+            await table.negotiator.answer(quote.model_copy(update={"won": won}))
+            assert len(table.market.quotes[quote_id].offers) == offers
+            left = [event["code"] for event in table.story.named("quote_left")]
+            assert left == ([] if offers else ["below_floor"])
 
     asyncio.run(journey())

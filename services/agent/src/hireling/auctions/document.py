@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from hireling.auctions.admission import admit_bid, admit_commitment, check_opening
 from hireling.auctions.awards import Award, Forfeit, awards_of
 from hireling.auctions.bids import Bids
-from hireling.auctions.notice import SignedNotice
+from hireling.auctions.notice import AuctionNotice, SignedNotice
 from hireling.auctions.rules import Outcome, outcome_of
 from hireling.rental.errors import AuctionRefused
 from hireling.rental.listing import SignedListing
+from hireling.rental.quote import QuoteRequest
 from hireling.rental.typed_data import Document, Domain, Uint40
 
 
@@ -64,19 +65,33 @@ def verify_auction(document: AuctionDocument) -> AuctionCheck:
     return AuctionCheck(checks=tuple(checks))
 
 
-def own_award(document: AuctionDocument, *, keys: Collection[bytes], device: bytes, agent: bytes) -> Award:
-    """Return the award of a machine to who asks for it, in an auction that its side took part in.
+def own_award(
+    document: AuctionDocument, *, keys: Collection[bytes], request: QuoteRequest, now: datetime
+) -> Award:
+    """Return the award that a request takes up at ``now``, in an auction that our side took part in.
 
     ``keys`` are the owner's and its agent's: one of them signed the notice, or the bid that won. Raises as
     verify_auction does, and AuctionRefused where there is no such award.
     """
     verify_auction(document)
     notice = document.notice.notice
+    asked = (request.device, request.listing, request.renter, request.renter_agent)
     for award in document.awards:
         ours = award.bidder if notice.rule == "reverse" else notice.holder
-        if (award.device, award.agent) == (device, agent) and ours in keys:
+        won = (award.device, award.listing, award.renter, award.agent)
+        if won == asked and ours in keys:
+            _check_asked(notice, award, request, now=now)
             return award
     raise AuctionRefused("no_award", "no auction of ours awards this machine to who asks for it")
+
+
+def _check_asked(notice: AuctionNotice, award: Award, request: QuoteRequest, *, now: datetime) -> None:
+    asked, won = (request.seconds, request.start_at), (notice.seconds, notice.start_at)
+    _require(
+        asked == won, "not_as_won", f"{won[0]} s from {won[1]} were won, not {asked[0]} s from {asked[1]}"
+    )
+    at = int(now.timestamp())
+    _require(award.until >= at, "award_lost", f"the award stood until {award.until}, and it is {at}")
 
 
 def _replay(document: AuctionDocument) -> None:

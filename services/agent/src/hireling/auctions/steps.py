@@ -11,9 +11,12 @@ from types import MappingProxyType
 
 from hireling.rental.errors import AuctionRefused
 from hireling.rental.listing import ListingDocument
-from hireling.rental.offer import Offer, PlatformTerms, QuoteRequest, first_offer
+from hireling.rental.offer import LONGEST_OFFER_SECONDS, Offer, PlatformTerms, QuoteRequest, first_offer
 from hireling.rental.table import Outcome, Table
 from hireling.rental.tariff import Tariff, amounts, scaled, worst_case
+
+# A marketplace refuses an offer of more than LONGEST_OFFER_SECONDS, by its own clock.
+WON_OFFER_SECONDS = LONGEST_OFFER_SECONDS - 60
 
 
 def steps(listing: ListingDocument, seconds: int) -> Mapping[int, int]:
@@ -47,13 +50,20 @@ def won_offer(  # noqa: PLR0917  as first_offer, and the amount
     salt: bytes,
     quote_id: str,
     amount: int,
+    *,
+    until: int,
 ) -> Offer:
-    """Return round 0 for a winner: the won amount for what was asked. Raises as first_offer does."""
+    """Return round 0 for a winner: the won amount for what was asked. Raises as first_offer does.
+
+    It is good as long as the award, ``until`` a Unix second, or as long as an offer may be: a winner cannot
+    ask again, since its question would be the same.
+    """
     offer = first_offer(listing, request, platform, now, salt, quote_id)
     outcome = won_outcome(listing, request.seconds, amount)
     terms = Table(listing=listing, request=request).terms(outcome)
     follow = amounts(terms.tariff, terms.seconds, terms.budget, listing.ceiling_seconds)
-    return Offer.model_validate({**dict(offer), **vars(terms), **follow})
+    good_until = {"valid_until": min(until, int(now.timestamp()) + WON_OFFER_SECONDS)}
+    return Offer.model_validate({**dict(offer), **vars(terms), **follow, **good_until})
 
 
 def check_won_offer(listing: ListingDocument, request: QuoteRequest, offer: Offer, *, amount: int) -> None:

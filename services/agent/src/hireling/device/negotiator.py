@@ -23,7 +23,7 @@ from hireling.decision_log import DecisionLog
 from hireling.device.bookings import Bookings
 from hireling.device.moves import Moves
 from hireling.device.presence import Presence
-from hireling.device.price_bounds import held_to
+from hireling.device.price_bounds import held_to, require_floor
 from hireling.device.pricing import Pricing
 from hireling.mandate_ledger import MandateLedger
 from hireling.oversight import Oversight
@@ -36,6 +36,7 @@ from hireling.rental.mandate import Clearance
 from hireling.rental.offer import (
     FUNDING_SECONDS,
     Offer,
+    QuoteRequest,
     SignedOffer,
     agreement_from,
     check_sequence,
@@ -154,7 +155,8 @@ class Negotiator:
             offer, reason = first_offer(*asked, now, salt, quote.quote_id), "the listed price"
         else:
             award = await self._award(quote, quote.won.auction)
-            offer = won_offer(*asked, now, salt, quote.quote_id, award.price)
+            require_floor(self._wishes(quote.request), listing, quote.request.seconds, award.price)
+            offer = won_offer(*asked, now, salt, quote.quote_id, award.price, until=award.until)
             reason = "the price that the auction found"
         await self._offer(quote, offer, reason=reason)
         if self._brief.pricing is not None and quote.won is None:
@@ -170,8 +172,8 @@ class Negotiator:
             own_award,
             document,
             keys={self._key.identity, self._presence.parties.owner},
-            device=self._presence.device,
-            agent=quote.request.renter_agent,
+            request=quote.request,
+            now=self._clock.now(),
         )
 
     async def _reply(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> None:
@@ -203,11 +205,15 @@ class Negotiator:
             self._announce("quote_left", quote_id=quote.quote_id, code="no_deal", reason=reason)
 
     def _preferences(self, table: Table, taken: frozenset[int] = frozenset()) -> Preferences:
-        wishes, price = self._brief.wishes, self._presence.price_of(table.request.listing)
-        if self._brief.pricing is not None and price is not None:
-            wishes = held_to(wishes, self._brief.pricing.rules, price)
-        agenda = table.listing.agenda
+        wishes, agenda = self._wishes(table.request), table.listing.agenda
         return wishes.preferences(agenda, start=table.start, zone=self._brief.zone, taken=taken)
+
+    def _wishes(self, request: QuoteRequest) -> OwnerWishes:
+        """Return the owner's wishes, its floor in percent of the listing that is asked about."""
+        wishes, price = self._brief.wishes, self._presence.price_of(request.listing)
+        if self._brief.pricing is None or price is None:
+            return wishes
+        return held_to(wishes, self._brief.pricing.rules, price)
 
     def _price_of(self, quote: QuoteView) -> int | None:
         """Return the price per unit that a session began under."""

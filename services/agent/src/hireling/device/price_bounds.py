@@ -4,11 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from hireling.auctions.steps import percent_of
 from hireling.bargaining.wishes import HOURS, DayPart, OwnerWishes
 from hireling.device.offering import Wishes, amount_of, bargaining_wishes, listed_price
 from hireling.device.price_journal import Mode
 from hireling.drivers.driver import BadInput, Facts
 from hireling.pricing.rules import PriceRules
+from hireling.rental.errors import AuctionRefused
+from hireling.rental.listing import ListingDocument
 from hireling.rental.money import Token
 
 
@@ -59,6 +62,17 @@ def held_to(wishes: OwnerWishes, rules: PriceRules, price: int) -> OwnerWishes:
     """Return the owner's wishes at a listed price: bargaining goes no more under the floor than listing."""
     percent = min(100, -(-rules.floor * 100 // price))
     return replace(wishes, least_price_percent=max(wishes.least_price_percent, percent))
+
+
+def require_floor(wishes: OwnerWishes, listing: ListingDocument, seconds: int, amount: int) -> None:
+    """Raise AuctionRefused where an auction found less than the owner would bargain down to."""
+    percent, least = percent_of(listing, seconds, amount), wishes.least_price_percent
+    if percent < least:
+        raise AuctionRefused(
+            "below_floor",
+            f"the auction found {percent} % of the listed price, the owner's floor is {least} %: "
+            "set an auction's reserve no lower",
+        )
 
 
 def kept_rules(rules: PriceRules, now: datetime) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from services.messages.errors import OutcomeUnknown, Unavailable
 SQLITE_BUSY_TIMEOUT_MS = 10_000
 # On the server, because abandoning a query on our side leaves it running on theirs.
 STATEMENT_TIMEOUT_MS = 15_000
+# Below the statement's, which would otherwise end first and not say that another transaction was in the way.
+LOCK_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
 
 # What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
@@ -245,9 +247,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    options = (
-        f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
-    )
+    options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={"options": options, "connect_timeout": 5},

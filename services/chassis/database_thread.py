@@ -29,7 +29,7 @@ class DatabaseThread:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                return await loop.run_in_executor(self._thread, query)
+                return await loop.run_in_executor(self._thread, _answered, query)
             except DATABASE_DOWN as error:
                 if isinstance(error, Unavailable) and error.code == DATABASE_BUSY:
                     # Another writer came between; jittered, so that they do not meet again.
@@ -41,3 +41,11 @@ class DatabaseThread:
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown()
+
+
+def _answered(query: Callable[[], Result]) -> Result:
+    """Return what the query returns. A StopIteration keeps whoever waits for the future for ever."""
+    try:
+        return query()
+    except StopIteration as error:
+        raise RuntimeError("a query raised StopIteration") from error

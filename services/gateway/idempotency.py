@@ -1,8 +1,8 @@
 """A POST with an Idempotency-Key happens once: repeated, it gets the first answer again.
 
-Only success is kept, and no answer that asks not to be stored: there is a password in it. An error left
-nothing behind, or (outcome unknown) is exactly what the caller should ask about again, and every service is
-idempotent by itself.
+Only success is kept, and no answer that asks not to be stored: there is a password in it, or a move that is
+to be made yet. An error left nothing behind, or (outcome unknown) is exactly what the caller should ask about
+again, and every service is idempotent by itself.
 """
 
 import hashlib

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from hireling.rental.session_document import quote_id_of
-from services.chassis.database import Database
+from services.chassis.database import DATABASE_DOWN, Database
 from services.chassis.logging import get_logger
-from services.messages.errors import HirelingError, Invalid, OperatorError
+from services.messages.errors import HirelingError, Invalid, OperatorError, OutcomeUnknown
 from services.messages.negotiation import (
     MOST_MOVES,
     Move,
@@ -33,6 +33,8 @@ from services.negotiation.sitting import Sitting
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Made = QuoteSession | HirelingError
+# A session's id, and a signature that asks for it.
+_Question = tuple[str, bytes]
 
 _log = get_logger(__name__)
 
@@ -59,8 +61,8 @@ class Floor:
     def answers(self, moves: Sequence[Mapping[str, Any]], *, now: datetime) -> list[MoveAnswer]:
         """Make moves as they travel, in their order, and answer each.
 
-        Raises Invalid for none or too many, and where none was made, as far as is known, Unavailable or
-        OutcomeUnknown.
+        Raises Invalid for none or too many, and where none was made, as far as is known, what says that the
+        database did nothing, or may not have (DATABASE_DOWN).
         """
         if not 0 < len(moves) <= MOST_MOVES:
             raise Invalid("too_many_moves", f"1 to {MOST_MOVES} moves at once, not {len(moves)}")
@@ -72,11 +74,12 @@ class Floor:
     def make_all(self, moves: Sequence[Move], *, now: datetime) -> Sequence[Made]:
         """Make moves in their order; return of each its session afterwards, or why it was not made.
 
-        Raises Unavailable or OutcomeUnknown where none was made, as far as is known.
+        Raises what says that the database did nothing, or may not have (DATABASE_DOWN), where none was made,
+        as far as is known.
         """
         try:
             return self._make(moves, now=now)
-        except HirelingError:
+        except (HirelingError, *DATABASE_DOWN):
             raise
         except Exception as error:  # noqa: BLE001 - a bug that one of them meets must not hold up the others
             _log.error("moves_failed", moves=len(moves), exc_info=error)
@@ -95,6 +98,9 @@ class Floor:
             (result,) = self._make([move], now=now)
         except HirelingError as error:
             return error
+        except DATABASE_DOWN as error:
+            _log.warning("move_unknown", quote_id=moving.session_named(move), exc_info=error)
+            return OutcomeUnknown("database_failed", "the database failed while the move was made")
         except Exception as error:  # noqa: BLE001 - the bug is this one's
             _log.error("move_failed", quote_id=moving.session_named(move), exc_info=error)
             return OperatorError("bug", repr(error))
@@ -122,33 +128,39 @@ class Floor:
         self._remembered.note(changed)
         return results
 
-    def _opening(self, questions: Sequence[SignedQuoteRequest], *, now: datetime) -> Mapping[str, Made]:
-        """Return the sessions that new questions open, or why they open none; of old ones nothing."""
-        asked = {quote_id_of(signed.request): signed for signed in questions}
+    def _opening(self, questions: Sequence[SignedQuoteRequest], *, now: datetime) -> Mapping[_Question, Made]:
+        """Return the sessions that new questions open, or why they open none; of old ones nothing.
+
+        The same question signed another way is the same session, and its signature is judged alone.
+        """
+        asked = {_signed_question(signed): signed for signed in questions}
         if not asked:
             return {}
         with self._database.snapshot() as session:
-            known = store.known_among(session, asked)
+            known = store.known_among(session, {name for name, _ in asked})
         facts = Facts(self._call)
         return {
-            name: _attempt(
+            (name, signature): _attempt(
                 partial(facts.session_for, quote_id=name, now=now, patience=self._patience), signed
             )
-            for name, signed in asked.items()
+            for (name, signature), signed in asked.items()
             if name not in known
         }
 
 
-def _make(sitting: Sitting, opening: Mapping[str, Made], move: Move) -> QuoteSession:
+def _make(sitting: Sitting, opening: Mapping[_Question, Made], move: Move) -> QuoteSession:
     if isinstance(move, OfferMove):
         return sitting.offer(move.document)
     if isinstance(move, SignatureMove):
         return sitting.sign(move.document)
-    name = moving.session_named(move)
-    opened = opening.get(name)
+    opened = opening.get(_signed_question(move.document))
     if isinstance(opened, HirelingError):
         raise opened
-    return sitting.quote(name) if opened is None else sitting.ask(opened)
+    return sitting.quote(moving.session_named(move)) if opened is None else sitting.ask(opened)
+
+
+def _signed_question(signed: SignedQuoteRequest) -> _Question:
+    return quote_id_of(signed.request), signed.signature
 
 
 def _attempt(do: Callable[[Given], Result], given: Given) -> Result | HirelingError:

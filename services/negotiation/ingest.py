@@ -1,10 +1,10 @@
 """Ingest: takes moves off the broker, makes them, and answers: ``python -m services.negotiation.ingest``.
 
 A message is not acknowledged to the broker before its transaction has committed and the broker has the
-answer: what is in here is the broker's too, what we hold is bounded, and the rest waits there. Where that is
-not certain nothing is acknowledged; whoever hears no answer sends the move again, which changes nothing where
-it was made. While a batch is made, the next one gathers. Both sides of a session are told of each move, those
-too that were made over HTTP.
+answer: what we hold is bounded, and while we are connected the rest waits there. Where that is not certain
+nothing is acknowledged. A connection leaves nothing behind: what comes while there is none, the broker drops.
+Whoever hears no answer sends the move again, which changes nothing where it was made. While a batch is made,
+the next one gathers. Both sides of a session are told of each move, those too that were made over HTTP.
 """
 
 import asyncio

@@ -6,7 +6,16 @@ from typing import Any, NoReturn
 
 from services.chassis.database import Database
 from services.chassis.tracing import begin
-from services.messages.errors import CallerError, Forbidden, HirelingError, NotFound, OperatorError, Refused
+from services.messages.errors import (
+    CallerError,
+    Forbidden,
+    HirelingError,
+    NotFound,
+    OperatorError,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
 from services.messages.negotiation import AgreementSignature, OfferMove, SignatureMove
 from services.negotiation import store
 from services.negotiation.floor import Floor
@@ -42,7 +51,12 @@ class Player:
         known = self.sessions([letter.move.quote_id for letter in letters], now=now)
         wanted = [_wanted(known, letter) for letter in letters]
         moves = [each for each in wanted if isinstance(each, OfferMove | SignatureMove)]
-        made = iter(self._floor.make_all(moves, now=now) if moves else ())
+        results = self._floor.make_all(moves, now=now) if moves else ()
+        for result in results:
+            # Nobody can be told yet what became of it.
+            if isinstance(result, Unavailable | OutcomeUnknown):
+                raise result
+        made = iter(results)
         found = [next(made) if isinstance(each, OfferMove | SignatureMove) else each for each in wanted]
         return [
             refusal(letter.move.ref, result)

@@ -114,8 +114,13 @@ def done(ref: str, view: QuoteView) -> Answer:
 
 
 def refusal(ref: str | None, error: HirelingError, *, wait_ms: int | None = None) -> Answer:
-    """Return the answer to a move that a rule, or the platform's own fault, does not let happen."""
-    kind = KINDS[next(each for each in type(error).__mro__ if each in KINDS)]
+    """Return the answer to a move that a rule, or the platform's own fault, does not let happen.
+
+    Raises ValueError for an error that is no answer: what is not known to be refused may be done yet.
+    """
+    kind = next((KINDS[each] for each in type(error).__mro__ if each in KINDS), None)
+    if kind is None:
+        raise ValueError(f"{type(error).__name__} is no answer to a move: {error}")
     if isinstance(error, OperatorError):
         error = OperatorError("internal", "The platform's operator has to look at this.")
     problem = {"kind": kind, "code": error.code, "detail": error.detail, "fields": error.fields}

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flask import request
+from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from services.gateway.parameters import MadeMoves, Moves, problems
@@ -16,17 +16,24 @@ routes = APIBlueprint(
     "moves", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="quotes")]
 )
 
+# What the same move, sent again, may turn into done or refused.
+_OPEN = ("unavailable", "unknown")
+
 
 @routes.post("/moves", operation_id="make_moves", responses={200: MadeMoves})
-def make_moves(body: Moves) -> Any:
+def make_moves(body: Moves) -> Response:
     """Make moves in many sessions, in the order in which they come, and answer each on its own.
 
     Each counts as it would alone: a refused one hinders no other, and one that was made before is done. What
     is done is durable. An error of the whole request is a problem, as everywhere; after 504 the moves are
-    sent again, or looked up.
+    sent again, or looked up. While a move is unavailable or unknown, the answer is kept under no
+    Idempotency-Key.
     """
     answers = call("negotiation", "make_moves", body.moves)
-    return {"answers": [_shown(answer) for answer in answers]}
+    shown = jsonify({"answers": [_shown(answer) for answer in answers]})
+    if any(answer["outcome"] in _OPEN for answer in answers):
+        shown.headers["Cache-Control"] = "no-store"
+    return shown
 
 
 def cost() -> int:

@@ -1,11 +1,14 @@
 """Many moves in one request, over HTTP."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pytest
 from pydantic import BaseModel
 
 from hireling.rental.offer import SignedOffer
+from services.messages.errors import Unavailable
+from services.negotiation.facts import Facts
 from tests.builders import NOW
 from tests.fakes.actors import RenterActor
 from tests.fakes.clock import FixedClock
@@ -58,6 +61,25 @@ def test_repeated_with_its_key_is_answered_as_before(front: Front) -> None:
     without = front.post("/v1/moves", moves)
     assert once.json == twice.json == without.json
     assert twice.headers["Idempotency-Replayed"] == "true"
+
+
+def test_what_was_not_made_yet_is_not_kept_under_its_key(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = front.offer_for_hire()
+    moves = {"moves": [a_move("question", front.renter.question(listing.document))]}
+
+    def silent(*_: Any, **__: Any) -> NoReturn:
+        raise Unavailable("listing_silent", "listing does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Facts, "session_for", silent)
+        first = front.post("/v1/moves", moves, Idempotency_Key="early")
+    again = front.post("/v1/moves", moves, Idempotency_Key="early")
+    assert [response.json["answers"][0]["outcome"] for response in (first, again) if response.json] == [
+        "unavailable",
+        "done",
+    ]
 
 
 def test_a_request_that_is_no_list_of_moves_is_refused_as_a_whole(front: Front) -> None:

@@ -273,7 +273,9 @@ class TestIngest:
 
         go(journey)
 
-    def test_answers_what_came_while_it_was_gone_once_it_is_back(self, table: Table) -> None:
+    def test_once_it_is_back_answers_what_is_sent_again_and_not_what_came_meanwhile(
+        self, table: Table
+    ) -> None:
         sides = table.sit_down()
         environment = {**table.environment(), "HIRELING_LOG_LEVEL": "WARNING"}
 
@@ -283,11 +285,14 @@ class TestIngest:
                     # By the system's clock the session is years ahead, and so is open.
                     answer = await owner.move()
                     assert answer["session"]["turn"] == "owner"
-                moving = asyncio.create_task(owner.move(ref="late"))
+                await owner.say(json.dumps({"ref": "said once", "quote_id": sides.quote_id}))
+                moving = asyncio.create_task(owner.move(ref="sent again"))
                 await asyncio.sleep(0.2)
                 assert not moving.done()
                 with running_module("services.negotiation.ingest", **environment):
                     assert (await moving)["outcome"] == "done"
+                # Answers come in the order of the moves, so this one would have been here first.
+                assert not owner.answers("said once")
 
         go(journey)
 

@@ -169,6 +169,17 @@ class TestMoves:
         moves = [a_move("question", question) for question in questions]
         assert outcomes(make(front, moves)) == ["done", "quote_already_open"]
 
+    @pytest.mark.parametrize("forged_first", [False, True])
+    def test_a_question_is_answered_by_its_own_signature(self, front: Front, forged_first: bool) -> None:
+        listing = front.offer_for_hire()
+        question = front.renter.question(listing.document)
+        other = RenterActor(clock=front.clock, name="another renter").question(listing.document)
+        forged = question.model_copy(update={"signature": other.signature})
+        moves = [a_move("question", question), a_move("question", forged)]
+        expected = ["done", "signature_mismatch"]
+        step = -1 if forged_first else 1
+        assert outcomes(make(front, moves[::step])) == expected[::step]
+
     def test_too_many_are_refused_as_a_whole(self, front: Front) -> None:
         for number in (0, MOST_MOVES + 1):
             with pytest.raises(Invalid, match="too_many_moves"):

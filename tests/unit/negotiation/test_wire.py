@@ -12,7 +12,15 @@ from hireling.rental.offer import SignedOffer, sign_offer
 from hireling.rental.session_document import quote_id_of
 from hireling.rental.typed_data import to_hex
 from services.gateway.problems import _KINDS
-from services.messages.errors import ERRORS, CallerError, OperatorError, Refused
+from services.messages.errors import (
+    ERRORS,
+    CallerError,
+    HirelingError,
+    OperatorError,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
 from services.messages.negotiation import QuoteStatus, QuoteView
 from services.negotiation.wire import (
     KINDS,
@@ -129,6 +137,11 @@ class TestAnswers:
         for error in ERRORS.values():
             if issubclass(error, CallerError | OperatorError):
                 MoveAnswer.model_validate(refusal("1", error("code", "detail", number=7)))
+
+    @pytest.mark.parametrize("error", [Unavailable, OutcomeUnknown])
+    def test_are_not_made_of_what_may_be_done_yet(self, error: type[HirelingError]) -> None:
+        with pytest.raises(ValueError, match="no answer to a move"):
+            refusal("1", error("code", "detail"))
 
     def test_tell_nothing_of_the_platform_s_own_faults(self) -> None:
         assert "secret" not in json.dumps(refusal("1", OperatorError("bug", "a secret", more="secret")))

@@ -65,6 +65,12 @@ class TestAuthorization:
             == "invalid_exact_evm_payload_authorization_valid_before"
         )
 
+    def test_refuses_one_that_is_good_for_longer_than_was_asked(self) -> None:
+        # A client's clock may be a little ahead.
+        paid().check(requirements(), DOMAIN, now() - timedelta(seconds=100))
+        for signed in (paid(max_timeout_seconds=500), paid(max_timeout_seconds=10**9)):
+            assert refused(signed) == "invalid_exact_evm_payload_authorization_valid_before"
+
     def test_refuses_one_that_is_not_good_yet(self) -> None:
         later = paid().model_copy(update={"valid_after": int(now().timestamp()) + 100})
         assert refused(later) == "invalid_exact_evm_payload_authorization_valid_after"
@@ -111,7 +117,14 @@ class TestCheckAccepted:
 class TestPaymentOf:
     @pytest.mark.parametrize(
         "header",
-        ["", "no base64!", base64.b64encode(b"[]").decode(), base64.b64encode(b"\xff").decode(), "A" * 9_000],
+        [
+            "",
+            "no base64!",
+            "p\xe4yment",
+            base64.b64encode(b"[]").decode(),
+            base64.b64encode(b"\xff").decode(),
+            "A" * 9_000,
+        ],
     )
     def test_refuses_what_is_none(self, header: str) -> None:
         with pytest.raises(InvalidPayment):

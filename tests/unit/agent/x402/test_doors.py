@@ -17,6 +17,7 @@ from hireling.platform_errors import PlatformNotFound, PlatformUnreachable
 from hireling.platform_views import DeviceView, ListingView, PlatformView
 from hireling.rental.listing import sign_listing
 from hireling.rental.tariff import worst_case
+from hireling.x402 import desk
 from hireling.x402.desk import Desk
 from hireling.x402.payments import Payment, PaymentBook
 from hireling.x402.register import Register, Tools
@@ -121,7 +122,7 @@ class Scene:
     def __init__(self, folder: Path, market: TheMarket | None = None, **becomes: Any) -> None:
         self.market = market or TheMarket()
         self.folder = folder / "payments"
-        clock = HandClock(at=RIGHT_NOW)
+        clock = HandClock(at=datetime.now(UTC))
         tools = Tools(
             platform=cast(Any, self.market),
             facts=FACTS,
@@ -138,9 +139,13 @@ class Scene:
         )
         self.register = Register(tools.book, silent)
         self.carrier = TheCarrier(self.register, becomes or RENTED)
-        desk = Desk(tools, self.register, cast(Any, self.carrier), domain=payers.DOMAIN, fee=FEE)
+        its_desk = Desk(tools, self.register, cast(Any, self.carrier), domain=payers.DOMAIN, fee=FEE)
         self.doors = Doors(
-            desk, self.register, cast(Any, self.carrier), network="eip155:31337", public_url="https://front"
+            its_desk,
+            self.register,
+            cast(Any, self.carrier),
+            network="eip155:31337",
+            public_url="https://front",
         )
         self.payer = Payer()
 
@@ -363,6 +368,68 @@ class TestAgain:
             )
             answer = await scene.ask(payment_signature=scene.payer.header(forged))
             assert (answer.status, answer.body["code"]) == (400, "invalid_exact_evm_nonce_already_used")
+
+        run(story)
+
+
+class TestManyPayments:
+    def test_one_payer_has_so_many_unfinished_ones(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def story() -> None:
+            monkeypatch.setattr(desk, "MOST_OF_ONE_PAYER", 2)
+            scene = Scene(tmp_path)
+            assert [(await scene.pay()).status for _ in range(3)] == [201, 201, 402]
+            refused = await scene.pay()
+            assert refused.body["error"].startswith("too_many_payments")
+            assert len(scene.taken) == 2
+
+        run(story)
+
+    def test_and_everybody_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def story() -> None:
+            monkeypatch.setattr(desk, "MOST_UNFINISHED", 1)
+            scene = Scene(tmp_path)
+            assert [(await scene.pay()).status for _ in range(2)] == [201, 503]
+            assert len(scene.taken) == 1
+
+        run(story)
+
+    def test_what_is_finished_does_not_count(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def story() -> None:
+            monkeypatch.setattr(desk, "MOST_OF_ONE_PAYER", 1)
+            scene = Scene(tmp_path, stage="void", reason="lapsed")
+            for _ in range(2):
+                assert "too_many_payments" not in (await scene.pay()).body.get("error", "")
+            assert len(scene.taken) == 2
+
+        run(story)
+
+    def test_what_never_came_is_forgotten_once_it_lapsed(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            scene = Scene(tmp_path, stage="void", reason="lapsed")
+            await scene.pay()
+            (void,) = scene.taken
+            lapses = void.authorization.valid_before
+            scene.register.forget_void(lapsed_by=lapses - 1)
+            assert scene.register.find(void.id) is not None
+            scene.register.forget_void(lapsed_by=lapses)
+            assert scene.register.find(void.id) is None
+            assert scene.taken == []
+
+        run(story)
+
+    def test_two_wait_for_news_of_one_payment_and_others_are_told_at_once(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            scene = Scene(tmp_path, stage="taken")
+            header = scene.payer.header(scene.payer.pays(dict((await scene.ask()).body)))
+            asking = [asyncio.ensure_future(scene.ask(payment_signature=header)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            assert (await asyncio.wait_for(scene.ask(payment_signature=header), 1)).status == 202
+            assert not any(each.done() for each in asking)
+            (taken,) = scene.taken
+            scene.register.write(taken.model_copy(update=RENTED))
+            assert [(await each).status for each in asking] == [201, 201]
 
         run(story)
 

@@ -1,7 +1,7 @@
 """One payment, one rental at most, and its cost by the bill or the chain alone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +50,8 @@ class Scene:
     chain_time: int = 0
     calls: list[str] = field(default_factory=list)
     clock: HandClock = field(default_factory=HandClock)
+    bargain: Callable[[], Awaitable[None]] | None = None
+    use_seconds: float = 0
 
     def __post_init__(self) -> None:
         scene = self
@@ -64,6 +66,11 @@ class Scene:
             async def rent(self, listing: Any, **wish: Any) -> None:
                 """Rent."""
                 scene.calls.append("rent")
+                if scene.bargain is not None:
+                    await scene.bargain()
+                if scene.use_seconds:
+                    self._tools["announce"]("agreed")
+                    await asyncio.sleep(scene.use_seconds)
                 self._next(None)
 
             async def carry(self, page: Page) -> None:
@@ -188,6 +195,33 @@ class TestWithoutARental:
         other = paid(scene).model_copy(update={"listing": bytes(32)})
         assert all_back(scene.rent(other))
         assert scene.calls == []
+
+    def test_others_bargaining_takes_nothing_of_its_time(self, scene: Scene) -> None:
+        scene.script = [TAKEN, None]
+        scene.slot = a_slot(Status.DONE)
+        long_ago = int(scene.clock.now().timestamp()) - 3_600
+        scene.rent(paid(scene).model_copy(update={"paid_at": long_ago}), until=is_over)
+        assert scene.calls == ["rent"] * 2
+
+    def test_a_machine_that_bargains_for_ever_is_left(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def forever() -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(renting, "BARGAIN_WITHIN_SECONDS", 0.01)
+        scene.bargain = forever
+        over = scene.rent(paid(scene))
+        assert all_back(over)
+        assert str(over.reason).startswith("no agreement within")
+
+    def test_a_rental_that_is_agreed_takes_its_time(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(renting, "BARGAIN_WITHIN_SECONDS", 0.2)
+        scene.script, scene.slot = [None], a_slot(Status.DONE, paid=40)
+        scene.use_seconds = 0.5
+        assert scene.rent(paid(scene)).spent == 40
 
 
 class TestAfterACrash:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from hireling.platform_errors import PlatformRefused, PlatformUnreachable
 from hireling.x402.payments import Payment, PaymentBook
 from hireling.x402.register import Register, Stuck, Tools
 from hireling.x402.till import Till
-from hireling.x402.token import CarriedOut, NeverAgain, Transfer
+from hireling.x402.token import CarriedOut, NeverAgain, SearchedUpTo, Transfer
 from tests.unit.agent.rentals import HandClock
 from tests.unit.agent.x402.payers import FRONT, PAYER
 from tests.unit.agent.x402.test_payments import a_payment
@@ -26,14 +27,14 @@ REFUSAL = PlatformRefused(status=403, code="chain_refuses", detail="the token re
 class TheChain:
     """What the token's contract says."""
 
-    became: CarriedOut | NeverAgain | None = None
+    became: CarriedOut | NeverAgain | SearchedUpTo | None = None
     used: bool = False
     held: int = 10**9
     looked_for: list[tuple[Transfer, int, int | None]] = field(default_factory=list)
 
     async def outcome(
         self, transfer: Transfer, *, since: int, valid_before: int | None
-    ) -> CarriedOut | NeverAgain | None:
+    ) -> CarriedOut | NeverAgain | SearchedUpTo | None:
         """Return what became of an authorisation."""
         self.looked_for.append((transfer, since, valid_before))
         return self.became
@@ -94,6 +95,7 @@ class Scene:
             clock=HandClock(),
             announce=silent,
         )
+        self.clock = tools.clock
         self.register = Register(tools.book, silent)
         self.till = Till(tools, self.register)
 
@@ -159,6 +161,17 @@ class TestSettle:
         refused = scene.settle(TAKEN, times=60)
         assert (refused.stage, refused.given_up, len(scene.relay.relayed)) == ("taken", True, 1)
         assert "the token reverts" in str(refused.reason)
+
+    def test_what_was_given_up_is_looked_for_once_a_minute(self, scene: Scene) -> None:
+        began = scene.clock.now()
+        scene.settle(TAKEN.model_copy(update={"given_up": True}), times=5)
+        assert scene.clock.now() - began == timedelta(minutes=5)
+
+    def test_searches_on_from_where_it_was(self, scene: Scene) -> None:
+        scene.chain.became = SearchedUpTo(2_001)
+        assert scene.settle(TAKEN).seen_from == 2_001
+        assert scene.send_back(OVER).seen_from == 2_001
+        assert scene.relay.relayed == []
 
     @pytest.mark.parametrize("busy", [True, False], ids=["too many requests", "carried out by another"])
     def test_what_may_still_come_true_is_not_given_up(self, scene: Scene, *, busy: bool) -> None:

@@ -12,14 +12,18 @@ from hireling.json_rpc import JsonRpc
 from hireling.x402.token import (
     AUTHORIZATION_CANCELED,
     AUTHORIZATION_USED,
+    MOST_BLOCKS,
     TRANSFER,
     CarriedOut,
     NeverAgain,
+    SearchedUpTo,
     Token,
     Transfer,
 )
 from tests.builders import TOKEN, a_key
 
+# At this height there is more than one search in the blocks since SINCE.
+FAR = 90 + 3 * MOST_BLOCKS
 HEIGHT, CONFIRMATIONS, SINCE = 100, 2, 90
 VALID_BEFORE = 5_000
 PAYER, FRONT, STRANGER = (a_key(name).identity for name in ("payer", "front", "stranger"))
@@ -48,8 +52,13 @@ def moved(value: int = 700, *, to: bytes = FRONT, contract: bytes = TOKEN) -> Lo
 
 
 def outcome(
-    *logs: Log, block: int = 95, time: int = VALID_BEFORE - 1, valid_before: int | None = VALID_BEFORE
-) -> CarriedOut | NeverAgain | None:
+    *logs: Log,
+    block: int = 95,
+    time: int = VALID_BEFORE - 1,
+    valid_before: int | None = VALID_BEFORE,
+    height: int = HEIGHT,
+    since: int = SINCE,
+) -> CarriedOut | NeverAgain | SearchedUpTo | None:
     """Return what is made of a chain on which one transaction left these logs."""
     told: Sequence[Log] = [
         {**each, "logIndex": hex(index), "blockNumber": hex(block), "transactionHash": f"0x{block:064x}"}
@@ -59,13 +68,14 @@ def outcome(
     def answer(call: dict[str, Any]) -> Any:
         match call["method"]:
             case "eth_blockNumber":
-                return hex(HEIGHT)
+                return hex(height)
             case "eth_getBlockByNumber":
                 return {"timestamp": hex(time)}
             case "eth_getTransactionReceipt":
                 return {"logs": list(reversed(told))}
         wanted = call["params"][0]
         first, last = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
+        assert last - first < MOST_BLOCKS
         is_asked = [
             each
             for each in told
@@ -77,11 +87,11 @@ def outcome(
     def node(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"result": answer(json.loads(request.content))})
 
-    async def ask() -> CarriedOut | NeverAgain | None:
+    async def ask() -> CarriedOut | NeverAgain | SearchedUpTo | None:
         rpc = JsonRpc("http://node", transport=httpx.MockTransport(node))
         try:
             token = Token(rpc, TOKEN, confirmations=CONFIRMATIONS)
-            return await token.outcome(WANTED, since=SINCE, valid_before=valid_before)
+            return await token.outcome(WANTED, since=since, valid_before=valid_before)
         finally:
             await rpc.close()
 
@@ -102,6 +112,12 @@ class TestOutcome:
     def test_is_over_once_it_lapsed(self) -> None:
         assert isinstance(outcome(time=VALID_BEFORE), NeverAgain)
         assert outcome(time=VALID_BEFORE, valid_before=None) is None
+
+    def test_is_searched_for_in_few_blocks_at_once_and_not_lapsed_before(self) -> None:
+        found = outcome(height=FAR, time=VALID_BEFORE)
+        assert found == SearchedUpTo(SINCE + MOST_BLOCKS)
+        later = SINCE + MOST_BLOCKS
+        assert isinstance(outcome(used(), moved(), block=later, height=FAR, since=later), CarriedOut)
 
     def test_is_over_once_it_was_cancelled(self) -> None:
         assert isinstance(outcome(log(AUTHORIZATION_CANCELED, PAYER, NONCE)), NeverAgain)

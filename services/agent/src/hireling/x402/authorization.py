@@ -16,6 +16,8 @@ from hireling.x402.words import SCHEME, InvalidPayment, PaymentPayload, Requirem
 SIGNATURE_BYTES = 65
 # What is left of an authorisation when it is taken must suffice to get it into a block.
 LEAST_SECONDS_LEFT = 20
+# How far a payer's clock may be ahead. What is good for longer would have to be watched for longer.
+CLOCK_SLACK_SECONDS = 120
 
 
 class Authorization(Document):
@@ -65,10 +67,10 @@ class Authorization(Document):
                 "invalid_exact_evm_payload_authorization_value_mismatch",
                 f"{self.value} authorised, exactly {requirements.amount} due",
             )
-        self._check_times(int(now.timestamp()))
+        self._check_times(int(now.timestamp()), most=requirements.max_timeout_seconds)
         self._check_signature(domain)
 
-    def _check_times(self, now: int) -> None:
+    def _check_times(self, now: int, *, most: int) -> None:
         if now <= self.valid_after:
             raise InvalidPayment(
                 "invalid_exact_evm_payload_authorization_valid_after",
@@ -78,6 +80,12 @@ class Authorization(Document):
             raise InvalidPayment(
                 "invalid_exact_evm_payload_authorization_valid_before",
                 f"good until {self.valid_before}, it is {now} and {LEAST_SECONDS_LEFT} s are needed",
+            )
+
+        if self.valid_before > now + most + CLOCK_SLACK_SECONDS:
+            raise InvalidPayment(
+                "invalid_exact_evm_payload_authorization_valid_before",
+                f"good until {self.valid_before}, it is {now} and at most {most} s were asked for",
             )
 
     def _check_signature(self, domain: TokenDomain) -> None:

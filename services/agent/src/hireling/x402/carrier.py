@@ -13,6 +13,9 @@ from hireling.x402.register import AGAIN_SECONDS, Register, Stuck, Tools
 from hireling.x402.renting import Renting
 from hireling.x402.till import Till
 
+# For so long a payer may still ask what became of a payment that lapsed.
+REMEMBER_SECONDS = 3_600
+
 
 class Carrier:
     """A task for each payment that is not finished."""
@@ -34,6 +37,7 @@ class Carrier:
         known = self._register.find(payment.id)
         if known is not None:
             return known
+        self._register.forget_void(lapsed_by=payment.taken_at - REMEMBER_SECONDS)
         self._register.write(payment)
         self._tools.announce("x402_taken", payment=payment.id, paid=payment.authorization.value)
         self._start(payment)

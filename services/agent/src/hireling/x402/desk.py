@@ -22,10 +22,17 @@ from hireling.x402.words import SCHEME, InvalidPayment, Requirements, Resource, 
 SETTLE_WITHIN_SECONDS = 300
 # The front must be able to take the payment and sign the agreement before the listing lapses.
 LISTING_HOLDS_SECONDS = 600
+# Each payment that is not finished is watched on the chain.
+MOST_UNFINISHED = 256
+MOST_OF_ONE_PAYER = 16
 
 
 class NotForHire(Exception):
     """The machine cannot be rented now; nothing was taken."""
+
+
+class Full(Exception):
+    """Too many payments are not finished yet; nothing was taken."""
 
 
 class BadWish(Exception):
@@ -120,7 +127,7 @@ class Desk:
         return Taken(payment, None)
 
     async def take(self, header: str, offer: Offer, wish: Wish) -> Taken:
-        """Take a new payment, to be carried to its end. Raises InvalidPayment, ChainUnreachable."""
+        """Take a new payment, to be carried to its end. Raises InvalidPayment, Full, ChainUnreachable."""
         payment = payment_of(header)
         check_accepted(payment, offer.requirements)
         signed = Authorization.of(payment)
@@ -142,6 +149,7 @@ class Desk:
             taken_at=int(now.timestamp()),
             seen_from=seen_from,
         )
+        self._check_room(signed.sender)
         kept = self._carrier.begin(taken)
         is_ours = kept is taken and wish.stop_hash is None
         return Taken(kept, token if is_ours else None)
@@ -149,6 +157,15 @@ class Desk:
     def may_stop(self, payment: Payment, token: str) -> bool:
         """Return whether the token is the one with which this payment's machine may be stopped."""
         return secrets.compare_digest(hashlib.sha256(token.encode()).digest(), payment.stop_hash)
+
+    def _check_room(self, payer: bytes) -> None:
+        payers = [payment.authorization.sender for payment in self._register.unfinished()]
+        if payers.count(payer) >= MOST_OF_ONE_PAYER:
+            raise InvalidPayment(
+                "too_many_payments", f"{MOST_OF_ONE_PAYER} payments of this payer are not finished"
+            )
+        if len(payers) >= MOST_UNFINISHED:
+            raise Full(f"{MOST_UNFINISHED} payments are not finished: ask again later")
 
     async def _check_on_chain(self, signed: Authorization) -> None:
         if await self._tools.token.is_used(signed.sender, signed.nonce):

@@ -1,5 +1,6 @@
 """What a front must not forget of a payment: it is on the disk before anything is sent that depends on it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -88,6 +89,10 @@ class PaymentBook:
         folder = make_private_folder(self._folder / payment.id)
         write_atomically(folder / "payment.json", payment.model_dump_json(indent=1).encode())
         return payment
+
+    def forget(self, payment: Payment) -> None:
+        """Remove a payment that never came."""
+        shutil.rmtree(self._folder / payment.id, ignore_errors=True)
 
     def all(self) -> Iterator[Payment]:
         """Return every payment, in no order."""

@@ -19,6 +19,8 @@ from hireling.x402.token import Token
 
 LOOK_SECONDS = 0.5
 AGAIN_SECONDS = 2.0
+# What nobody has relayed any more is only watched until it lapses.
+SELDOM_SECONDS = 60.0
 
 
 class Stuck(Exception):
@@ -71,6 +73,14 @@ class Register:
         news, self._news = self._news, asyncio.Event()
         news.set()
         return payment
+
+    def forget_void(self, *, lapsed_by: int) -> None:
+        """Forget the payments that never came and had lapsed by then: they can never be taken again."""
+        for payment in list(self._payments.values()):
+            if payment.stage == "void" and payment.authorization.valid_before <= lapsed_by:
+                self._book.forget(payment)
+                del self._payments[payment.id]
+                self._said.pop(payment.id, None)
 
     async def until(self, payment: Payment, holds: Callable[[Payment], bool], *, within: float) -> Payment:
         """Return the payment as soon as this holds of it, or as it stands when time is up."""

@@ -16,7 +16,10 @@ from hireling.x402.payments import Payment
 from hireling.x402.register import AGAIN_SECONDS, Register, Tools
 
 # A machine may be held for a minute by an agreement that nobody funds; a crash of ours may have left one.
+# It counts from a payment's first turn: how long others took is not its fault.
 RENT_WITHIN = timedelta(minutes=3)
+# One machine's slow agent keeps the other payments from their turn for so long at most.
+BARGAIN_WITHIN_SECONDS = 60.0
 # The machine is taken, or the marketplace hears too much at once: both pass.
 PASSING = frozenset({409, 429})
 
@@ -48,6 +51,8 @@ class Renting:
         self._register = register
         self._turn = Turn()
         self._agents: dict[str, RenterAgent] = {}
+        self._first_turns: dict[str, float] = {}
+        self._limits: dict[str, asyncio.Timeout] = {}
 
     def stop_machine(self, payment: Payment) -> None:
         """Stop the machine that is rented for a payment; nothing happens where none runs."""
@@ -86,19 +91,34 @@ class Renting:
         if page is not None and page.stage != "agreed":
             return await agent.carry(page)
         await self._turn.take(payment.id)
+        self._first_turns.setdefault(payment.id, self._tools.clock.now().timestamp())
         try:
             if page is not None:
                 return await agent.carry(page)
-            listing = await self._tools.platform.listing(f"0x{payment.listing.hex()}")
-            if document_hash(listing.document) != payment.listing:
-                raise NoDeal("the marketplace shows another listing than the one that was paid for")
-            return await agent.rent(listing, seconds=payment.seconds, budget=None)
+            return await self._bargained(payment, agent)
         finally:
             self._turn.leave(payment.id)
 
+    async def _bargained(self, payment: Payment, agent: RenterAgent) -> Kept | None:
+        """Rent, with little time until there is an agreement and all that it takes from then on."""
+        limit = self._limits[payment.id] = asyncio.timeout(BARGAIN_WITHIN_SECONDS)
+        try:
+            async with limit:
+                listing = await self._tools.platform.listing(f"0x{payment.listing.hex()}")
+                if document_hash(listing.document) != payment.listing:
+                    raise NoDeal("the marketplace shows another listing than the one that was paid for")
+                return await agent.rent(listing, seconds=payment.seconds, budget=None)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise NoDeal(f"no agreement within {BARGAIN_WITHIN_SECONDS:.0f} s") from error
+        finally:
+            del self._limits[payment.id]
+
     async def _without_rental(self, payment: Payment, reason: str | None, *, may_try_again: bool) -> Payment:
         """Nothing was agreed, so nothing of ours is locked."""
-        waited = self._tools.clock.now().timestamp() - (payment.paid_at or 0)
+        now = self._tools.clock.now().timestamp()
+        waited = now - self._first_turns.get(payment.id, now)
         if may_try_again and waited < RENT_WITHIN.total_seconds():
             self._register.say(payment, "x402_waiting", str(reason))
             await self._tools.clock.sleep(AGAIN_SECONDS)
@@ -146,6 +166,8 @@ class Renting:
         tools = self._tools
 
         def announce(event: str, **fields: Field) -> None:
+            if event == "agreed" and (limit := self._limits.get(payment.id)) and not limit.expired():
+                limit.reschedule(None)
             if event == "funded":
                 self._note_rental(payment, bytes.fromhex(str(fields["rental_id"])[2:]))
                 self._turn.leave(payment.id)
@@ -171,4 +193,5 @@ class Renting:
 
     async def _over(self, payment: Payment, *, spent: int, reason: str | None) -> Payment:
         seen_from = await self._tools.token.height()
+        self._first_turns.pop(payment.id, None)
         return self._register.write(payment.over(spent=spent, reason=reason, seen_from=seen_from))

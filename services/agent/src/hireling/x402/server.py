@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from hireling.json_rpc import ChainUnreachable
 from hireling.platform_errors import PlatformError, PlatformNotFound
 from hireling.rental.errors import RentalError
 from hireling.x402.carrier import Carrier
-from hireling.x402.desk import BadWish, Desk, NotForHire, Offer, Taken, wish_of
+from hireling.x402.desk import BadWish, Desk, Full, NotForHire, Offer, Taken, wish_of
 from hireling.x402.payments import Payment
 from hireling.x402.register import Register
 from hireling.x402.words import (
@@ -37,6 +38,8 @@ PATIENCE_SECONDS = 120.0
 IDLE_SECONDS = 30
 LARGEST_BODY_BYTES = 10_000
 MOST_AT_ONCE = 64
+# Whoever repeats a payment more often is told at once how it stands.
+MOST_WAITING_FOR_ONE = 2
 RENTALS = re.compile(r"/devices/0x([0-9a-f]{64})/rentals")
 PAYMENT = re.compile(r"/rentals/(0x[0-9a-f]{64})(/stop)?")
 
@@ -75,6 +78,7 @@ class Doors:
         self._register = register
         self._carrier = carrier
         self._network = network
+        self._waiting: Counter[str] = Counter()
         self._public_url = public_url.rstrip("/") if public_url else None
 
     async def answer(self, request: Request) -> Answer:
@@ -90,6 +94,8 @@ class Doors:
             return problem(404, error.code, error.detail)
         except (NotForHire, RentalError) as error:
             return problem(409, "not_for_hire", str(error))
+        except Full as error:
+            return problem(503, "too_many_payments", str(error))
         except (PlatformError, ChainUnreachable) as error:
             return problem(503, "unavailable", str(error))
         return problem(404, "not_found", f"there is no {request.method} {request.path}")
@@ -115,7 +121,7 @@ class Doors:
 
     async def _told(self, taken: Taken) -> Answer:
         """Wait until there is a rental, or until it is clear that there will be none, and say so."""
-        payment = await self._register.until(taken.payment, _is_news, within=ANSWER_WITHIN_SECONDS)
+        payment = await self._news_of(taken.payment)
         body = view_of(payment)
         if taken.stop_token is not None:
             body["stop_token"] = taken.stop_token
@@ -128,6 +134,15 @@ class Doors:
         if payment.rental_id is not None:
             return Answer(201, body, headers)
         return Answer(409 if payment.stage in {"over", "done"} else 202, body, headers)
+
+    async def _news_of(self, payment: Payment) -> Payment:
+        if self._waiting[payment.id] >= MOST_WAITING_FOR_ONE:
+            return self._register.latest(payment)
+        self._waiting[payment.id] += 1
+        try:
+            return await self._register.until(payment, _is_news, within=ANSWER_WITHIN_SECONDS)
+        finally:
+            self._waiting -= Counter((payment.id,))
 
     def _settlement(self, payment: Payment) -> SettlementResponse:
         is_settled = payment.settlement is not None

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from hireling.platform_errors import PlatformRefused
 from hireling.x402.payments import Payment
-from hireling.x402.register import LOOK_SECONDS, Register, Stuck, Tools
-from hireling.x402.token import CarriedOut, NeverAgain, Transfer
+from hireling.x402.register import LOOK_SECONDS, SELDOM_SECONDS, Register, Stuck, Tools
+from hireling.x402.token import CarriedOut, NeverAgain, SearchedUpTo, Transfer
 
 ASK_AGAIN = timedelta(seconds=10)
 TOO_MANY_REQUESTS = 429
@@ -28,6 +28,10 @@ class Till:
         outcome = await self._tools.token.outcome(
             transfer, since=payment.seen_from, valid_before=signed.valid_before
         )
+        if isinstance(outcome, SearchedUpTo):
+            return self._search_on(payment, outcome)
+        if outcome is not None:
+            self._asked_at.pop(payment.id, None)
         if isinstance(outcome, NeverAgain):
             reason = payment.reason or outcome.reason
             return self._register.write(payment.model_copy(update={"stage": "void", "reason": reason}))
@@ -43,7 +47,7 @@ class Till:
             return paid
         if not payment.given_up:
             await self._ask_to_settle(payment)
-        await self._tools.clock.sleep(LOOK_SECONDS)
+        await self._tools.clock.sleep(SELDOM_SECONDS if payment.given_up else LOOK_SECONDS)
         return self._register.latest(payment)
 
     async def _ask_to_settle(self, payment: Payment) -> None:
@@ -72,6 +76,8 @@ class Till:
             sender=tools.wallet.address, recipient=payer, value=amount, nonce=payment.refund_nonce
         )
         outcome = await tools.token.outcome(transfer, since=payment.seen_from, valid_before=None)
+        if isinstance(outcome, SearchedUpTo):
+            return self._search_on(payment, outcome)
         if isinstance(outcome, CarriedOut):
             done = {"stage": "done", "refund_transaction": outcome.transaction}
             return self._register.write(payment.model_copy(update=done))
@@ -80,6 +86,10 @@ class Till:
         await self._ask_to_refund(payment, payer, amount)
         await tools.clock.sleep(LOOK_SECONDS)
         return payment
+
+    def _search_on(self, payment: Payment, searched: SearchedUpTo) -> Payment:
+        """Never search the same blocks again, nor after a crash."""
+        return self._register.write(payment.model_copy(update={"seen_from": searched.block}))
 
     async def _ask_to_refund(self, payment: Payment, payer: bytes, amount: int) -> None:
         tools = self._tools

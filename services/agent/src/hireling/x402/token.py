@@ -12,6 +12,8 @@ AUTHORIZATION_USED = keccak256(b"AuthorizationUsed(address,bytes32)")
 AUTHORIZATION_CANCELED = keccak256(b"AuthorizationCanceled(address,bytes32)")
 TRANSFER = keccak256(b"Transfer(address,address,uint256)")
 WORD = 32
+# So many blocks are searched at once: nodes answer no eth_getLogs over more than a few thousand.
+MOST_BLOCKS = 2_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ class NeverAgain:
     """It was not carried out, and cannot be any more."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class SearchedUpTo:
+    """Nothing was found before this block, and there are blocks that count from it on."""
+
+    block: int
 
 
 class Token:
@@ -66,20 +75,25 @@ class Token:
 
     async def outcome(
         self, transfer: Transfer, *, since: int, valid_before: int | None
-    ) -> CarriedOut | NeverAgain | None:
+    ) -> CarriedOut | NeverAgain | SearchedUpTo | None:
         """Return what became of an authorisation that was unused in block ``since``; None: it is still open.
+
+        SearchedUpTo: ask again, from there.
 
         ``valid_before`` None: whoever signed it may sign it again, so that it never lapses.
         """
         deep = await self.height()
         if deep < since:
             return None
+        last = min(deep, since + MOST_BLOCKS - 1)
         for kind in (AUTHORIZATION_USED, AUTHORIZATION_CANCELED):
             topics = (kind, _padded(transfer.sender), transfer.nonce)
-            for log in await self._rpc.logs(self._address, topics, first=since, last=deep):
+            for log in await self._rpc.logs(self._address, topics, first=since, last=last):
                 if kind == AUTHORIZATION_USED and await self._moved(log.transaction, transfer):
                     return CarriedOut(transaction=log.transaction)
                 return NeverAgain("its nonce was used for something else, or cancelled")
+        if last < deep:
+            return SearchedUpTo(last + 1)
         if valid_before is not None and await self._rpc.block_time(deep) >= valid_before:
             return NeverAgain("it lapsed unused")
         return None

@@ -5,10 +5,9 @@ specs/schemes/exact/scheme_exact_evm.md of https://github.com/x402-foundation/x4
 """
 
 import base64
-import binascii
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 VERSION: Literal[2] = 2
@@ -111,7 +110,7 @@ def payment_of(header: str) -> PaymentPayload:
         raise InvalidPayment("invalid_payload", f"a payment of {len(header)} bytes")
     try:
         payment = PaymentPayload.model_validate_json(base64.b64decode(header, validate=True))
-    except (binascii.Error, ValidationError) as error:
+    except ValueError as error:  # no base64, no ASCII, or no such JSON
         raise InvalidPayment(
             "invalid_payload", f"{SIGNATURE} holds no payment of the scheme {SCHEME} by ERC-3009"
         ) from error

@@ -58,6 +58,11 @@ class OnEvents(OnEvent):
         self._waiting: deque[_Delivered] = deque()
         self._busy = False
 
+    def stop(self) -> None:
+        """Take no more events; what no worker has begun goes back to its queue."""
+        super().stop()
+        self._give_back()
+
     def handle_message(self, body: dict[str, Any], message: Any) -> None:
         """Let it wait for the worker that is at work, or start one."""
         try:
@@ -85,8 +90,12 @@ class OnEvents(OnEvent):
         try:
             self.container.spawn_worker(self, (gathered,), {}, context_data=context, handle_result=done)
         except ContainerBeingKilled:
-            while self._waiting:
-                self.queue_consumer.requeue_message(self._waiting.popleft().message)
+            self._give_back()
+
+    def _give_back(self) -> None:
+        # The last one first: each returns to the head of the queue.
+        while self._waiting:
+            self.queue_consumer.requeue_message(self._waiting.pop().message)
 
     def _settle(self, taken: Sequence[_Delivered], failure: BaseException | None) -> None:
         self._busy = False
@@ -97,7 +106,9 @@ class OnEvents(OnEvent):
                 self.count("done")
             else:
                 self.put_aside(each.body, each.message, error)
-        self._go_on()
+        # Not from here: this is still inside a worker, and a full pool would run the next one inside it, and
+        # the one after inside that, until the stack ends.
+        self.container.spawn_managed_thread(self._go_on)
 
 
 def on_events(event_class: type[Event]) -> Callable[[Handler], Handler]:

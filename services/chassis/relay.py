@@ -8,6 +8,7 @@ yet is kept and tried again for UNHEARD_AFTER: a listener that was never started
 would confirm the event into the void.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,8 +34,9 @@ from services.messages.errors import OutcomeUnknown, Unavailable
 # Another process (ingest) adds rows too, and cannot wake us.
 POLL_SECONDS = 0.2
 BATCH = 100
-# On the in-process bus: what listeners have not acknowledged yet is in memory, and named in each query.
-MOST_UNDER_WAY = 5_000
+# On the in-process bus, of each type: what listeners have not acknowledged yet is in memory, and named in
+# each query. What a handler fails at stays, and must hold up no other type; ten such types still fit a query.
+MOST_UNDER_WAY = 3_000
 FAILURE_SECONDS = 2.0
 MEASURE_SECONDS = 5.0
 UNHEARD_RETRY_SECONDS = 5.0
@@ -53,7 +55,7 @@ class OutboxRelay(DependencyProvider):
         self._stopping = False
         self._thread: GreenThread | None = None
         # On the in-process bus: rows that listeners have not all acknowledged yet, and those they have.
-        self._under_way: set[int] = set()
+        self._under_way: defaultdict[str, set[int]] = defaultdict(set)
         self._settled: set[int] = set()
         self._marked_at = -POLL_SECONDS
         # Types that no queue hears, and when to try them again (monotonic seconds).
@@ -145,21 +147,24 @@ class OutboxRelay(DependencyProvider):
             if self._memory is None:
                 mark_sent(session, self._publish(rows, now=now), now=now)
         self._settled -= settled
-        self._under_way -= settled
+        for ids in self._under_way.values():
+            ids.difference_update(settled)
         if self._memory is not None:
             self._publish_to_memory(rows, now=now)
         return len(rows)
 
     def _publish_to_memory(self, rows: Sequence[OutboxRow], *, now: datetime) -> None:
         given_up = self._publish(rows, now=now)
-        self._under_way.update(given_up)
+        for row in rows:
+            if row.id in given_up:
+                self._under_way[row.type].add(row.id)
         self._settled.update(given_up)
 
     def _unsent(self, session: Session, *, limit: int) -> Sequence[OutboxRow]:
-        if len(self._under_way) >= MOST_UNDER_WAY:
-            return []
-        silent = [kind for kind, retry_at in self._unheard.items() if retry_at > monotonic()]
-        return unsent_events(session, limit=limit, without_ids=self._under_way, without_types=silent)
+        held = {kind for kind, retry_at in self._unheard.items() if retry_at > monotonic()}
+        held |= {kind for kind, ids in self._under_way.items() if len(ids) >= MOST_UNDER_WAY}
+        named = set().union(*(ids for kind, ids in self._under_way.items() if kind not in held))
+        return unsent_events(session, limit=limit, without_ids=named, without_types=held)
 
     def _publish(self, rows: Sequence[OutboxRow], *, now: datetime) -> list[int]:
         """Publish the rows and return the ids of those that are done with."""
@@ -197,5 +202,5 @@ class OutboxRelay(DependencyProvider):
             headers=headers,
         )
         if self._memory is not None:
-            self._under_way.add(row.id)
+            self._under_way[row.type].add(row.id)
             self._memory.when_settled(tag, partial(self._settled.add, row.id))

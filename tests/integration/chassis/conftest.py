@@ -14,19 +14,23 @@ from typing import Any
 
 import pytest
 from eventlet.greenpool import GreenPool
+from kombu import Exchange
 
 from services.chassis.bus import connect
 from services.chassis.database import Database, open_database
 from services.chassis.logging import configure_logging
 from services.chassis.migrations import migrate
+from services.chassis.publishing import ConfirmedPublisher
 from services.chassis.rpc import RpcClient
 from services.chassis.runner import running
 from services.chassis.settings import BusSettings
 from services.messages.errors import OutcomeUnknown, Unavailable
 from tests import stack
+from tests.integration.chassis.toy.messages import CounterRaised
 from tests.integration.chassis.toy.service import Neighbour, Toy
 
 PACKAGE = "tests.integration.chassis.toy"
+EVENTS = Exchange("toy.events", type="topic", durable=True)
 QUEUES = (
     "rpc-toy",
     "rpc-neighbour",
@@ -67,12 +71,13 @@ def logging() -> None:
 def toys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Toys]:
     """The toy and its neighbour with two workers each, not started: in memory, or on real servers."""
     with ExitStack() as cleanup:
-        yield {"memory": toys_in_memory, "stack": toys_on_stack}[request.param](tmp_path, cleanup)
+        in_memory = request.param == "memory"
+        yield toys_in_memory(tmp_path, cleanup) if in_memory else toys_on_stack(tmp_path, cleanup)
 
 
-def toys_in_memory(tmp_path: Path, cleanup: ExitStack) -> Toys:
-    """Return toys that run in this very process."""
-    bus = BusSettings(amqp_uri=f"hireling-memory://{uuid.uuid4().hex}", max_workers=2)
+def toys_in_memory(tmp_path: Path, cleanup: ExitStack, *, uri: str | None = None) -> Toys:
+    """Return toys that run in this very process, on a bus of their own or on that of others before them."""
+    bus = BusSettings(amqp_uri=uri or f"hireling-memory://{uuid.uuid4().hex}", max_workers=2)
     databases = {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("toy", "neighbour")}
     for name, url in databases.items():
         migrate(name, url=url, package=PACKAGE)
@@ -116,6 +121,14 @@ def toys_on_stack(_: Path, cleanup: ExitStack) -> Toys:
 
     on_stack = Toys(uri, client, databases, wait, at_once, start)
     return on_stack
+
+
+def publish(toys: Toys, *events: CounterRaised) -> None:
+    """Put events on the bus as a relay does, without an outbox."""
+    publisher = ConfirmedPublisher(toys.uri)
+    for event in events:
+        publisher.publish(event.model_dump(mode="json"), exchange=EVENTS, routing_key=event.type)
+    publisher.drop()
 
 
 def start_process(**environment: str) -> subprocess.Popen[bytes]:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from kombu import Exchange
 from sqlalchemy import MetaData
 from sqlmodel import Session, select
 
@@ -15,21 +14,12 @@ from services.chassis.publishing import ConfirmedPublisher
 from services.chassis.queues import QueueDesk, parked_queue
 from services.messages.errors import Invalid, NotFound, OperatorError, OutcomeUnknown, Unavailable
 from tests import stack
-from tests.integration.chassis.conftest import Toys, end
+from tests.integration.chassis.conftest import EVENTS, Toys, end, publish
 from tests.integration.chassis.toy.messages import CounterRaised
 from tests.integration.chassis.toy.models import Counter, Heard, ToyTable
 
 ON_RABBITMQ = pytest.mark.parametrize("toys", [pytest.param("stack", marks=pytest.mark.stack)], indirect=True)
 HEARD = "evt-toy-counter_raised--toy.on_counter_raised"
-EVENTS = Exchange("toy.events", type="topic", durable=True)
-
-
-def publish(toys: Toys, *events: CounterRaised) -> None:
-    """Put events on the bus as a relay does, without an outbox."""
-    publisher = ConfirmedPublisher(toys.uri)
-    for event in events:
-        publisher.publish(event.model_dump(mode="json"), exchange=EVENTS, routing_key=event.type)
-    publisher.drop()
 
 
 class TestCall:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import eventlet
 from nameko.extensions import DependencyProvider
 from pydantic import BaseModel
 from sqlmodel import Session
@@ -140,6 +141,12 @@ class Neighbour(Service):
         with self.database.snapshot() as session:
             found = session.get(Heard, name)
             return found.times if found else 0
+
+    @rpc
+    def wait_for(self, name: str, times: int) -> None:
+        """Keep a worker until so many events of this counter were heard."""
+        while self.heard(name) < times:
+            eventlet.sleep(0.05)
 
     @rpc
     def gathered(self) -> list[int]:

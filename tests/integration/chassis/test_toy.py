@@ -12,6 +12,7 @@ from services.chassis.migrations import drift_of
 from services.chassis.outbox import add_event, count_unsent
 from services.chassis.publishing import ConfirmedPublisher
 from services.chassis.queues import QueueDesk, parked_queue
+from services.chassis.settings import is_memory
 from services.messages.errors import Invalid, NotFound, OperatorError, OutcomeUnknown, Unavailable
 from tests import stack
 from tests.integration.chassis.conftest import EVENTS, Toys, end, publish
@@ -135,7 +136,8 @@ class TestGathered:
         toys.wait_until(lambda: toys.call("heard", "a", of="neighbour") == 40, timeout=20.0)
         sizes = toys.call("gathered", of="neighbour")[before:]
         assert sum(sizes) == 40
-        assert len(sizes) < 40
+        # RabbitMQ hands over as many as there are workers, here two: on it they may well come one by one.
+        assert len(sizes) < 40 or not is_memory(toys.uri)
 
     def test_wait_for_none_that_fails_and_it_comes_again(self, toys: Toys) -> None:
         toys.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from hireling.broker_pass import BrokerPass
-from hireling.cli.device import only_one
+from hireling.cli.machine import only_one
 from hireling.cli.outlet import REFUSED, UNREACHABLE, Outlet, run
 from hireling.cli.surroundings import (
     DEFAULT_GATEWAY,

@@ -13,13 +13,13 @@ batch leads to, acknowledgements to devices above all, is published after its co
 
 import asyncio
 import gc
-import random
 import signal
 from collections.abc import Sequence
 from contextlib import aclosing, closing, suppress
 from typing import Any
 
-from services.chassis.broker_line import BrokerLine, BrokerLost, open_line
+from services.chassis.broker_line import BrokerLine, BrokerLost
+from services.chassis.broker_lines import BrokerLines, hand_over, shared, stay_connected, wait_at_most
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
@@ -27,7 +27,6 @@ from services.chassis.database_thread import DatabaseThread
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
-from services.chassis.mqtt_packets import Version
 from services.chassis.mqtt_settings import MqttSettings
 from services.chassis.settings import DatabaseSettings
 from services.chassis.tracing import configure_tracing
@@ -42,9 +41,6 @@ from services.metering.recording import Recorder
 from services.metering.settings import MeteringSettings
 from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 10.0
-HAND_OVER_SECONDS = 5.0
 CHUNKS = 32
 ANSWERED_BATCHES = 8
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -64,7 +60,9 @@ class Ingest:
         clock: Clock | None = None,
     ) -> None:
         self._database = database
-        self._mqtt = mqtt
+        self._lines = BrokerLines(
+            mqtt, most_in_hand=settings.queue_size, most_bytes_in_hand=settings.queue_bytes
+        )
         self._settings = settings
         self._clock = clock or SystemClock()
         self._recorder = Recorder(database, settings=settings)
@@ -79,7 +77,6 @@ class Ingest:
         self._answers: asyncio.Queue[Sequence[Message]] = asyncio.Queue(ANSWERED_BATCHES)
         self._database_thread = DatabaseThread()
         self._carrier = Carrier(database, self._database_thread, clock=self._clock)
-        self._versions = [Version.V5, Version.V3_1_1] if mqtt.mqtt_version == "5" else [Version.V3_1_1]
         self._sending: BrokerLine | None = None
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
@@ -98,7 +95,13 @@ class Ingest:
                     tasks.create_task(self._record_for_ever()),
                     tasks.create_task(self._answer_for_ever()),
                 ]
-                await self._stay_connected()
+                await stay_connected(
+                    self._serve_one_connection,
+                    stopping=self._stopping,
+                    ready=self.ready,
+                    lost=self._begin_again,
+                )
+                await self._until_recorded()
                 for worker in workers:
                     worker.cancel()
         _log.info("ingest_stopped")
@@ -112,32 +115,20 @@ class Ingest:
     def health(self) -> dict[str, Any]:
         """Return how this process is. Raises where it has no broker to take messages from."""
         if not self.ready.is_set():
-            raise BrokerLost(f"no connection to the broker {self._mqtt.host}:{self._mqtt.port}")
+            raise BrokerLost(f"no connection to the broker {self._lines.address}")
         return {"process": "metering-ingest", "in_hand": self._in_hand}
 
     # From the broker.
 
-    async def _stay_connected(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        while not self._stopping.is_set():
-            try:
-                await self._serve_one_connection()
-            except* BrokerLost as errors:
-                pause = FIRST_PAUSE_SECONDS if self.ready.is_set() else min(pause * 2, LONGEST_PAUSE_SECONDS)
-                _log.warning("broker_lost", reason=str(errors.exceptions[0]), retry_seconds=pause)
-            finally:
-                self._sending = None
-                self.ready.clear()
-            # Jittered, so that a restarted broker is not met by every process at once.
-            await self._wait_for_stop(pause * random.uniform(0.5, 1.0))
-        await self._until_recorded()
+    def _begin_again(self) -> None:
+        self._sending = None
 
     async def _serve_one_connection(self) -> None:
         """Receive on one line and publish on another, so that a full hand never keeps the answers waiting."""
-        receiving = await self._open_line()
+        receiving = await self._lines.open()
         sending = None
         try:
-            sending = self._sending = await self._open_line()
+            sending = self._sending = await self._lines.open()
             async with asyncio.TaskGroup() as tasks:
                 serving = [
                     tasks.create_task(self._receive(receiving)),
@@ -146,7 +137,7 @@ class Ingest:
                 carrying = tasks.create_task(self._carry_down(sending))
                 await receiving.subscribe(self._topics())
                 self.ready.set()
-                _log.info("ingest_ready", broker=f"{self._mqtt.host}:{self._mqtt.port}")
+                _log.info("ingest_ready", broker=self._lines.address)
                 await self._stopping.wait()
                 await self._drain(receiving)
                 await carrying
@@ -156,17 +147,6 @@ class Ingest:
             for line in (receiving, sending):
                 if line is not None:
                     await line.close()
-
-    async def _open_line(self) -> BrokerLine:
-        line = await open_line(
-            self._mqtt,
-            most_in_hand=self._settings.queue_size,
-            most_bytes_in_hand=self._settings.queue_bytes,
-            versions=self._versions,
-        )
-        # A broker keeps to its version: the next line tries it first.
-        self._versions.sort(key=lambda version: version is not line.version)
-        return line
 
     async def _receive(self, line: BrokerLine) -> None:
         while True:
@@ -193,13 +173,7 @@ class Ingest:
             return [*await self._opener.open(admitted), *refusals]
 
     async def _drain(self, receiving: BrokerLine) -> None:
-        """Give the broker time to hand over what is on its way; what it has queued for us may be endless."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HAND_OVER_SECONDS):
-                await receiving.unsubscribe(self._topics())
-        receiving.hold()
-        while receiving.has_arrivals:  # noqa: ASYNC110 - `_receive` empties it; this is the end of the process
-            await asyncio.sleep(0.01)
+        await hand_over(receiving, self._topics(), is_busy=lambda: False)
         await self._until_recorded()
         await self._answers.join()
 
@@ -208,9 +182,7 @@ class Ingest:
         await self._opened.join()
 
     def _topics(self) -> list[str]:
-        group = self._settings.share_group
-        topics = [f"hireling/+/{kind}" for kind in KINDS]
-        return [f"$share/{group}/{topic}" for topic in topics] if group else topics
+        return shared([f"hireling/+/{kind}" for kind in KINDS], group=self._settings.share_group)
 
     # Into the database.
 
@@ -303,12 +275,7 @@ class Ingest:
         """Carry on until stopped, and end between two pages."""
         while not self._stopping.is_set():
             if not await self._carrier.carry(line):
-                await self._wait_for_stop(self._settings.downlink_seconds)
-
-    async def _wait_for_stop(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+                await wait_at_most(self._stopping, self._settings.downlink_seconds)
 
 
 def _origin(opened: Opened) -> str | None:

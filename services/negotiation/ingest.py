@@ -9,16 +9,16 @@ the next one gathers. Both sides of a session are told of each move, those too t
 
 import asyncio
 import math
-import random
 import signal
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 from hireling.rental.broker_users import PLATFORM, everybodys
 from hireling.rental.topics import TOPICS
-from services.chassis.broker_line import BrokerLine, BrokerLost, Message, open_line
+from services.chassis.broker_line import BrokerLine, BrokerLost, Message
+from services.chassis.broker_lines import BrokerLines, hand_over, shared, stay_connected, wait_at_most
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
@@ -26,7 +26,7 @@ from services.chassis.database_thread import DatabaseThread
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
-from services.chassis.mqtt_packets import Delivery, Version, correlation_of
+from services.chassis.mqtt_packets import Delivery, correlation_of
 from services.chassis.mqtt_settings import MqttSettings
 from services.chassis.rate_limits import RateLimits
 from services.chassis.rows import json_text
@@ -39,9 +39,6 @@ from services.negotiation.settings import IngestSettings
 from services.negotiation.telling import Teller
 from services.negotiation.wire import Answer, Letter, Mover, mover_on, open_move, refusal
 
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 10.0
-HAND_OVER_SECONDS = 5.0
 MOVES = tuple(everybodys(topic) for topic in TOPICS if topic.word == "moves" and PLATFORM in topic.listeners)
 
 _log = get_logger(__name__)
@@ -53,14 +50,15 @@ class Ingest:
     def __init__(
         self, database: Database, *, mqtt: MqttSettings, settings: IngestSettings, clock: Clock | None = None
     ) -> None:
-        self._mqtt = mqtt
+        self._lines = BrokerLines(
+            mqtt, most_in_hand=settings.queue_size, most_bytes_in_hand=settings.queue_bytes
+        )
         self._settings = settings
         self._clock = clock or SystemClock()
         self._player = Player(database, hold=timedelta(seconds=settings.hold_seconds))
         self._teller = Teller(database, self._player)
         self._limits = _limits_of(settings)
         self._thread = DatabaseThread()
-        self._versions = [Version.V5, Version.V3_1_1] if mqtt.mqtt_version == "5" else [Version.V3_1_1]
         self._in_hand = 0
         self._moved = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -73,22 +71,14 @@ class Ingest:
 
     async def run(self) -> None:
         """Serve until `stop`."""
-        pause = FIRST_PAUSE_SECONDS
         with closing(self._thread):
-            while not self._stopping.is_set():
-                try:
-                    await self._serve_one_connection()
-                except* BrokerLost as errors:
-                    pause = (
-                        FIRST_PAUSE_SECONDS if self.ready.is_set() else min(pause * 2, LONGEST_PAUSE_SECONDS)
-                    )
-                    _log.warning("broker_lost", reason=str(errors.exceptions[0]), retry_seconds=pause)
-                finally:
-                    self.ready.clear()
-                    self._in_hand = 0
-                # Jittered, so that a restarted broker is not met by every process at once.
-                await self._wait(self._stopping, pause * random.uniform(0.5, 1.0))
+            await stay_connected(
+                self._serve_one_connection, stopping=self._stopping, ready=self.ready, lost=self._begin_again
+            )
         _log.info("ingest_stopped")
+
+    def _begin_again(self) -> None:
+        self._in_hand = 0
 
     def show(self) -> None:
         """Show how full this process's hands are, whenever its metrics are read."""
@@ -98,15 +88,15 @@ class Ingest:
     def health(self) -> dict[str, Any]:
         """Return how this process is. Raises where it has no broker to take messages from."""
         if not self.ready.is_set():
-            raise BrokerLost(f"no connection to the broker {self._mqtt.host}:{self._mqtt.port}")
+            raise BrokerLost(f"no connection to the broker {self._lines.address}")
         return {"process": "negotiation-ingest", "in_hand": self._in_hand}
 
     async def _serve_one_connection(self) -> None:
         """Receive on one line and publish on another, so that a full hand never keeps the answers waiting."""
-        receiving = await self._open_line()
+        receiving = await self._lines.open()
         sending = None
         try:
-            sending = await self._open_line()
+            sending = await self._lines.open()
             self._teller.begin_again()
             async with asyncio.TaskGroup() as tasks:
                 serving = [
@@ -116,9 +106,9 @@ class Ingest:
                 ]
                 await receiving.subscribe(self._topics())
                 self.ready.set()
-                _log.info("ingest_ready", broker=f"{self._mqtt.host}:{self._mqtt.port}")
+                _log.info("ingest_ready", broker=self._lines.address)
                 await self._stopping.wait()
-                await self._drain(receiving)
+                await hand_over(receiving, self._topics(), is_busy=lambda: self._in_hand > 0)
                 for task in serving:
                     task.cancel()
         finally:
@@ -126,29 +116,8 @@ class Ingest:
                 if line is not None:
                     await line.close()
 
-    async def _open_line(self) -> BrokerLine:
-        line = await open_line(
-            self._mqtt,
-            most_in_hand=self._settings.queue_size,
-            most_bytes_in_hand=self._settings.queue_bytes,
-            versions=self._versions,
-        )
-        # A broker keeps to its version: the next line tries it first.
-        self._versions.sort(key=lambda version: version is not line.version)
-        return line
-
     def _topics(self) -> list[str]:
-        group = self._settings.share_group
-        return [f"$share/{group}/{topic}" for topic in MOVES] if group else list(MOVES)
-
-    async def _drain(self, receiving: BrokerLine) -> None:
-        """Give the broker time to hand over what is on its way; what it has queued for us may be endless."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HAND_OVER_SECONDS):
-                await receiving.unsubscribe(self._topics())
-        receiving.hold()
-        while receiving.has_arrivals or self._in_hand:  # noqa: ASYNC110 - `_take` empties them; the process ends
-            await asyncio.sleep(0.01)
+        return shared(MOVES, group=self._settings.share_group)
 
     # A move becomes an answer.
 
@@ -200,20 +169,13 @@ class Ingest:
     async def _tell(self, sending: BrokerLine) -> None:
         while True:
             self._moved.clear()
-            while (
-                messages := await self._thread.run(lambda: self._teller.next(self._clock.now()))
-            ) is not None:
+            while (messages := await self._thread.run(self._news)) is not None:
                 await sending.publish(messages)
                 metrics.TOLD.inc(len(messages))
-            await self._wait(self._moved, self._settings.tell_seconds)
+            await wait_at_most(self._moved, self._settings.tell_seconds)
 
     def _news(self) -> Sequence[Message] | None:
         return self._teller.next(self._clock.now())
-
-    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
 
 
 def _moves(deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Mover]]:

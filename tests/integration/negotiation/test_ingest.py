@@ -296,30 +296,29 @@ class TestIngest:
 
         go(journey)
 
-    def test_acknowledges_and_answers_nothing_before_it_is_durable(
-        self, table: Table, request: pytest.FixtureRequest
-    ) -> None:
-        if request.node.callspec.params["table"] != "embedded":
-            pytest.skip("SQLite's lock is what keeps the transaction from committing")
-        sides = table.sit_down()
 
-        async def journey() -> None:
-            async with running_ingest(table) as ingest, at_the_table(table, sides, "owner") as owner:
-                holder = sqlite3.connect(table.database_url.removeprefix("sqlite:///"), isolation_level=None)
-                holder.execute("BEGIN IMMEDIATE")
-                moving = asyncio.create_task(owner.move(ref="held", **sides.first_offer))
-                async with asyncio.timeout(WITHIN_SECONDS):
-                    while ingest.health()["in_hand"] == 0:  # noqa: ASYNC110 - a message on its way
-                        await asyncio.sleep(0.01)
-                await asyncio.sleep(0.5)
-                assert ingest.health()["in_hand"] > 0
-                assert not owner.heard["answers"]
-                holder.execute("ROLLBACK")
-                holder.close()
-                assert (await moving)["outcome"] == "done"
+# SQLite's lock is what keeps the transaction from committing.
+@pytest.mark.parametrize("table", ["embedded"], indirect=True)
+def test_acknowledges_and_answers_nothing_before_it_is_durable(table: Table) -> None:
+    sides = table.sit_down()
 
-        go(journey)
-        assert events_of(table, sides.quote_id) == ["quote_requested", "offer_made"]
+    async def journey() -> None:
+        async with running_ingest(table) as ingest, at_the_table(table, sides, "owner") as owner:
+            holder = sqlite3.connect(table.database_url.removeprefix("sqlite:///"), isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            moving = asyncio.create_task(owner.move(ref="held", **sides.first_offer))
+            async with asyncio.timeout(WITHIN_SECONDS):
+                while ingest.health()["in_hand"] == 0:  # noqa: ASYNC110 - a message on its way
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+            assert ingest.health()["in_hand"] > 0
+            assert not owner.heard["answers"]
+            holder.execute("ROLLBACK")
+            holder.close()
+            assert (await moving)["outcome"] == "done"
+
+    go(journey)
+    assert events_of(table, sides.quote_id) == ["quote_requested", "offer_made"]
 
 
 @pytest.mark.stack

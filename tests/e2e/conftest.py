@@ -12,9 +12,9 @@ import pytest
 
 from services.embedded.marketplace import DATABASES, Marketplace
 from services.embedded.settings import EmbeddedSettings
+from services.embedded.stack_market import StackMarketplace, StackSettings
 from tests import stack
 from tests.e2e.ports import free_ports
-from tests.e2e.stack_market import StackMarketplace, StackSettings
 
 CLAIM_EVERY = 2  # seconds
 

@@ -13,6 +13,7 @@ from hireling.rental.bill import SignedBill
 from services.embedded.accounts import Accounts
 from services.embedded.books import Outcome, leaks
 from services.embedded.children import inherited
+from services.embedded.stack_market import StackMarketplace
 from tests import stack
 from tests.e2e.journey import (
     RENTAL_WITHIN,
@@ -23,7 +24,6 @@ from tests.e2e.journey import (
     bill_of,
     reaches,
 )
-from tests.e2e.stack_market import StackMarketplace
 
 SPEED = 20  # some 12 s of rental: what is killed is needed before its end
 READINGS_APART = 60

@@ -9,6 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 UV := .venv-bootstrap/bin/uv
+STACK_HOME ?= .hireling-stack
 CODE := $(wildcard services tests infra loadtests)
 
 # A stamp's name carries the hash of what it was made from: a changed lock asks for a new stamp, a touched file does not.
@@ -37,6 +38,14 @@ up: setup ## Run the whole platform here, with a live page, until Ctrl-C
 .PHONY: down
 down: setup ## Stop a platform started by `make up`
 	@$(PY) -m services.embedded down
+
+.PHONY: up-stack
+up-stack: setup ## The platform as a process a service on RabbitMQ, PostgreSQL and Mosquitto, two machines for hire, until Ctrl-C
+	@HIRELING_HOME="$(STACK_HOME)" exec $(PY) infra/stack.py keep "$(STACK_HOME)" -- $(PY) -m services.embedded up-stack
+
+.PHONY: down-stack
+down-stack: setup ## Stop a platform started by `make up-stack`
+	@$(PY) infra/stack.py stop "$(STACK_HOME)"
 
 .PHONY: check
 check: $(PLATFORM_READY) ## Lint, format, types and the map of imports, in seconds
@@ -120,6 +129,8 @@ lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
 
 .PHONY: clean
 clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills), caches, and setup's stamps
+	@if [ -d $(STACK_HOME) ]; then $(PY) infra/stack.py stop $(STACK_HOME); \
+	  rm -rf "$$(readlink -f $(STACK_HOME)/servers)" $(STACK_HOME); fi
 	@if [ -d .hireling ] && [ -x $(PY) ]; then $(PY) -m services.embedded down \
 	  || { echo "the platform could not be stopped; if none runs, delete .hireling by hand" >&2; exit 1; }; fi
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"

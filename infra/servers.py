@@ -38,6 +38,7 @@ class Server:
     port: int
     stop_signal: int = signal.SIGTERM
     pid: int = 0
+    log: str = ""
 
 
 def postgres_programs() -> Path:
@@ -85,9 +86,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def home(root: Path, *, name: str, user: str | None) -> Path:
-    """Make the folder of one server, owned by the user it runs as."""
+    """Make the folder of one server, owned by the user it runs as; keep what is there."""
     folder = root / name
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
     if user:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
     return folder
@@ -107,7 +108,7 @@ def write_for(user: str | None, path: Path, text: str) -> None:
 
 
 def postgres(root: Path, *, port: int, password: str) -> Server:
-    """Make a new cluster and say how to serve it."""
+    """Make a cluster where there is none, and say how to serve it."""
     user = unprivileged("postgres")
     folder = home(root, name="postgres", user=user)
     programs = postgres_programs()
@@ -125,17 +126,20 @@ def postgres(root: Path, *, port: int, password: str) -> Server:
         "-E",
         "UTF8",
     ]
-    subprocess.run(
-        [*initdb, "--pwfile", folder / "password"],
-        check=True,
-        user=user,
-        env=environment,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    with (data / "postgresql.conf").open("a") as settings:
-        settings.write((INFRA / "postgres" / "postgresql.conf").read_text())
-        settings.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n")
+    if not data.exists():
+        subprocess.run(
+            [*initdb, "--pwfile", folder / "password"],
+            check=True,
+            user=user,
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+        )
+        with (data / "postgresql.conf").open("a") as settings:
+            settings.write("include = '../postgresql.conf'\n")
+    ours = (INFRA / "postgres" / "postgresql.conf").read_text()
+    place = f"listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n"
+    write_for(user, folder / "postgresql.conf", ours + place)
     return Server(
         name="postgres",
         command=[str(programs / "postgres"), "-D", str(data)],
@@ -193,7 +197,8 @@ def mosquitto(root: Path, *, port: int, password: str, listener: str = "") -> Se
     everything = f"\nuser {ALL_POWERFUL}\ntopic readwrite hireling/#\n"
     write_for(user, folder / "acl", (INFRA / "mosquitto" / "acl").read_text() + everything)
     write_for(user, folder / "operators", account(ALL_POWERFUL, password))
-    write_for(user, folder / "passwords", (folder / "operators").read_text())
+    if not (folder / "passwords").exists():
+        write_for(user, folder / "passwords", (folder / "operators").read_text())
     command = [mosquitto_program() or "mosquitto", "-c", str(folder / "mosquitto.conf")]
     return Server(name="mosquitto", command=command, environment={"HOME": str(folder)}, user=user, port=port)
 

@@ -1,14 +1,18 @@
 """Private RabbitMQ, PostgreSQL and Mosquitto on free ports, for the life of one command.
 
     python infra/stack.py run -- COMMAND ...   start all, run COMMAND with their addresses, stop all
+    python infra/stack.py keep FOLDER -- COMMAND ...
+                                               the same on the data, ports and passwords that FOLDER keeps
+    python infra/stack.py stop FOLDER          stop the command and the servers that run on FOLDER
     python infra/stack.py kill SERVER          kill -9 rabbitmq, postgres or mosquitto
     python infra/stack.py start SERVER         start it again on its data and port, return when it answers
     python infra/stack.py vhost NAME           make a bus of its own within RabbitMQ, named by /NAME
 
 COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL (with an account that may publish
 and hear everything), STACK_MQTT_FOLDER (Mosquitto's passwords) and STACK_CONTROL: the file by which `kill`
-and `start` find the servers of their run. Logs stay in build/test/stack/. Data lives in a
-temporary directory, because the users the servers run as may not enter this tree.
+and `start` find the servers of their run. Logs stay in build/test/stack/, or in FOLDER/logs. Data lives in a
+temporary directory, because the users the servers run as may not enter this tree; what FOLDER keeps is in
+FOLDER/servers, which for root is a link to a folder below /var/lib/hireling-stack.
 """
 
 import contextlib
@@ -16,37 +20,33 @@ import ctypes
 import json
 import os
 import pwd
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
+from kept import Place, kept, passing, stop
 from servers import (
     ALL_POWERFUL,
-    INFRA,
     RABBITMQ,
     Server,
     StackError,
     answers,
-    free_ports,
     mosquitto,
     postgres,
     rabbitmq,
     require_servers,
 )
 
-LOGS = INFRA.parent / "build" / "test" / "stack"
 KILLABLE = ("rabbitmq", "postgres", "mosquitto")
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
-PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+COMMAND_STOP_SECONDS = 60.0  # it may have processes of its own to drain
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
@@ -64,8 +64,8 @@ def launch(server: Server) -> Server:
 
     Raises StackError with the end of its log when it ends or stays silent.
     """
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log_path = LOGS / f"{server.name}.log"
+    log_path = Path(server.log)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
             server.command,
@@ -107,7 +107,7 @@ def reap() -> None:
             pass
 
 
-def terminate(servers: list[Server], *, with_signal: int | None = None) -> None:
+def terminate(servers: list[Server], *, with_signal: int | None = None, within: float = STOP_SECONDS) -> None:
     """Stop servers and all their processes; what outlives its time is killed. Returns when none is left."""
     alive = [server for server in servers if server.pid]  # number 0 would mean our own group
     pids = [pid for server in alive for pid in family(server.pid)]
@@ -120,7 +120,7 @@ def terminate(servers: list[Server], *, with_signal: int | None = None) -> None:
         for server in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(server.pid, server.stop_signal)
-    if with_signal is not None or not wait_until(gone, seconds=STOP_SECONDS):
+    if with_signal is not None or not wait_until(gone, seconds=within):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -145,23 +145,25 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def end_with_us() -> None:
+    """Have the system ask this process to end when the one that started it does, even by -9."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
 @contextlib.contextmanager
-def running() -> Iterator[dict[str, str]]:
-    """Start every server, yield the variables that name them, stop every server and delete its data."""
-    amqp, cluster, epmd, sql, mqtt = free_ports(5)
-    password = secrets.token_hex(16)
-    shutil.rmtree(LOGS, ignore_errors=True)
-    root = Path(tempfile.mkdtemp(prefix="hireling-stack-"))
-    root.chmod(0o755)
-    control = root / "control.json"
+def running(place: Place) -> Iterator[dict[str, str]]:
+    """Start every server in this place, yield the variables that name them, and stop every server."""
+    amqp, cluster, epmd, sql, mqtt = place.ports
+    root, password, control = place.root, place.password, place.control
     servers = rabbitmq(root, port=amqp, cluster_port=cluster, epmd_port=epmd)
     servers += [
         postgres(root, port=sql, password=password),
         mosquitto(root, port=mqtt, password=password),
     ]
-    save(control, servers)
+    end_survivors(control)
+    save(control, [replace(server, log=str(place.logs / f"{server.name}.log")) for server in servers])
     try:
-        for server in servers:
+        for server in load(control):
             started = time.monotonic()
             replace_in(control, launch(server))
             print(
@@ -177,7 +179,21 @@ def running() -> Iterator[dict[str, str]]:
         }
     finally:
         terminate(list(reversed(load(control))))
-        shutil.rmtree(root)
+        save(control, [replace(server, pid=0) for server in load(control)])
+
+
+def end_survivors(control: Path) -> None:
+    """End the servers of a run that was killed: they hold the ports and the data."""
+    if control.exists():
+        terminate([server for server in load(control) if is_its_process(server)])
+
+
+def is_its_process(server: Server) -> bool:
+    """Say whether the process of this number is the server still, and not one that came later."""
+    with contextlib.suppress(OSError):
+        home_of = f"HOME={server.environment['HOME']}".encode()
+        return bool(server.pid) and home_of in Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+    return False
 
 
 def replace_in(control: Path, server: Server) -> None:
@@ -185,12 +201,13 @@ def replace_in(control: Path, server: Server) -> None:
     save(control, [server if each.name == server.name else each for each in load(control)])
 
 
-def run(command: list[str]) -> int:
-    """Run the command on a fresh stack; return its exit status."""
+def run(command: list[str], where: contextlib.AbstractContextManager[Place]) -> int:
+    """Run the command on servers in this place; return its exit status."""
     require_servers()
     adopt_orphans()
-    with running() as variables:
-        process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: TID251 (handed on, not read)
+    with where as place, running(place) as variables:
+        environment = {**os.environ, **variables}  # noqa: TID251 (handed on, not read)
+        process = subprocess.Popen(command, env=environment, preexec_fn=end_with_us)  # noqa: PLW1509 - we have one thread
         try:
             while True:
                 pid, status = os.waitpid(-1, 0)  # killed servers too: a zombie's number would look alive
@@ -199,14 +216,13 @@ def run(command: list[str]) -> int:
                     return process.returncode
         finally:
             if process.returncode is None:
-                terminate(
-                    [Server(name="command", command=[], environment={}, user=None, port=0, pid=process.pid)]
-                )
+                terminate_command(process.pid)
 
 
 def terminate_command(pid: int) -> None:
     """Stop the command as a server is stopped, when we are told to leave before it ends."""
-    terminate([Server(name="command", command=[], environment={}, user=None, port=0, pid=pid)])
+    command = Server(name="command", command=[], environment={}, user=None, port=0, pid=pid)
+    terminate([command], within=COMMAND_STOP_SECONDS)
 
 
 def named(name: str) -> tuple[Path, Server]:
@@ -266,7 +282,12 @@ def main(arguments: list[str]) -> int:
     try:
         match arguments:
             case ["run", "--", *command] if command:
-                return run(command)
+                return run(command, passing())
+            case ["keep", folder, "--", *command] if command:
+                with contextlib.suppress(KeyboardInterrupt):  # its usual end
+                    return run(command, kept(Path(folder)))
+            case ["stop", folder]:
+                print(stop(Path(folder)))
             case ["kill", name]:
                 kill(name)
             case ["start", name]:

@@ -1,4 +1,4 @@
-"""``python -m services.embedded demo|up|down``: run the marketplace on this machine."""
+"""``python -m services.embedded demo|up|down|up-stack``: run the marketplace on this machine."""
 
 import argparse
 import signal
@@ -13,8 +13,13 @@ from services.embedded.demo import run_demo
 from services.embedded.errors import EmbeddedError
 from services.embedded.marketplace import Marketplace
 from services.embedded.settings import EmbeddedSettings
+from services.embedded.stack_market import StackMarketplace, StackServers
 from services.embedded.supervisor import Supervisor, stop_running
 
+DEMO_DEVICES = {
+    "this-computer": ["--driver", "host", "--name", "This computer"],
+    "recorded-machine": ["--driver", "replay", "--name", "A recorded machine"],
+}
 WIDTH = 132  # the tables' full hashes; a narrower terminal folds them
 
 
@@ -32,11 +37,22 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("demo", help="start the marketplace, rent two machines, show the money, stop")
     verbs.add_parser("up", help="run the marketplace until Ctrl-C, continuing from the state on disk")
     verbs.add_parser("down", help="stop a marketplace that `up` started")
+    verbs.add_parser(
+        "up-stack", help="run it as a process a service, on the servers of `infra/stack.py`, until Ctrl-C"
+    )
     return parser
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # Who stops us may say so twice, by the terminal and by a signal: stopping is not to be stopped.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _up_stack() -> int:
+    settings = StackServers().settings()
+    return Supervisor(StackMarketplace(settings, say=console.print, devices=DEMO_DEVICES), console).run()
 
 
 def main() -> int:
@@ -47,6 +63,8 @@ def main() -> int:
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _interrupt)
     try:
+        if arguments.verb == "up-stack":
+            return _up_stack()
         settings = EmbeddedSettings()
         if arguments.verb == "down":
             console.print(stop_running(settings))

@@ -14,11 +14,9 @@ from hireling.auctions.bids import Bids, CameBid, CameCommitment, SignedBid, Sig
 from hireling.auctions.document import AuctionDocument
 from hireling.auctions.notice import AuctionNotice, SignedNotice
 from hireling.auctions.rules import Outcome, clock_price, least_bid, outcome_of
-from hireling.auctions.steps import percent_of
 from hireling.rental.documents import document_hash
-from hireling.rental.errors import MandateExceeded, RentalError
+from hireling.rental.errors import RentalError
 from hireling.rental.listing import SignedListing
-from hireling.rental.mandate import SignedMandate
 from hireling.rental.typed_data import Domain
 from services.messages.auctions import AuctionView, AwardView
 from services.messages.errors import Refused
@@ -137,28 +135,6 @@ def opened(
     with refusals():
         check_opening(signed, lots, domain=domain)
     return Auction(signed=signed, domain=domain, opened_at=at, lots=lots)
-
-
-def check_mandate(
-    mandate: SignedMandate, listing: SignedListing, notice: AuctionNotice, *, amount: int, now: datetime
-) -> None:
-    """Raise MandateExceeded unless an owner's agent may let its machine for this amount.
-
-    Its other rentals apart: all of it is held against the mandate again when the agreement is signed.
-    """
-    document, limits = listing.document, mandate.limits
-    if now.timestamp() > mandate.mandate.valid_until:
-        raise MandateExceeded("expired", f"the mandate held until {mandate.mandate.valid_until}")
-    percent = percent_of(document, notice.seconds, amount)
-    if percent < limits.price_floor_percent:
-        raise MandateExceeded(
-            "price_floor", f"{percent} % of the listed price, at least {limits.price_floor_percent} %"
-        )
-    all_in = amount + document.deposit
-    if all_in > limits.per_rental:
-        raise MandateExceeded("per_rental", f"per_rental: {all_in} exceeds {limits.per_rental}")
-    if limits.kinds and document.kind not in limits.kinds:
-        raise MandateExceeded("kinds", f"{document.kind} is none of {', '.join(limits.kinds)}")
 
 
 def name_of(auction: Auction) -> str:

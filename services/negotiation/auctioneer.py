@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from hireling.auctions.admission import check_mandate
 from hireling.auctions.bids import SignedBid, SignedCommitment
 from hireling.auctions.notice import SignedNotice
 from hireling.rental.errors import RentalError
@@ -20,7 +21,7 @@ from services.messages.events.auctions import AuctionOpened, BidCame
 from services.messages.listing import DeviceView, ListingView
 from services.negotiation import auction_store as store
 from services.negotiation import mandates
-from services.negotiation.auction import Auction, check_mandate, name_of, opened
+from services.negotiation.auction import Auction, name_of, opened
 from services.negotiation.awarding import settle
 from services.negotiation.facts import Facts
 from services.negotiation.models import AuctionRow
@@ -176,7 +177,7 @@ def _check_mandate(
     mandate: SignedMandate, listing: SignedListing, auction: Auction, *, amount: int, now: datetime
 ) -> None:
     try:
-        check_mandate(mandate, listing, auction.notice, amount=amount, now=now)
+        check_mandate(mandate, listing.document, auction.notice, amount=amount, now=now)
     except RentalError as error:
         raise mandate_refused(error) from error
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hireling.auctions.bids import SignedBid, SignedCommitment
 from hireling.auctions.document import AuctionDocument
-from hireling.auctions.notice import SignedNotice
+from hireling.auctions.notice import Rule, SignedNotice
 from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRefused, PlatformUnreachable
 from hireling.platform_views import (
     AccessView,
@@ -212,9 +212,11 @@ class PlatformClient:
         """Open an auction; idempotent by its notice."""
         return await self._post("/v1/auctions", notice.model_dump(mode="json"), AuctionView)
 
-    async def auctions(self, *, kind: str | None = None, live_only: bool = True) -> Sequence[AuctionView]:
+    async def auctions(
+        self, *, rule: Rule | None = None, kind: str | None = None, live_only: bool = True, limit: int = 50
+    ) -> Sequence[AuctionView]:
         """Return auctions, newest first."""
-        query = {"kind": kind, "live_only": "true" if live_only else None}
+        query = {"rule": rule, "kind": kind, "live_only": "true" if live_only else None, "limit": str(limit)}
         return await self._page("/v1/auctions", query, AuctionView)
 
     async def auction(self, auction: bytes) -> AuctionView:

@@ -1,6 +1,7 @@
 """What may be opened and what may be bid: one set of rules for hosting an auction and for replaying it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from hireling.auctions.awards import last_asked_at
 from hireling.auctions.bids import Bids, SignedBid, SignedCommitment
@@ -8,8 +9,9 @@ from hireling.auctions.notice import AuctionNotice, SignedNotice
 from hireling.auctions.rules import bidding_ends, clock_price, least_bid
 from hireling.auctions.steps import percent_of
 from hireling.rental.documents import document_hash
-from hireling.rental.errors import AuctionRefused
-from hireling.rental.listing import SignedListing
+from hireling.rental.errors import AuctionRefused, MandateExceeded
+from hireling.rental.listing import ListingDocument, SignedListing
+from hireling.rental.mandate import SignedMandate
 from hireling.rental.tariff import Tariff
 from hireling.rental.typed_data import Domain, to_hex
 
@@ -81,7 +83,7 @@ def admit_bid(
     _check_auction(notice, signed.bid.auction)
     signed.check(domain)
     if notice.rule == "reverse":
-        _check_machine(notice, signed, listing, domain=domain)
+        check_machine_bid(notice, signed, listing, domain=domain)
     else:
         _check_renter(notice, signed)
     if notice.is_sealed:
@@ -93,6 +95,48 @@ def admit_bid(
         _require(signed.bid.amount == price, "not_the_clocks_price", f"the clock stands at {price}")
     else:
         _check_raise(notice, bids, signed)
+
+
+def check_machine_bid(
+    notice: AuctionNotice, signed: SignedBid, listing: SignedListing | None, *, domain: Domain
+) -> None:
+    """Raise AuctionRefused unless a machine's agent may make this bid, for what this machine offers.
+
+    Raises SignatureMismatch for a listing that is signed by somebody else.
+    """
+    bid = signed.bid
+    if listing is None or bid.device is None or bid.listing != listing.hash or bid.renter is not None:
+        raise AuctionRefused("no_machine", "the bid names no machine with a listing, or a renter")
+    listing.check(domain)
+    document = listing.document
+    _require(document.device == bid.device, "other_device", "the listing is another machine's")
+    _require(document.owner_agent == bid.bidder, "not_yours", "the bidder is not that machine's agent")
+    _require(notice.kind in {None, document.kind}, "other_kind", f"asked for {notice.kind}")
+    _check_lasts(notice, listing)
+    _require(bid.amount <= notice.limit, "too_high", f"{bid.amount} is above {notice.limit}, the most")
+    percent_of(document, notice.seconds, bid.amount)
+
+
+def check_mandate(
+    mandate: SignedMandate, listing: ListingDocument, notice: AuctionNotice, *, amount: int, now: datetime
+) -> None:
+    """Raise MandateExceeded unless an owner's agent may let its machine for this amount.
+
+    Its other rentals apart: all of it is held against the mandate again when the agreement is signed.
+    """
+    limits = mandate.limits
+    if now.timestamp() > mandate.mandate.valid_until:
+        raise MandateExceeded("expired", f"the mandate held until {mandate.mandate.valid_until}")
+    percent = percent_of(listing, notice.seconds, amount)
+    if percent < limits.price_floor_percent:
+        raise MandateExceeded(
+            "price_floor", f"{percent} % of the listed price, at least {limits.price_floor_percent} %"
+        )
+    all_in = amount + listing.deposit
+    if all_in > limits.per_rental:
+        raise MandateExceeded("per_rental", f"per_rental: {all_in} exceeds {limits.per_rental}")
+    if limits.kinds and listing.kind not in limits.kinds:
+        raise MandateExceeded("kinds", f"{listing.kind} is none of {', '.join(limits.kinds)}")
 
 
 def _check_lot(notice: AuctionNotice, device: bytes, listing: SignedListing) -> None:
@@ -125,22 +169,6 @@ def _check_lasts(notice: AuctionNotice, listing: SignedListing) -> None:
 def _likeness(listing: SignedListing) -> tuple[str, Tariff, int, bytes]:
     document = listing.document
     return document.kind, document.tariff, document.deposit, document.owner
-
-
-def _check_machine(
-    notice: AuctionNotice, signed: SignedBid, listing: SignedListing | None, *, domain: Domain
-) -> None:
-    bid = signed.bid
-    if listing is None or bid.device is None or bid.listing != listing.hash or bid.renter is not None:
-        raise AuctionRefused("no_machine", "the bid names no machine with a listing, or a renter")
-    listing.check(domain)
-    document = listing.document
-    _require(document.device == bid.device, "other_device", "the listing is another machine's")
-    _require(document.owner_agent == bid.bidder, "not_yours", "the bidder is not that machine's agent")
-    _require(notice.kind in {None, document.kind}, "other_kind", f"asked for {notice.kind}")
-    _check_lasts(notice, listing)
-    _require(bid.amount <= notice.limit, "too_high", f"{bid.amount} is above {notice.limit}, the most")
-    percent_of(document, notice.seconds, bid.amount)
 
 
 def _check_renter(notice: AuctionNotice, signed: SignedBid) -> None:

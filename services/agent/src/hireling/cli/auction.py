@@ -18,10 +18,9 @@ from hireling.cli.auction_desk import (
     Desk,
     auction_id,
     draft_bid,
-    folder_of,
-    keep_bid,
     listing_of,
     note_key,
+    sealed_bids,
 )
 from hireling.cli.outlet import NotYet, Outlet, run
 from hireling.cli.surroundings import (
@@ -144,7 +143,7 @@ def bid(
         if not view.notice.notice.is_sealed:
             _told_bid(desk, signed, await desk.platform.place_bid(signed))
             return
-        signed = await asyncio.to_thread(keep_bid, desk.home, signed)
+        signed = await asyncio.to_thread(sealed_bids(desk.home).keep, signed)
         _told_bid(desk, signed, await desk.platform.commit_bid(seal(key, desk.domain, signed.bid)))
         if wait:
             await _reveal(desk, signed, view.notice.notice)
@@ -163,12 +162,12 @@ def reveal(
     """Reveal the sealed bids that this home made in an auction, waiting until it is time."""
 
     async def work(desk: Desk) -> None:
-        kept = sorted(folder_of(desk.home).glob(f"{auction_id(auction).hex()}-*.json"))
+        kept = await asyncio.to_thread(sealed_bids(desk.home).of, auction_id(auction))
         if not kept:
             raise BadInput(f"this home made no sealed bid in {auction}")
         notice = (await desk.platform.auction(auction_id(auction))).notice.notice
-        for path in kept:
-            await _reveal(desk, SignedBid.model_validate_json(path.read_bytes()), notice)
+        for signed in kept:
+            await _reveal(desk, signed, notice)
 
     _at(work, home=home, gateway=gateway, outlet=Outlet(as_json=as_json))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hireling.auctions.awards import Award
-from hireling.auctions.bids import Bid, SignedBid
+from hireling.auctions.bids import Bid
 from hireling.auctions.notice import AuctionNotice
 from hireling.auctions.steps import steps
 from hireling.cli.outlet import NotYet, Outlet
@@ -22,6 +22,7 @@ from hireling.rental.money import parse_amount
 from hireling.rental.signing import Signer
 from hireling.rental.terms import device_id
 from hireling.rental.typed_data import Domain, to_hex
+from hireling.sealed_bids import SealedBids
 
 AUCTION_ID = re.compile(r"0x[0-9a-f]{64}")
 
@@ -124,15 +125,9 @@ def note_key(home: Home, auction: bytes, name: str) -> None:
     write_atomically(folder_of(home) / f"{auction.hex()}.key", name.encode())
 
 
-def keep_bid(home: Home, signed: SignedBid) -> SignedBid:
-    """Keep a sealed bid, and return the one that counts: the first by this key.
-
-    Kept before it is committed to: a commitment without its bid could never be revealed.
-    """
-    path = folder_of(home) / f"{signed.bid.auction.hex()}-{signed.bid.bidder.hex()[:16]}.json"
-    if not path.exists():
-        write_atomically(path, signed.model_dump_json().encode())
-    return SignedBid.model_validate_json(path.read_bytes())
+def sealed_bids(home: Home) -> SealedBids:
+    """Return the sealed bids that a home made."""
+    return SealedBids(folder_of(home))
 
 
 def auction_id(text: str) -> bytes:

@@ -115,6 +115,12 @@ def run_device(
     price_every: Annotated[
         int, typer.Option(min=1, help="Minutes from one change of the price to the next, at least.")
     ] = 60,
+    bids: Annotated[
+        bool,
+        typer.Option(
+            "--bids/--no-bids", help="Bid in reverse auctions of renters who look for such a machine."
+        ),
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop after one rental came to its bill.")] = False,
     home: HomeOption = DEFAULT_HOME,
     gateway: GatewayOption = DEFAULT_GATEWAY,
@@ -166,6 +172,7 @@ def run_device(
         pricing=PricingWishes(
             mode=pricing, ceiling=ceiling, step_percent=price_step, every_minutes=price_every
         ),
+        bids=bids,
     )  # fmt: skip
     if not run(outlet, lambda: serve(order, outlet)):
         raise typer.Exit(1)

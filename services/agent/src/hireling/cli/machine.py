@@ -18,6 +18,7 @@ from hireling.cli.surroundings import Home
 from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
+from hireling.device.bidder import BidBrief, Bidder
 from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader
 from hireling.device.engagement import Tools
@@ -40,6 +41,7 @@ from hireling.platform_errors import PlatformUnreachable
 from hireling.platform_views import PlatformView
 from hireling.rental.encoding import Encoding
 from hireling.rental.money import Token
+from hireling.sealed_bids import SealedBids
 
 CONNECT_AGAIN_SECONDS = 3.0
 
@@ -61,6 +63,7 @@ class Order:
     on_approval: str | None
     encoding: Encoding
     pricing: PricingWishes
+    bids: bool
 
 
 async def serve(order: Order, outlet: Outlet) -> bool:
@@ -166,6 +169,19 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
                 pricing=pricing,
             ),
         )
+        bidder = Bidder(
+            platform=platform,
+            presence=presence,
+            key=agent_key,
+            clock=clock,
+            announce=outlet.announce,
+            brief=BidBrief(
+                least_percent=negotiator.least_percent,
+                bookings=bookings,
+                require_allowed=negotiator.require_allowed,
+                bids=SealedBids(folder / "bids"),
+            ),
+        )
         agent = DeviceAgent(
             tools=tools,
             presence=presence,
@@ -173,6 +189,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             ledger=ledger,
             moves=moves,
             pricing=pricing,
+            bidder=bidder if order.bids else None,
         )
         if order.once:
             return (await agent.run_once()).has_bill

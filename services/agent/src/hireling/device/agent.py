@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hireling.device.bidder import Bidder
 from hireling.device.engagement import Engagement, Tools
 from hireling.device.log import RentalLog
 from hireling.device.log_contents import LogEmpty
@@ -63,6 +64,7 @@ class DeviceAgent:
         ledger: MandateLedger,
         moves: MovesOverMqtt | None = None,
         pricing: Pricing | None = None,
+        bidder: Bidder | None = None,
     ) -> None:
         """``moves`` are the negotiator's; without them it bargains by HTTP alone."""
         self._moves = moves
@@ -71,6 +73,7 @@ class DeviceAgent:
         self._presence = presence
         self._negotiator = negotiator
         self._pricing = pricing
+        self._bidder = bidder
         self._engagements: dict[bytes, Engagement] = {}
         self._known: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,12 +134,15 @@ class DeviceAgent:
     async def _attend(self) -> None:
         await self._arrive()
         self._spawn(self._presence.stay())
+        if self._bidder is not None:
+            self._spawn(self._bidder.stay())
         while True:
             self._look.clear()
             await self._look_for_work()
             # After every question that waited has an answer: nobody asks in vain because of a new price.
             if self._pricing is not None:
-                await self._pricing.turn(self._presence, is_free=self._stands_ready())
+                is_bound = self._bidder is not None and self._bidder.is_bound
+                await self._pricing.turn(self._presence, is_free=self._stands_ready(), is_bound=is_bound)
             try:
                 is_at_the_table = self._tools.clock.now() < self._table_until and self._takes_questions()
                 async with asyncio.timeout(POLL_AT_THE_TABLE_SECONDS if is_at_the_table else POLL_SECONDS):

@@ -36,7 +36,6 @@ from hireling.rental.mandate import Clearance
 from hireling.rental.offer import (
     FUNDING_SECONDS,
     Offer,
-    QuoteRequest,
     SignedOffer,
     agreement_from,
     check_sequence,
@@ -121,6 +120,14 @@ class Negotiator:
             # What must be kept before a move is not kept: the move is not made.
             self._announce("quote_left", quote_id=quote.quote_id, code="disk_refuses", reason=str(error))
 
+    async def require_allowed(self) -> None:
+        """Raise MandateExceeded where the owner stopped this agent, PlatformError where that is not known."""
+        await self._oversight.heed(self._presence.mandate)
+
+    def least_percent(self, listing: bytes) -> int:
+        """Return the owner's floor, in percent of what this listing asks."""
+        return self._wishes(listing).least_price_percent
+
     async def _answer(self, quote: QuoteView) -> None:
         listing = self._presence.listing(quote.request.listing)
         if listing is None or quote.request.device != self._presence.device:
@@ -131,7 +138,7 @@ class Negotiator:
                 reason="asked under an older listing",
             )
             return
-        await self._oversight.heed(self._presence.mandate)
+        await self.require_allowed()
         if not quote.offers:
             start = Table(listing=listing, request=quote.request).start
             if self._is_promised(listing, start_at=start, seconds=quote.request.seconds):
@@ -155,7 +162,7 @@ class Negotiator:
             offer, reason = first_offer(*asked, now, salt, quote.quote_id), "the listed price"
         else:
             award = await self._award(quote, quote.won.auction)
-            require_floor(self._wishes(quote.request), listing, quote.request.seconds, award.price)
+            require_floor(self._wishes(quote.request.listing), listing, quote.request.seconds, award.price)
             offer = won_offer(*asked, now, salt, quote.quote_id, award.price, until=award.until)
             reason = "the price that the auction found"
         await self._offer(quote, offer, reason=reason)
@@ -205,12 +212,12 @@ class Negotiator:
             self._announce("quote_left", quote_id=quote.quote_id, code="no_deal", reason=reason)
 
     def _preferences(self, table: Table, taken: frozenset[int] = frozenset()) -> Preferences:
-        wishes, agenda = self._wishes(table.request), table.listing.agenda
+        wishes, agenda = self._wishes(table.request.listing), table.listing.agenda
         return wishes.preferences(agenda, start=table.start, zone=self._brief.zone, taken=taken)
 
-    def _wishes(self, request: QuoteRequest) -> OwnerWishes:
+    def _wishes(self, listing: bytes) -> OwnerWishes:
         """Return the owner's wishes, its floor in percent of the listing that is asked about."""
-        wishes, price = self._brief.wishes, self._presence.price_of(request.listing)
+        wishes, price = self._brief.wishes, self._presence.price_of(listing)
         if self._brief.pricing is None or price is None:
             return wishes
         return held_to(wishes, self._brief.pricing.rules, price)

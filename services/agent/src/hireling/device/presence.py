@@ -4,7 +4,7 @@ It proves its keys, lists itself, and gives a sign of life every few seconds.
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hireling.announce import Announce
 from hireling.clock import Clock
@@ -72,6 +72,7 @@ class Presence:
         self.mandate = self._mandate()
         self._listings: dict[bytes, ListingDocument] = {}
         self._prices: dict[bytes, int | None] = {}
+        self._listed: SignedListing | None = None
         self._listed_at = clock.now()
 
     @property
@@ -82,6 +83,16 @@ class Presence:
     def listing(self, document: bytes) -> ListingDocument | None:
         """Return a listing of this machine by its hash, if this agent published it since it started."""
         return self._listings.get(document)
+
+    @property
+    def listed(self) -> SignedListing | None:
+        """Return the present listing, None before the first."""
+        return self._listed
+
+    @property
+    def listed_at(self) -> datetime:
+        """Return when the present listing was published."""
+        return self._listed_at
 
     @property
     def price(self) -> int | None:
@@ -162,6 +173,7 @@ class Presence:
         view = await self._platform.publish_listing(signed)
         self._listings[signed.hash] = document
         self._prices[signed.hash] = price
+        self._listed = signed
         self._listed_at = self._clock.now()
         await self._beat()
         self._announce(

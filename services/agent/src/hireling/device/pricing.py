@@ -65,10 +65,15 @@ class Pricing:
         """Return the price to list for: in shadow the owner's own."""
         return self._price if self._mode == "on" else self.rules.listed
 
-    async def turn(self, presence: Presence, *, is_free: bool) -> None:
-        """Note how the time was used, decide when it is time to, and list anew what was decided."""
+    async def turn(self, presence: Presence, *, is_free: bool, is_bound: bool = False) -> None:
+        """Note how the time was used, decide when it is time to, and list anew what was decided.
+
+        While the machine ``is_bound`` to its present listing, by a bid that names it, nothing is decided.
+        """
         self._measure(is_free=is_free)
         self._end_sessions()
+        if is_bound:
+            return
         if self._mode == "on":
             await self._list(presence)
         if self._is_time_to_decide() and (self._mode == "shadow" or presence.price == self._price):

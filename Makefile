@@ -17,6 +17,7 @@ hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.lock)
 ARENA_READY := .venv-arena/.ready-$(call hash,requirements/arena.lock)
 BENCH_READY := .venv-bench/.ready-$(call hash,requirements/bench.lock)
+KUBERNETES_READY := .venv-kubernetes/.ready-$(call hash,requirements/kubernetes.lock infra/kubernetes/tools/package-lock.json)
 PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
 
 .PHONY: help
@@ -63,7 +64,7 @@ fix: $(PLATFORM_READY) ## Mend what the linter can mend, and format
 	@.venv/bin/ruff format .
 
 .PHONY: test
-test: setup ## Every test that needs no system package, contracts included
+test: setup $(KUBERNETES_READY) ## Every test that needs no system package, contracts included
 	@infra/run_tests.sh
 
 .PHONY: test-contracts
@@ -119,9 +120,13 @@ bench-bargains: setup ## How many bargaining sessions an embedded marketplace ho
 bench-pricing: $(PLATFORM_READY) ## The pricing agent beside a fixed price and a naive rule, on simulated demand (ARGS=--help)
 	@$(PY) -m loadtests.bench.pricing $(ARGS)
 
+.PHONY: kubernetes
+kubernetes: $(KUBERNETES_READY) ## Build the Kubernetes manifests into build/kubernetes and hold them against their schemas
+	@.venv-kubernetes/bin/python infra/kubernetes/check.py
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts node proofs arena bench; do \
+	@for name in bootstrap run dev contracts node proofs arena bench kubernetes; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
@@ -136,7 +141,7 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* contracts/node_modules/.stamp
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* .venv-kubernetes/.ready-* contracts/node_modules/.stamp
 	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither contracts/cache/coverage
 	@find services tests infra loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -163,6 +168,15 @@ $(ARENA_READY) $(BENCH_READY): | $(BOOTSTRAP_READY)
 	 [ -x .venv-$$name/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-$$name; \
 	 rm -f .venv-$$name/.ready-*; \
 	 $(UV) pip sync --quiet --python .venv-$$name/bin/python --require-hashes requirements/$$name.lock; \
+	 touch $@
+
+# Where the machine has no node, npm is the contracts' own.
+$(KUBERNETES_READY): | contracts-ready
+	@echo "setup: the environment of the Kubernetes manifests (.venv-kubernetes), kubectl"; \
+	 [ -x .venv-kubernetes/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-kubernetes; \
+	 rm -f .venv-kubernetes/.ready-*; \
+	 $(UV) pip sync --quiet --python .venv-kubernetes/bin/python --require-hashes requirements/kubernetes.lock; \
+	 PATH="$(CURDIR)/.venv-kubernetes/bin:$$PATH:$(CURDIR)/contracts/cache/node/bin" infra/kubernetes/tools/setup.sh .venv-kubernetes/bin; \
 	 touch $@
 
 # The contracts keep stamps of their own (environment, node_modules, build), which their setup checks in no time.

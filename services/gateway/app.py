@@ -9,6 +9,7 @@ from flask import Response, jsonify
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_openapi3 import Info, OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import Database, open_database
@@ -101,6 +102,12 @@ def create_app(
         pause=pause,
         streams=threading.BoundedSemaphore(settings.max_streams),
     )
+    if settings.proxies:
+        # Where none is in front, the header is the caller's own word, and is not read.
+        near = ProxyFix(
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
+        )
+        app.wsgi_app = near  # type: ignore[method-assign]  # as Flask's own page on proxies does
     register_error_handlers(app)
     register_tracing(app)
     register_metrics(app)

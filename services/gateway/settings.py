@@ -24,6 +24,11 @@ class GatewaySettings(ServiceSettings):
     x402_url: str | None = Field(
         default=None, description="an x402 front that machines' agent cards name; by default none"
     )
+    proxies: int = Field(
+        default=0,
+        ge=0,
+        description="reverse proxies in front of it, whose word is taken for where a request came from",
+    )
     threads: int = Field(
         default=64, ge=2, description="on the stack: requests and live streams at once, per process"
     )

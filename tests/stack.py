@@ -1,12 +1,15 @@
 """The servers that `infra/stack.py run` started, as tests use them: their addresses, databases, deaths."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -27,6 +30,11 @@ def fresh_bus(name: str) -> str:
     vhost = f"{name}-{uuid.uuid4().hex[:12]}"
     _control("vhost", vhost)
     return f"{amqp_uri().removesuffix('//')}/{vhost}"
+
+
+def postgres_url() -> str:
+    """Return PostgreSQL's address, with a role that may do anything."""
+    return os.environ["STACK_POSTGRES_URL"]
 
 
 def mqtt_url() -> str:
@@ -65,6 +73,38 @@ def kill(server: str) -> None:
 def start(server: str) -> None:
     """Start a killed server on its data and port; return when it answers."""
     _control("start", server)
+
+
+def destroy(server: str) -> None:
+    """Kill -9 a server and delete all that it keeps; Mosquitto's accounts are another's."""
+    kill(server)
+    for kept in _kept_by(server):
+        shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+
+
+def postgres_data() -> Path:
+    """Return PostgreSQL's data folder."""
+    command: list[str] = _server("postgres")["command"]
+    return Path(command[command.index("-D") + 1])
+
+
+def make_bus_again(uri: str) -> None:
+    """Make a bus of its own within a RabbitMQ that has lost it."""
+    _control("vhost", urlsplit(uri).path.removeprefix("/"))
+
+
+def _kept_by(server: str) -> list[Path]:
+    if server == "postgres":
+        return list(postgres_data().iterdir())
+    environment = _server(server)["environment"]
+    if server == "rabbitmq":
+        return list(Path(environment["RABBITMQ_MNESIA_BASE"]).iterdir())
+    return list(Path(environment["HOME"]).glob("*.db"))
+
+
+def _server(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(os.environ["STACK_CONTROL"]).read_text())[name]
+    return found
 
 
 def _control(verb: str, name: str) -> None:

@@ -152,6 +152,7 @@ MONEY = Dashboard(
         ),
         Panel("Age of the newest block", "s", {"age": "min (hireling_settlement_chain_head_age_seconds)"}),
         Panel("The relayer's coin for gas", "short", {"left": "max (hireling_settlement_relayer_ether)"}),
+        Panel("New rentals paused", "short", {"paused": "max (hireling_settlement_opens_paused)"}),
     ),
 )
 

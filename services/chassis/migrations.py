@@ -74,12 +74,17 @@ def schema_of(service: str, *, url: str | None = None, package: str | None = Non
         current = _current_revision(database)
     finally:
         database.close()
+    known = known_revisions(service, package=package)
+    return Schema(current=current, needed=known[0], known=current is None or current in known)
+
+
+def known_revisions(service: str, *, package: str | None = None) -> list[str]:
+    """Return the revisions of the service's database that this version knows, the one that it needs first."""
     scripts = ScriptDirectory.from_config(_config(package or f"services.{service}"))
-    known = current is None or current in {script.revision for script in scripts.walk_revisions()}
-    needed = scripts.get_current_head()
-    if needed is None:
+    known = [script.revision for script in scripts.walk_revisions()]
+    if not known:
         raise OperatorError("no_migrations", f"{service} has no migration", service=service)
-    return Schema(current=current, needed=needed, known=known)
+    return known
 
 
 def check_schema(service: str, *, url: str | None = None, package: str | None = None) -> None:

@@ -153,6 +153,15 @@ def mark_sent(session: Session, ids: Collection[int], *, now: datetime) -> None:
         session.execute(update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(sent_at=now))
 
 
+def send_again(session: Session, *, since: datetime) -> int:
+    """Have every event that was added since this moment leave again; return how many.
+
+    For a bus that was lost with what it held. Who heard one before ignores it, by its key.
+    """
+    again = update(OUTBOX).where(OUTBOX.c.created_at >= since, OUTBOX.c.sent_at.is_not(None))
+    return len(session.execute(again.values(sent_at=None).returning(OUTBOX.c.id)).all())
+
+
 @dataclass(frozen=True)
 class Backlog:
     """What has not left yet: how many events, and when the oldest was added."""

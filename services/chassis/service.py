@@ -1,6 +1,9 @@
 """The base of every service: what each instance finds on itself, and the calls that all of them answer."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from sqlmodel import Session
 
 from services.chassis.clock import Clock
 from services.chassis.database import Database
@@ -8,15 +11,19 @@ from services.chassis.entrypoints import rpc
 from services.chassis.health import health_of
 from services.chassis.inbox import heard_by
 from services.chassis.observing import WorkObserver
+from services.chassis.people import Held, erase, read_out
 from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider
 from services.chassis.relay import OutboxRelay
 from services.chassis.rpc import RpcClient
+from services.messages.people import Person
 
 
 class Service:
     """Subclass it, set ``name`` to the folder's name, and mark methods with `rpc`, `on_event` and `timer`."""
 
     name: str
+    # Its tables with rows of persons, in the order in which they may be erased.
+    personal: Sequence[Held] = ()
 
     database: Database = DatabaseProvider()
     remote: RpcClient = RemoteProvider()
@@ -33,3 +40,24 @@ class Service:
     def queues(self) -> list[str]:
         """Return the queues from which this service hears events."""
         return heard_by(type(self), name=self.name)
+
+    @rpc
+    def personal_data(self, person: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what this service holds of a person, table by table."""
+        who = Person.model_validate(person, strict=False)
+        with self.database.snapshot() as session:
+            return [held.model_dump(mode="json") for held in read_out(session, self.personal, who)]
+
+    @rpc
+    def erase_personal_data(self, person: dict[str, Any]) -> list[dict[str, Any]]:
+        """Delete what may go of a person, and return what went and what stays, and why.
+
+        Again changes nothing more. Raises Conflict while something of this person runs.
+        """
+        who = Person.model_validate(person, strict=False)
+        with self.database.unit_of_work() as session:
+            self.require_erasable(session, who)
+            return [done.model_dump(mode="json") for done in erase(session, self.personal, who)]
+
+    def require_erasable(self, session: Session, person: Person) -> None:
+        """Raise Conflict while something of this person runs here; a service that runs nothing never does."""

@@ -150,9 +150,7 @@ class StackMarketplace(Marketplace):
     def start(self) -> None:
         """Bring everything up; when this returns every service answers, and what dies is started again."""
         super().start()
-        self._closing.clear()
-        self._watch = threading.Thread(target=self._restart_what_dies, name="watch")
-        self._watch.start()
+        self._begin_watch()
 
     def migrate(self) -> None:
         """Bring each service's database to this version's schema, as an operator does."""
@@ -172,11 +170,20 @@ class StackMarketplace(Marketplace):
 
     def stop(self) -> None:
         """Stop every service at once, then the chain."""
+        self.rest()
+        self.chain.stop()
+
+    def rest(self) -> None:
+        """Stop every service at once, as before a restore; the chain goes on."""
         self._end_watch()
-        chain, *others = self._children
+        others = self._children[1:]
         with ThreadPoolExecutor(len(others)) as all_at_once:
             list(all_at_once.map(Child.stop, others))
-        chain.stop()
+
+    def resume(self) -> None:
+        """Start what rests."""
+        self.open()
+        self._begin_watch()
 
     def kill(self) -> None:
         """Kill every child at once, for good, as a power cut would."""
@@ -209,6 +216,11 @@ class StackMarketplace(Marketplace):
             self.settings.gateway_url,
         ]
         return self._child(name, [str(HIRELING), "device", "run", *options, *places], ready=lambda: True)
+
+    def _begin_watch(self) -> None:
+        self._closing.clear()
+        self._watch = threading.Thread(target=self._restart_what_dies, name="watch")
+        self._watch.start()
 
     def _end_watch(self) -> None:
         # Children die with the thread that started them: only when they are to stop anyway may it end.

@@ -133,5 +133,5 @@ def _members(status: int, kind: str, title: str, *, code: str, detail: str) -> d
 def _answer(members: Mapping[str, Any]) -> Response:
     response = Response(json.dumps(members), status=members["status"], mimetype=MEDIA_TYPE)
     if members["status"] in {429, 503}:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        response.headers["Retry-After"] = str(members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
     return response

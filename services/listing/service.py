@@ -12,7 +12,7 @@ from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.outbox import add_event
 from services.chassis.service import Service
 from services.listing import device as rules
-from services.listing import metrics, store
+from services.listing import metrics, people, store
 from services.listing.cursor import Position
 from services.listing.models import Device, ListingRow
 from services.listing.publication import check_listing, words_of
@@ -33,6 +33,7 @@ class Listing(Service):
     """Admits devices, publishes their listings, notes their signs of life, and finds them."""
 
     name = "listing"
+    personal = people.TABLES
 
     @rpc
     def register_device(self, registration: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,12 @@ class Listing(Service):
         """Return a device. Raises NotFound."""
         with self.database.snapshot() as session:
             return _device_view(_found(store.find_device(session, device), device))
+
+    @rpc
+    def devices_of_owner(self, owner: str) -> list[str]:
+        """Return the devices that a wallet owns."""
+        with self.database.snapshot() as session:
+            return people.devices_of(session, owner)
 
     @rpc
     def list_devices(self, cursor: str | None, limit: int) -> dict[str, Any]:

@@ -58,6 +58,15 @@ class PlatformView(Message):
     bill_signer: HexBytes
     confirmations: int
     faucet: bool
+    opens_paused: str | None = None
+    """Why no new rental is taken now; None while they are."""
+
+
+class OpensPause(Message):
+    """Since when no new rental is taken, and why."""
+
+    reason: str
+    since: datetime
 
 
 class Permit(Message):

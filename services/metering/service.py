@@ -20,6 +20,7 @@ from services.messages.events.negotiation import Agreed, AgreementSigned, OfferM
 from services.messages.events.settlement import BillIssued, MeterChanged, RentalChanged, RootAnnounced
 from services.messages.metering import RefusalQuery, SeriesQuery
 from services.messages.page import Page
+from services.metering import people
 from services.metering.access import new_challenge
 from services.metering.applying import Applicants
 from services.metering.ceilings import check_ceiling
@@ -48,6 +49,7 @@ class Metering(Service):
     """Answers what was measured, takes ceilings, learns of rentals, closes days, and has devices told."""
 
     name = "metering"
+    personal = people.TABLES
 
     @rpc
     def get_readings(self, rental_id: str, after: int, limit: int) -> dict[str, Any]:

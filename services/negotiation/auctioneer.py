@@ -48,10 +48,10 @@ class Auctioneer(Service):
             known = store.find(session, name)
             if known is not None:
                 return _view(session, known, now=now)
+        facts = Facts(self._call)
+        facts.require_opens()
         lots = [self._machine(lot.device, lot.listing) for lot in signed.notice.lots]
-        auction = opened(
-            signed, tuple(listing for listing, _ in lots), domain=Facts(self._call).terms.domain, now=now
-        )
+        auction = opened(signed, tuple(listing for listing, _ in lots), domain=facts.terms.domain, now=now)
         for listing, mandate in lots:
             for amount in (signed.notice.reserve, signed.notice.limit):
                 _check_mandate(mandate, listing, auction, amount=amount, now=now)

@@ -18,6 +18,8 @@ from services.negotiation.asking import check_question
 from services.negotiation.session import QuoteSession
 
 Call = Callable[..., Any]
+# Nobody knows when a pause ends.
+RETRY_AFTER_SECONDS = 60
 
 
 class Facts:
@@ -28,12 +30,14 @@ class Facts:
         self._said: dict[tuple[str, ...], Any] = {}
         self._terms: PlatformTerms | None = None
         self._silent: dict[str, Unavailable] = {}
+        self._paused: str | None = None
 
     @property
     def terms(self) -> PlatformTerms:
         """Return the terms on which this platform's rentals are signed."""
         if self._terms is None:
             platform = PlatformView.model_validate(self._ask("settlement", "platform_terms"), strict=False)
+            self._paused = platform.opens_paused
             self._terms = PlatformTerms(
                 chain_id=platform.chain_id,
                 escrow=platform.escrow,
@@ -44,14 +48,26 @@ class Facts:
             )
         return self._terms
 
+    def require_opens(self) -> None:
+        """Raise Unavailable("opens_paused") while the operator has new rentals paused."""
+        _ = self.terms
+        if self._paused is not None:
+            raise Unavailable(
+                "opens_paused",
+                f"no new rentals are taken now: {self._paused}",
+                reason=self._paused,
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
+
     def session_for(
         self, signed: SignedQuoteRequest, *, quote_id: str, now: datetime, patience: timedelta
     ) -> QuoteSession:
         """Return the session that this question opens, on the terms that hold now.
 
         Raises Refused or Conflict for a question that opens none, NotFound for an unknown listing or device,
-        Unavailable where a neighbour did not answer.
+        Unavailable where a neighbour did not answer, or no new rentals are taken.
         """
+        self.require_opens()
         request, terms = signed.request, self.terms
         listing: ListingView = self._view(ListingView, "get_listing", request.listing)
         device: DeviceView = self._view(DeviceView, "get_device", request.device)

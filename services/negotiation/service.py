@@ -25,7 +25,8 @@ from services.messages.negotiation import (
     SignatureMove,
     SignedQuoteRequest,
 )
-from services.negotiation import calendar, mandates, store
+from services.messages.people import Person
+from services.negotiation import calendar, mandates, people, store
 from services.negotiation.auctioneer import Auctioneer
 from services.negotiation.facts import Facts
 from services.negotiation.floor import Floor
@@ -47,6 +48,7 @@ class Negotiation(Auctioneer):
     """Carries offers between agents, and makes one agreement of the last."""
 
     name = "negotiation"
+    personal = people.TABLES
     remembered: Remembered = Lasting(Remembered)
 
     @rpc
@@ -170,6 +172,16 @@ class Negotiation(Auctioneer):
         if row is None:
             raise NotFound("agreement_not_found", f"no agreement {rental_id}", rental_id=rental_id)
         return row.signed
+
+    @rpc
+    def quotes_of_person(self, person: dict[str, Any]) -> list[str]:
+        """Return the sessions of a person as a renter, or about a device of its own."""
+        with self.database.snapshot() as session:
+            return people.quotes_of(session, Person.model_validate(person, strict=False))
+
+    def require_erasable(self, session: Session, person: Person) -> None:
+        """Raise Conflict while a session of this person is open."""
+        people.require_erasable(session, person, now=self.clock.now())
 
     @on_event(ListingPublished)
     def on_listing_published(self, session: Session, event: ListingPublished) -> None:

@@ -6,11 +6,12 @@ Exit codes: 0 all is well, 1 something is not, 2 wrong usage, 3 it could not be 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from services.chassis.clock import SystemClock
 from services.chassis.configuring import configured
 from services.chassis.logging import configure_logging
 from services.chassis.queues import QueueDesk, require_shared
@@ -18,14 +19,17 @@ from services.chassis.rpc import RpcClient
 from services.chassis.settings import BusSettings
 from services.messages.errors import CallerError, HirelingError
 from services.operator import verbs
-from services.operator.settings import OperatorSettings
+from services.operator.backup import Places, backup, restore
+from services.operator.people import People
+from services.operator.settings import BackupSettings, OperatorSettings
 from services.operator.verbs import Finding
 
 SOME = 20
 ALL = 1_000_000
 NOT_WELL, WRONG_USAGE, NOT_FOUND_OUT = 1, 2, 3
 
-Run = Callable[[argparse.Namespace], Finding]
+# These need no running service.
+APART = frozenset({"backup", "restore"})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +46,47 @@ def _parser() -> argparse.ArgumentParser:
     offered.add_parser("reconcile", help="hold the books of every rental against the escrow")
     again = offered.add_parser("reread", help="read the chain's logs again, and derive all money from them")
     again.add_argument("block", type=int, help="the last block that is certainly good; 0 for none")
+    pause = offered.add_parser("pause", help="take no new rentals; running ones go on to their end")
+    pause.add_argument("reason", help="why: whoever wants to rent is told")
+    offered.add_parser("resume", help="take new rentals again")
+    out = offered.add_parser("export", help="write all that is held of a person to a folder, as JSON")
+    out.add_argument("address", help="the person's wallet")
+    out.add_argument("to", type=Path, help="a folder that does not exist yet")
+    gone = offered.add_parser("erase", help="erase what may go of a person; tells what stays, and why")
+    gone.add_argument("address", help="the person's wallet")
+    gone.add_argument("--yes", action="store_true", help="do it; without, it is only told")
+    away = offered.add_parser(
+        "backup", help="copy all databases as of one moment, the encrypted keys, the record"
+    )
+    away.add_argument("to", type=Path, help="a folder that does not exist yet")
+    back = offered.add_parser("restore", help="put a backup back, where nothing runs")
+    back.add_argument("source", metavar="from", type=Path, help="the backup's folder")
+    back.add_argument("--force", action="store_true", help="replace what is there, for good")
     return parser
+
+
+def _apart(arguments: argparse.Namespace, errors: Console) -> Finding:
+    """Do what needs no running service."""
+    settings, places = BackupSettings(), Places.of_settings()
+    with errors.status(arguments.verb) as status:
+        if arguments.verb == "backup":
+            now = SystemClock().now()
+            return backup(arguments.to, settings=settings, places=places, now=now, say=status.update)
+        return restore(
+            arguments.source, force=arguments.force, settings=settings, places=places, say=status.update
+        )
+
+
+def _asking(arguments: argparse.Namespace, errors: Console) -> Finding:
+    """Do what is done by asking the services."""
+    with configured():
+        bus = BusSettings()
+        desk = require_shared(bus.amqp_uri, is_memory=bus.is_memory)
+    rpc = RpcClient(bus.amqp_uri)
+    try:
+        return _found(arguments, rpc, desk, errors)
+    finally:
+        rpc.close()
 
 
 def _found(arguments: argparse.Namespace, rpc: RpcClient, desk: QueueDesk, errors: Console) -> Finding:
@@ -56,6 +100,28 @@ def _found(arguments: argparse.Namespace, rpc: RpcClient, desk: QueueDesk, error
             return verbs.parked(desk, arguments.queue, limit=arguments.limit)
         case "replay":
             return verbs.replay(desk, arguments.queue, limit=arguments.limit)
+        case "export" | "erase":
+            return _of_person(arguments, People(rpc, timeout=settings.call_seconds), errors)
+        case _:
+            return _of_settlement(arguments, rpc, settings, errors)
+
+
+def _of_person(arguments: argparse.Namespace, people: People, errors: Console) -> Finding:
+    if arguments.verb == "erase":
+        return people.erase(arguments.address) if arguments.yes else people.would_erase(arguments.address)
+    with errors.status("export") as status:
+        now = SystemClock().now()
+        return people.export(arguments.address, arguments.to, now=now, say=status.update)
+
+
+def _of_settlement(
+    arguments: argparse.Namespace, rpc: RpcClient, settings: OperatorSettings, errors: Console
+) -> Finding:
+    match arguments.verb:
+        case "pause":
+            return verbs.pause(rpc, reason=arguments.reason, timeout=settings.call_seconds)
+        case "resume":
+            return verbs.resume(rpc, timeout=settings.call_seconds)
         case "reread":
             return verbs.reread(rpc, after=arguments.block, timeout=settings.call_seconds)
         case _:
@@ -87,20 +153,14 @@ def main() -> int:
     arguments = _parser().parse_args()
     configure_logging()
     console, errors = Console(), Console(stderr=True)
-    with configured():
-        bus = BusSettings()
-        desk = require_shared(bus.amqp_uri, is_memory=bus.is_memory)
-    rpc = RpcClient(bus.amqp_uri)
     try:
-        finding = _found(arguments, rpc, desk, errors)
+        finding = (_apart if arguments.verb in APART else _asking)(arguments, errors)
     except CallerError as error:
         errors.print(f"error: {error}", style="red", markup=False)
         return WRONG_USAGE
     except HirelingError as error:
         errors.print(f"could not be found out: {error}", style="red", markup=False)
         return NOT_FOUND_OUT
-    finally:
-        rpc.close()
     _show(finding, console, as_json=arguments.json)
     return 0 if finding.is_well else NOT_WELL
 

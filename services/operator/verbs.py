@@ -7,7 +7,7 @@ from typing import Any
 from services.chassis.health import SERVICES, health_of_all
 from services.chassis.queues import QueueDesk, parked_queue
 from services.chassis.rpc import RpcClient
-from services.messages.settlement import Reconciled
+from services.messages.settlement import OpensPause, Reconciled
 
 Progress = Callable[[int], None]
 
@@ -36,7 +36,29 @@ def health(rpc: RpcClient, *, timeout: float) -> Finding:
     ]
     unwell = [row["service"] for row in rows if row["is"] != "well"]
     summary = f"not well: {', '.join(unwell)}" if unwell else "all services are well"
+    if "settlement" not in unwell:
+        paused = rpc.call("settlement", "opens", timeout=timeout)
+        if paused is not None:
+            summary += f"; {_paused(OpensPause.model_validate(paused, strict=False))}"
     return Finding(("service", "is", "unsent events", "why"), rows, summary, not unwell)
+
+
+def pause(rpc: RpcClient, *, reason: str, timeout: float) -> Finding:
+    """Have no new rentals taken."""
+    found = OpensPause.model_validate(
+        rpc.call("settlement", "pause_opens", reason, timeout=timeout), strict=False
+    )
+    return Finding((), [], f"{_paused(found)}; running rentals go on", is_well=True)
+
+
+def resume(rpc: RpcClient, *, timeout: float) -> Finding:
+    """Have new rentals taken again."""
+    was_paused = rpc.call("settlement", "resume_opens", timeout=timeout)
+    return Finding((), [], "new rentals are taken" + ("" if was_paused else ", as before"), is_well=True)
+
+
+def _paused(found: OpensPause) -> str:
+    return f"no new rentals are taken since {found.since:%Y-%m-%d %H:%M} UTC: {found.reason}"
 
 
 def queues(rpc: RpcClient, desk: QueueDesk, *, timeout: float) -> Finding:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from sqlmodel import Session
+
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Invalid
-from services.settlement import metrics, progress
+from services.messages.people import Person
+from services.settlement import metrics, opening, people, progress
 from services.settlement.office import Office, office_of
 from services.settlement.reconciling import chain_asked
 from services.settlement.settings import ChainSettings, SettlementSettings
@@ -19,6 +22,8 @@ COMPARED_AT_ONCE = 50
 
 class Auditing(Service):
     """The entrypoints of whoever looks after the stack."""
+
+    personal = people.TABLES
 
     @rpc
     def reconcile(self, cursor: str | None, limit: int) -> dict[str, Any]:
@@ -37,6 +42,54 @@ class Auditing(Service):
         with chain_asked():
             self._office.watch(self.database, self.clock.now).reread(after=after)
 
+    @rpc
+    def opens(self) -> dict[str, Any] | None:
+        """Return since when and why no new rental is taken; None while they are."""
+        with self.database.snapshot() as session:
+            found = opening.pause_of(session)
+        return None if found is None else found.model_dump(mode="json")
+
+    @rpc
+    def pause_opens(self, reason: str) -> dict[str, Any]:
+        """Take no new rentals until they are resumed; running ones go on to their end.
+
+        Again only changes the reason.
+        """
+        if not reason.strip():
+            raise Invalid("no_reason", "say why: whoever wants to rent is told")
+        with self.database.unit_of_work() as session:
+            return opening.pause(session, reason.strip(), now=self.clock.now()).model_dump(mode="json")
+
+    @rpc
+    def resume_opens(self) -> bool:
+        """Take new rentals again; return whether they were paused."""
+        with self.database.unit_of_work() as session:
+            return opening.resume(session, now=self.clock.now())
+
+    @rpc
+    def rentals_of_person(self, address: str) -> list[dict[str, Any]]:
+        """Return a wallet's rentals, on whichever side it is, their sessions, and whether they are over."""
+        with self.database.snapshot() as session:
+            return [
+                {
+                    "rental_id": row.rental_id,
+                    "quote_id": row.quote_id,
+                    "over": people.is_over(row),
+                    "bill": row.billed,
+                }
+                for row in people.rentals_of(session, address)
+            ]
+
+    @rpc
+    def note_action(self, action: str, detail: dict[str, Any]) -> None:
+        """Keep what an operator did by hand."""
+        with self.database.unit_of_work() as session:
+            opening.note_action(session, action, detail, now=self.clock.now())
+
+    def require_erasable(self, session: Session, person: Person) -> None:
+        """Raise Conflict while a rental of this person runs."""
+        people.require_erasable(session, person.address)
+
     @timer(interval=5.0)
     def measure(self) -> None:
         """Show rentals and money, where this copy drives the chain."""
@@ -49,7 +102,9 @@ class Auditing(Service):
             held = [progress.held_of(row) for row in store.rentals_with_open_money()]
             money = metrics.money_of(held, paid=store.paid_so_far())
             rentals = store.count_rentals()
+            is_paused = opening.pause_of(session) is not None
         metrics.show(rentals=rentals, money=money, token=to_hex(office.chain.deployment.token))
+        metrics.OPENS_PAUSED.set(is_paused)
         with chain_asked():
             metrics.show_fuel(office.chain.fuel())
 

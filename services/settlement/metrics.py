@@ -46,6 +46,9 @@ CHAIN_HEAD_AGE_SECONDS = gauge(
     "hireling_settlement_chain_head_age_seconds",
     "How old the newest block is that this process saw; not a number where another copy drives the chain.",
 )
+OPENS_PAUSED = gauge(
+    "hireling_settlement_opens_paused", "1 while an operator has new rentals paused, else 0."
+)
 RELAYER_ETHER = gauge(
     "hireling_settlement_relayer_ether", "What the relayer has left for gas, in the chain's own coin."
 )
@@ -148,5 +151,5 @@ def show_nothing() -> None:
     for each in (RENTALS, HELD, DISPUTED, PAID, DRIFT, UNCOVERED):
         each.clear()
     _head.time = _reconciled.time = math.nan
-    for figure in (RELAYER_ETHER, DIFFERING):
+    for figure in (RELAYER_ETHER, DIFFERING, OPENS_PAUSED):
         figure.set(math.nan)

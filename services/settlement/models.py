@@ -257,6 +257,27 @@ class BillRow(SettlementTable, table=True):
     issued_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
+class OpensPauseRow(SettlementTable, table=True):
+    """That no new rental is taken, since when and why: one row, or none while they are."""
+
+    __tablename__ = "opens_pause"
+
+    id: int = Field(default=1, primary_key=True)
+    reason: str
+    since: datetime = Field(sa_type=UtcDateTime)
+
+
+class OperatorActionRow(SettlementTable, table=True):
+    """What an operator did by hand, and when; never whose data it was about."""
+
+    __tablename__ = "operator_action"
+
+    id: int | None = Field(default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True))
+    at: datetime = Field(sa_type=UtcDateTime)
+    action: str
+    detail: dict[str, Any] = Field(sa_type=JSON)
+
+
 class LeaseRow(SettlementTable, table=True):
     """Who drives the lane: one copy of the service at a time."""
 

@@ -84,8 +84,8 @@ class Office:
         """Return how claims share transactions."""
         return Batching(size=self.settings.batch_size, age=timedelta(seconds=self.settings.batch_age))
 
-    def platform(self) -> PlatformView:
-        """Return what agents must know of this marketplace.
+    def platform(self, *, paused: str | None) -> PlatformView:
+        """Return what agents must know of this marketplace; ``paused`` is why it takes no new rentals.
 
         Raises Unavailable while the chain does not answer.
         """
@@ -107,6 +107,7 @@ class Office:
             bill_signer=self._bill_key.identity,
             confirmations=settings.confirmations,
             faucet=self.is_development,
+            opens_paused=paused,
         )
 
     def simulate(self, intent: TransactionRow) -> None:

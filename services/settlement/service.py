@@ -34,7 +34,7 @@ from services.messages.settlement import (
     TransferAuthorization,
     WalletView,
 )
-from services.settlement import billing, endings, flags, intake, position, progress, views
+from services.settlement import billing, endings, flags, intake, opening, position, progress, views
 from services.settlement.auditing import LARGEST_PAGE, Auditing
 from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.escrow.node import ChainUnreachable
@@ -61,7 +61,9 @@ class Settlement(Auditing):
     @rpc
     def platform_terms(self) -> dict[str, Any]:
         """Return what agents must know of this marketplace."""
-        return self._office.platform().model_dump(mode="json")
+        with self.database.snapshot() as session:
+            paused = opening.pause_of(session)
+        return self._office.platform(paused=None if paused is None else paused.reason).model_dump(mode="json")
 
     @rpc
     def anchor_place(self) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class Settlement(Auditing):
     def fund(self, rental_id: str, permit: dict[str, Any] | None) -> dict[str, Any]:
         """Relay the opening of the escrow with the renter's permit, or its allowance.
 
-        Opening what is open changes nothing.
+        Opening what is open changes nothing. Raises Unavailable while no new rentals are taken.
         """
         given = None if permit is None else Permit.model_validate(permit)
         with self.database.snapshot() as session:
@@ -112,6 +114,8 @@ class Settlement(Auditing):
         if row.state == State.EXPIRED.value:
             raise Conflict("rental_expired", f"rental {rental_id} was not funded in time")
         if row.state == State.AGREED.value:
+            with self.database.snapshot() as session:
+                opening.require_open(session)
             signed = progress.signed_of(row)
             self._relay(_built(lambda: self._office.moves.open(signed, given, now=self.clock.now())))
         return self._rental(rental_id)

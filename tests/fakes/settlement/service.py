@@ -1,6 +1,6 @@
 """The fake's entrypoints: the words of services.messages.settlement, as far as the front needs them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlmodel import Session, select
 
@@ -37,6 +37,7 @@ class FakeSettlement(Service):
     """Answers as settlement does; `change_rental` is what the chain would do."""
 
     name = "settlement"
+    opens_paused: ClassVar[str | None] = None
 
     @rpc
     def platform_terms(self) -> dict[str, Any]:
@@ -53,6 +54,7 @@ class FakeSettlement(Service):
             bill_signer=PLATFORM_KEY.identity,
             confirmations=1,
             faucet=True,
+            opens_paused=self.opens_paused,
         )
         return view.model_dump(mode="json")
 

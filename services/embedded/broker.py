@@ -59,6 +59,21 @@ class Subscriptions(dict[str, Subscribers]):
         return {topic: list(subscribers) for topic, subscribers in super().items()}.items()
 
 
+class Broadcast(dict[str, Any]):
+    """A message on its way to its subscribers."""
+
+    def __repr__(self) -> str:
+        """Return its topic alone: amqtt writes out each message for a log that nobody keeps."""
+        return f"Broadcast({self.get('topic')})"
+
+
+class Broadcasts(asyncio.Queue[dict[str, Any]]):
+    """Messages on their way, in the order in which they came."""
+
+    def _put(self, item: dict[str, Any]) -> None:
+        super()._put(Broadcast(item))
+
+
 class LocalBroker(Broker):
     """amqtt 0.12.1 with a door, and without the faults that lose or leak messages."""
 
@@ -66,7 +81,7 @@ class LocalBroker(Broker):
         listener = ListenerConfig(bind=f"{host}:{port}", max_connections=CONNECTIONS)
         super().__init__(BrokerConfig(listeners={"default": listener}, plugins={}))
         self._subscriptions = Subscriptions()
-        self._broadcast_queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(LONGEST_QUEUE)
+        self._broadcast_queue = Broadcasts(LONGEST_QUEUE)
         self._door = door
 
     @property

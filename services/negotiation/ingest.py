@@ -56,7 +56,7 @@ class Ingest:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._player = Player(database, hold=timedelta(seconds=settings.hold_seconds))
-        self._teller = Teller(database, self._player)
+        self._teller = Teller(database)
         self._limits = _limits_of(settings)
         self._thread = DatabaseThread()
         self._in_hand = 0

@@ -6,6 +6,7 @@ Pure: every step takes a session and a message and returns the next session, the
 came before.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -41,6 +42,7 @@ from services.messages.negotiation import (
     WonPrice,
 )
 
+Turn = Side | Literal["none"]
 LONGEST_OFFER = timedelta(seconds=LONGEST_OFFER_SECONDS)
 # Until it is funded, an agreement keeps the device from everybody else.
 LONGEST_FUNDING = timedelta(hours=1)
@@ -79,13 +81,9 @@ class QuoteSession:
         return self.offers[-1] if self.offers else None
 
     @property
-    def turn(self) -> Side | Literal["none"]:
+    def turn(self) -> Turn:
         """Return who has to act: who has not signed, else who was last offered something."""
-        if self.status is not QuoteStatus.OPEN:
-            return "none"
-        if len(self.signatures) == 1:
-            return "renter" if "owner" in self.signatures else "owner"
-        return side_of(len(self.offers))
+        return turn_of(self.status, made=len(self.offers), signed_by=self.signatures)
 
     @property
     def rental_id(self) -> bytes | None:
@@ -94,9 +92,8 @@ class QuoteSession:
 
     def at(self, now: datetime) -> "QuoteSession":
         """Return the session as it stands at `now`: expired where nobody acted in time."""
-        if self.status is QuoteStatus.OPEN and now > self.answer_by:
-            return replace(self, status=QuoteStatus.EXPIRED)
-        return self
+        status = status_at(now, self.status, answer_by=self.answer_by)
+        return self if status is self.status else replace(self, status=status)
 
     def with_offer(self, signed: SignedOffer, *, now: datetime) -> "QuoteSession":
         """Return the session with one more offer.
@@ -244,6 +241,20 @@ def mandate_refused(error: RentalError) -> Refused:
     """Return what the agent is told whose mandate does not allow something."""
     detail = f"the owner's mandate does not allow it: {error}"
     return Refused("mandate_exceeded", detail, limit=error.code)
+
+
+def status_at(now: datetime, status: QuoteStatus, *, answer_by: datetime) -> QuoteStatus:
+    """Return how a session stands at `now`: expired where nobody acted in time."""
+    return QuoteStatus.EXPIRED if status is QuoteStatus.OPEN and now > answer_by else status
+
+
+def turn_of(status: QuoteStatus, *, made: int, signed_by: Collection[Side]) -> Turn:
+    """Return who has to act: who has not signed the last of so many offers, else whom it was made to."""
+    if status is not QuoteStatus.OPEN:
+        return "none"
+    if len(signed_by) == 1:
+        return "renter" if "owner" in signed_by else "owner"
+    return side_of(made)
 
 
 def side_of(number: int) -> Side:

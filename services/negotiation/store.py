@@ -25,17 +25,17 @@ from services.negotiation.models import AgreementRow, MandateReservation, OfferR
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 
-_QUOTE: Table = Quote.metadata.tables["quote"]
-_OFFER: Table = OfferRow.metadata.tables["offer"]
-_AGREEMENT: Table = AgreementRow.metadata.tables["agreement"]
+QUOTE: Table = Quote.metadata.tables["quote"]
+OFFER: Table = OfferRow.metadata.tables["offer"]
+AGREEMENT: Table = AgreementRow.metadata.tables["agreement"]
 _RESERVATION: Table = MandateReservation.metadata.tables["mandate_reservation"]
 # All of a session that changes, and how many offers were made.
 _CHANGES = ("status", "answer_by", "owner_signature", "renter_signature")
-_STATE = [_QUOTE.c[name] for name in ("quote_id", *_CHANGES)]
-_MADE = sql_select(func.count()).where(_OFFER.c.quote_id == _QUOTE.c.quote_id).scalar_subquery().label("made")
+_STATE = [QUOTE.c[name] for name in ("quote_id", *_CHANGES)]
+MADE = sql_select(func.count()).where(OFFER.c.quote_id == QUOTE.c.quote_id).scalar_subquery().label("made")
 _SAVE = (
-    update(_QUOTE)
-    .where(_QUOTE.c.quote_id == bindparam("named"))
+    update(QUOTE)
+    .where(QUOTE.c.quote_id == bindparam("named"))
     .values({name: bindparam(f"to_{name}") for name in _CHANGES})
 )
 
@@ -53,7 +53,7 @@ def load_all_locked(
     Before anything is written in it: what is read is remembered as committed.
     """
     # In one order, so that two calls never wait for each other.
-    return _sessions_of(session, _states(quote_ids).order_by(_QUOTE.c.quote_id).with_for_update(), remembered)
+    return _sessions_of(session, _states(quote_ids).order_by(QUOTE.c.quote_id).with_for_update(), remembered)
 
 
 def open_sessions_of(session: Session, device: str, remembered: Remembered) -> list[QuoteSession]:
@@ -107,7 +107,7 @@ def add_quotes(session: Session, quotes: Sequence[QuoteSession], *, asked_at: da
         }
         for quote in quotes
     ]
-    _insert(session, _QUOTE, rows)
+    _insert(session, QUOTE, rows)
 
 
 def save_all(session: Session, quotes: Sequence[QuoteSession]) -> None:
@@ -138,7 +138,7 @@ def add_offers(session: Session, offers: Sequence[SignedOffer], *, made_at: date
         }
         for made in offers
     ]
-    _insert(session, _OFFER, rows)
+    _insert(session, OFFER, rows)
 
 
 def document_of(session: Session, quote: QuoteSession) -> SessionDocument | None:
@@ -169,7 +169,7 @@ def add_agreements(session: Session, quotes: Sequence[QuoteSession], *, now: dat
         {"rental_id": to_hex(each.rental_id), "quote_id": name, "signed": _json(each), "agreed_at": now}
         for name, each in agreed
     ]
-    _insert(session, _AGREEMENT, rows)
+    _insert(session, AGREEMENT, rows)
 
 
 def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
@@ -225,7 +225,7 @@ def end_unanswered_quotes(session: Session, *, device: str, listing: str) -> Non
 
 
 def _states(quote_ids: Collection[str]) -> Select[Any]:
-    return sql_select(*_STATE, _MADE).where(_QUOTE.c.quote_id.in_(quote_ids))
+    return sql_select(*_STATE, MADE).where(QUOTE.c.quote_id.in_(quote_ids))
 
 
 def _sessions_of(session: Session, states: Select[Any], remembered: Remembered) -> dict[str, QuoteSession]:
@@ -248,10 +248,10 @@ def _read(session: Session, quote_ids: Collection[str]) -> dict[str, QuoteSessio
     if not quote_ids:
         return {}
     made: dict[str, list[SignedOffer]] = {name: [] for name in quote_ids}
-    offers = sql_select(_OFFER.c.quote_id, _OFFER.c.signed).where(_OFFER.c.quote_id.in_(quote_ids))
-    for name, signed in session.connection().execute(offers.order_by(_OFFER.c.quote_id, _OFFER.c.round)):
+    offers = sql_select(OFFER.c.quote_id, OFFER.c.signed).where(OFFER.c.quote_id.in_(quote_ids))
+    for name, signed in session.connection().execute(offers.order_by(OFFER.c.quote_id, OFFER.c.round)):
         made[name].append(SignedOffer.model_validate(signed, strict=False))
-    rows = session.connection().execute(sql_select(_QUOTE).where(_QUOTE.c.quote_id.in_(quote_ids)))
+    rows = session.connection().execute(sql_select(QUOTE).where(QUOTE.c.quote_id.in_(quote_ids)))
     return {
         row.quote_id: QuoteSession(
             quote_id=row.quote_id,
@@ -263,13 +263,14 @@ def _read(session: Session, quote_ids: Collection[str]) -> dict[str, QuoteSessio
             listing_signature=from_hex(row.listing_signature or "0x"),
             request_signature=from_hex(row.request_signature or "0x"),
             offers=tuple(made[row.quote_id]),
-            won=_won(row),
+            won=won_in(row),
         )
         for row in rows
     }
 
 
-def _won(row: Row[Any]) -> WonPrice | None:
+def won_in(row: Row[Any]) -> WonPrice | None:
+    """Return what an auction fixed, where this session carries out an award."""
     if row.won_auction is None or row.won_amount is None:
         return None
     return WonPrice(auction=from_hex(row.won_auction), amount=int(row.won_amount))

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from services.chassis.broker_line import Message
 from services.chassis.database import Database
 from services.chassis.outbox import OutboxRow, events_since, last_event_before
-from services.chassis.rows import json_text
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
-from services.negotiation.playing import Player
-from services.negotiation.wire import movers_of, written
+from services.negotiation.standing import Standing
+from services.negotiation.standing_store import standings_of
 
 MOVES = frozenset(event.type for event in (QuoteRequested, OfferMade, AgreementSigned, Agreed))
 PAGE = 100
@@ -27,8 +26,8 @@ MOST_MISSING = 1_000
 class Teller:
     """Follows the moves, from those of the last two minutes on."""
 
-    def __init__(self, database: Database, player: Player) -> None:
-        self._database, self._player = database, player
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._last: int | None = None
         self._missing: dict[int, datetime] = {}
 
@@ -43,15 +42,12 @@ class Teller:
             if self._last is None:
                 self._last = last_event_before(session, now - TOLD_AGAIN)
             rows = events_since(session, after=self._last, missing=list(self._missing), limit=PAGE)
+            moved = {str(row.payload["quote_id"]) for row in rows if row.type in MOVES}
+            standings = standings_of(session, moved)
         self._note(rows, now)
         if not rows:
             return None
-        moved = [str(row.payload["quote_id"]) for row in rows if row.type in MOVES]
-        return [
-            (mover.topic("sessions"), json_text(written(quote.view())).encode())
-            for quote in self._player.sessions(moved, now=now).values()
-            for mover in movers_of(quote.request)
-        ]
+        return [message for each in standings for message in _messages(each, now)]
 
     def _note(self, rows: Sequence[OutboxRow], now: datetime) -> None:
         last = self._last or 0
@@ -66,3 +62,9 @@ class Teller:
         for number, since in list(self._missing.items()):
             if now - since > MISSING_FOR or len(self._missing) > MOST_MISSING:
                 del self._missing[number]
+
+
+def _messages(standing: Standing, now: datetime) -> Sequence[Message]:
+    """Return what both sides are told: the same, so it is written once."""
+    payload = standing.told(now).encode()
+    return [(mover.topic("sessions"), payload) for mover in standing.movers]

@@ -1,7 +1,7 @@
 """Moves as they arrive over MQTT: a topic and bytes become a move of somebody, or a refusal of it. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,12 @@ class Mover:
 
 def movers_of(request: QuoteRequest) -> tuple[Mover, Mover]:
     """Return the two sides of the session of this question."""
-    device, bargainer = to_hex(request.device), bargainer_id(request.renter_agent)
+    return movers_between(to_hex(request.device), request.renter_agent)
+
+
+def movers_between(device: str, renter_agent: bytes) -> tuple[Mover, Mover]:
+    """Return a device and who bargains with it by this key."""
+    bargainer = bargainer_id(renter_agent)
     return Mover(device, device), Mover(f"{BARGAINERS}/{bargainer}", bargainer)
 
 
@@ -131,13 +136,20 @@ def refusal(ref: str | None, error: HirelingError, *, wait_ms: int | None = None
 def written(view: QuoteView) -> dict[str, Any]:
     """Return a session as it is told over MQTT, a SessionView: with as many of the last offers as fit."""
     told: dict[str, Any] = view.model_dump(mode="json")
-    offers, kept, room = told["offers"], 0, MOST_OFFER_BYTES
+    offers = told["offers"]
+    kept = how_many_fit([json_text(offer) for offer in offers[-LAST_OFFERS:]])
+    return told | {"made": len(offers), "offers": offers[len(offers) - kept :]}
+
+
+def how_many_fit(offers: Sequence[str]) -> int:
+    """Return how many of the last of these offers, as JSON, fit into a message."""
+    kept, room = 0, MOST_OFFER_BYTES
     for offer in reversed(offers[-LAST_OFFERS:]):
-        room -= len(json_text(offer))
+        room -= len(offer)
         if room < 0:
             break
         kept += 1
-    return told | {"made": len(offers), "offers": offers[len(offers) - kept :]}
+    return kept
 
 
 def _ref_of(payload: bytes) -> str | None:

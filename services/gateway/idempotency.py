@@ -39,9 +39,10 @@ def _answer_again() -> Response | None:
     here = neighbours()
     now = here.clock.now()
     asked = KeptAnswer(key=key, request_hash=_request_hash(), asked_at=now)
-    with here.database.unit_of_work() as session:
+    # The key's own row is locked, and that is the whole story: requests with other keys never come between.
+    with here.database.queue_work() as session:
         store.drop_answers_before(session, now - timedelta(hours=here.settings.idempotency_hours))
-        kept = store.find_answer(session, key)
+        kept = store.lock_answer(session, key)
         if kept is not None and kept.status == 0 and now - kept.asked_at > LOST_AFTER:
             store.drop_answer(session, key)
             session.expunge(kept)
@@ -74,8 +75,8 @@ def _keep_answer(response: Response) -> Response:
     key = g.pop("idempotency_key", None)
     if key is None:
         return response
-    with neighbours().database.unit_of_work() as session:
-        kept = store.find_answer(session, key)
+    with neighbours().database.queue_work() as session:
+        kept = store.lock_answer(session, key)
         is_success = 200 <= response.status_code < 300
         if kept is not None and is_success and not response.cache_control.no_store:
             kept.status, kept.media_type, kept.body = (

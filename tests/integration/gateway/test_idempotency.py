@@ -47,7 +47,7 @@ def test_a_request_still_being_answered_is_not_answered_twice(front: Front) -> N
     request = front.device.registration()
     front.post("/v1/devices", request, Idempotency_Key="one")
     with front.gateway_rows.unit_of_work() as session:
-        kept = store.find_answer(session, "one")
+        kept = store.lock_answer(session, "one")
         assert kept is not None
         kept.status = 0
     assert front.post("/v1/devices", request, Idempotency_Key="one").status_code == 409

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
@@ -59,3 +60,18 @@ def test_streams_live(gateway: str) -> None:
     with httpx.stream("GET", f"{gateway}/live", timeout=30.0) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         assert "event: parts" in next(response.iter_text())
+
+
+def test_requests_with_keys_of_their_own_do_not_hinder_each_other(gateway: str) -> None:
+    with httpx.Client(base_url=gateway, timeout=60.0) as client:
+
+        def statuses(thread: int) -> list[int]:
+            keys = [f"{thread}-{number}" for number in range(20)]
+            return [
+                client.post("/v1/devices", json={}, headers={"Idempotency-Key": key}).status_code
+                for key in keys
+            ]
+
+        with ThreadPoolExecutor(8) as threads:
+            found = [status for some in threads.map(statuses, range(8)) for status in some]
+    assert set(found) == {422}

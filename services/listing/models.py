@@ -6,7 +6,7 @@ Keys and hashes are 0x-hex in lower case, signed documents JSON as they travelle
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger
+from sqlalchemy import JSON, BigInteger, Index
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -36,7 +36,9 @@ class Device(ListingTable, table=True):
         sa_type=BigInteger,
         description="Unix seconds, as the meter signed them; 0 before the first",
     )
-    last_seen: datetime | None = Field(default=None, sa_type=UtcDateTime, description="by our clock")
+    last_seen: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, index=True, description="by our clock"
+    )
     listing: str | None = Field(default=None, description="the listing that counts now")
     meter_seen_at: datetime | None = Field(
         default=None, sa_type=UtcDateTime, description="when the chain was last seen to change the meter"
@@ -47,10 +49,15 @@ class ListingRow(ListingTable, table=True):
     """A listing as its owner's agent signed it; never changed, replaced by a newer one."""
 
     __tablename__ = "listing"
+    # In the order of search results: newest first, of all and of a kind.
+    __table_args__ = (
+        Index("ix_listing_newest", "published_at", "listing"),
+        Index("ix_listing_kind_newest", "kind", "published_at", "listing"),
+    )
 
     listing: str = Field(primary_key=True)
     device: str = Field(foreign_key="device.device", index=True)
-    kind: str = Field(index=True)
+    kind: str
     words: str = Field(description="title, kind and place in lower case, for search")
     document: dict[str, Any] = Field(sa_type=JSON)
     signature: str

@@ -52,7 +52,7 @@ def page_of_listings(
     """Return up to limit + 1 listings that count now, newest first, narrowed by whatever is given."""
     statement = (
         select(ListingRow, Device)
-        .join(Device, col(Device.listing) == col(ListingRow.listing))
+        .join(Device, and_(col(Device.device) == col(ListingRow.device), _counts()))
         .where(ListingRow.valid_until > valid_at)
         .order_by(col(ListingRow.published_at).desc(), col(ListingRow.listing).desc())
         .limit(limit + 1)
@@ -85,9 +85,14 @@ def count_listed(session: Session, *, valid_at: int) -> int:
     statement = (
         select(func.count())
         .select_from(ListingRow)
-        .join(Device, col(Device.listing) == col(ListingRow.listing))
+        .join(Device, and_(col(Device.device) == col(ListingRow.device), _counts()))
     )
     return session.exec(statement.where(ListingRow.valid_until > valid_at)).one()
+
+
+def _counts() -> ColumnElement[bool]:
+    """Return that a listing is the one that counts of its device."""
+    return col(Device.listing) == col(ListingRow.listing)
 
 
 def _older(moment: Mapped[datetime], key: Mapped[str], than: Position) -> ColumnElement[bool]:

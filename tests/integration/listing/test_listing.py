@@ -4,6 +4,7 @@ import pytest
 
 from hireling.rental.mandate import SignedMandate
 from services.messages.errors import Conflict, Invalid, NotFound, Refused
+from services.messages.listing import ListingView
 from tests.builders import OWNER_KEY, a_key, a_listing, a_mandate
 from tests.fakes.actors import DeviceActor
 from tests.fakes.front import Front
@@ -79,6 +80,9 @@ class TestPublishListing:
         second = front.device.listing(title="Another name")
         front.call("listing", "publish_listing", second)
         found = front.call("listing", "search_listings", {})["items"]
+        assert [
+            ListingView.model_validate(each, strict=False).model_dump(mode="json") for each in found
+        ] == found
         assert [listing["document"]["title"] for listing in found] == ["Another name"]
         old = front.call("listing", "get_listing", f"0x{first.hash.hex()}")
         assert old["document"]["title"] == first.document.title

@@ -19,6 +19,7 @@ SUPPLY := $(WITH_NPM) PYTHONPATH=infra .venv-supply/bin/python -m
 hash = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 BOOTSTRAP_READY := .venv-bootstrap/.ready-$(call hash,requirements/bootstrap.lock)
 ARENA_READY := .venv-arena/.ready-$(call hash,requirements/arena.lock)
+LOADS_READY := .venv-loads/.ready-$(call hash,requirements/loads.lock)
 BENCH_READY := .venv-bench/.ready-$(call hash,requirements/bench.lock)
 KUBERNETES_READY := .venv-kubernetes/.ready-$(call hash,requirements/kubernetes.lock infra/kubernetes/tools/package-lock.json)
 SUPPLY_READY := .venv-supply/.ready-$(call hash,requirements/supply.lock)
@@ -109,6 +110,11 @@ arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on 
 bench-ingest: setup ## How many readings one ingest makes durable, and how soon (infra/setup-debian.sh installs the servers)
 	@$(PY) infra/stack.py run -- $(PY) -m loadtests.bench.ingest $(ARGS)
 
+.PHONY: load
+# ARRIVALS reaches it as it reaches make: from its command line or the environment.
+load: setup $(LOADS_READY) ## Searches and whole rentals on the stack, held to budgets; a report in build/load (ARRIVALS=file.csv ARGS=--help)
+	@$(PY) infra/stack.py run -- $(PY) -m loadtests.load $(ARGS)
+
 .PHONY: bench-plot
 bench-plot: $(BENCH_READY) ## Draw what `make bench-ingest ARGS="--only sweep"` measured, into docs/pictures
 	@.venv-bench/bin/python -m loadtests.bench.plot
@@ -143,7 +149,7 @@ audit: $(SUPPLY_READY) contracts-ready ## Nightly: what is known to be wrong wit
 
 .PHONY: lock
 lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
-	@for name in bootstrap run dev contracts node proofs arena bench kubernetes supply; do \
+	@for name in bootstrap run dev contracts node proofs arena bench loads kubernetes supply; do \
 	  echo "locking $$name"; \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
@@ -158,7 +164,7 @@ clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills
 	@echo "deleting .hireling/: keys, wallets, chain, databases and bills of this machine's marketplace"
 	@echo "deleting caches and build/; the environments stay, the next verb checks them against their locks"
 	@rm -rf .hireling build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* .venv-kubernetes/.ready-* .venv-supply/.ready-* .venv-run/.ready-* contracts/node_modules/.stamp
+	@rm -f .venv/.ready-* .venv-contracts/.stamp .venv-proofs/.stamp .venv-bootstrap/.ready-* .venv-arena/.ready-* .venv-bench/.ready-* .venv-loads/.ready-* .venv-kubernetes/.ready-* .venv-supply/.ready-* .venv-run/.ready-* contracts/node_modules/.stamp
 	@rm -rf contracts/build contracts/cache/forge contracts/cache/slither contracts/cache/coverage
 	@find services tests infra loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -179,7 +185,7 @@ $(PLATFORM_READY): | $(BOOTSTRAP_READY)
 	 touch $@
 
 # Environments of a tool each, which nothing that runs needs, and what the platform's image holds.
-$(ARENA_READY) $(BENCH_READY) $(SUPPLY_READY) $(RUN_READY): | $(BOOTSTRAP_READY)
+$(ARENA_READY) $(BENCH_READY) $(LOADS_READY) $(SUPPLY_READY) $(RUN_READY): | $(BOOTSTRAP_READY)
 	@name=$(patsubst .venv-%/,%,$(dir $@)); \
 	 echo "setup: the environment of $$name (.venv-$$name)"; \
 	 [ -x .venv-$$name/bin/python ] || $(UV) venv --quiet --no-python-downloads --python .venv-bootstrap/bin/python .venv-$$name; \

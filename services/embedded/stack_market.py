@@ -104,6 +104,8 @@ class StackServers(ServiceSettings):
 class StackMarketplace(Marketplace):
     """Chain, services, their ingests, the broker's keeper, gateway; what dies is started again, as usual."""
 
+    settings: StackSettings
+
     def __init__(
         self,
         settings: StackSettings,

@@ -1,7 +1,9 @@
 """The listing service's entrypoints: decode, decide, store, answer."""
 
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlmodel import Session
 
@@ -10,6 +12,7 @@ from hireling.rental.mandate import SignedMandate
 from hireling.rental.typed_data import Domain, from_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.outbox import add_event
+from services.chassis.rpc import RpcClient
 from services.chassis.service import Service
 from services.listing import device as rules
 from services.listing import metrics, people, store
@@ -26,6 +29,9 @@ from services.messages.settlement import PlatformView
 SETTINGS = ListingSettings()
 LARGEST_PAGE = 200
 MEASURED_EVERY_SECONDS = 10.0
+TOLD_AGAIN_SECONDS = 60.0
+# Of each bus, since services of several marketplaces may share a process.
+_told: WeakKeyDictionary[RpcClient, tuple[float, tuple[Domain, Domain]]] = WeakKeyDictionary()
 
 
 class Listing(Service):
@@ -182,13 +188,19 @@ class Listing(Service):
         metrics.LISTED.set(listed)
 
     def _domains(self) -> tuple[Domain, Domain]:
-        """Return the domains in which agreements and possession proofs are signed here."""
-        told = self.remote.call("settlement", "platform_terms", timeout=SETTINGS.call_seconds)
-        platform = PlatformView.model_validate(told, strict=False)
-        return (
-            Domain(chain_id=platform.chain_id, escrow=platform.escrow),
-            Domain(chain_id=platform.chain_id, escrow=platform.registry),
-        )
+        """Return the domains in which agreements and possession proofs are signed here.
+
+        They are asked for once a minute at most: every sign of life of every device needs them.
+        """
+        now = monotonic()
+        known = _told.get(self.remote)
+        if known is None or now - known[0] > TOLD_AGAIN_SECONDS:
+            told = self.remote.call("settlement", "platform_terms", timeout=SETTINGS.call_seconds)
+            platform = PlatformView.model_validate(told, strict=False)
+            escrow = Domain(chain_id=platform.chain_id, escrow=platform.escrow)
+            registry = Domain(chain_id=platform.chain_id, escrow=platform.registry)
+            known = _told[self.remote] = (now, (escrow, registry))
+        return known[1]
 
     def _admitted(self, session: Session, device: bytes, wish: Registration, *, now: datetime) -> Device:
         row = store.lock_device(session, f"0x{device.hex()}")

@@ -1,0 +1,1 @@
+"""How the whole stack holds under load: `make load`, `ARGS=--help` (docs/performance.md)."""

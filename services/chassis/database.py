@@ -29,6 +29,14 @@ STATEMENT_TIMEOUT_MS = 15_000
 # Below the statement's, which would otherwise end first and not say that another transaction was in the way.
 LOCK_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
+# A server that vanished without a word, with its machine or behind a firewall, answers nothing and refuses
+# nothing: a query would wait for it for two hours, the kernel's default. Names and units are libpq's.
+SERVER_GONE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 
 # What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
 # in the middle of a commit: for whoever writes what may be written again.
@@ -250,7 +258,7 @@ def _postgresql_engine(url: URL) -> Engine:
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
-        connect_args={"options": options, "connect_timeout": 5},
+        connect_args={"options": options, "connect_timeout": 5, **SERVER_GONE},
         pool_size=POOL_SIZE,
         pool_pre_ping=True,
         json_serializer=json_text,

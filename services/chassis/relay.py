@@ -4,8 +4,8 @@ It does so in order, at least once, and marks a row only when it can no longer b
 
 On RabbitMQ that is the publisher confirm; on the in-process bus it is the moment when every listener has
 acknowledged, so that after a crash the unmarked rest is simply published again. An event that no queue hears
-yet is kept and tried again for UNHEARD_AFTER: a listener that was never started has no queue, and RabbitMQ
-would confirm the event into the void.
+yet is kept and tried again for UNHEARD_AFTER, unless it may go unheard: a listener that was never started has
+no queue, and RabbitMQ would confirm the event into the void.
 """
 
 from collections import defaultdict
@@ -30,6 +30,7 @@ from services.chassis.providers import SharedDatabase
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 from services.chassis.rpc import TRACE_HEADER
 from services.messages.errors import OutcomeUnknown, Unavailable
+from services.messages.event import unheard_types
 
 # Another process (ingest) adds rows too, and cannot wake us.
 POLL_SECONDS = 0.2
@@ -176,7 +177,9 @@ class OutboxRelay(DependencyProvider):
             try:
                 self._publish_row(row)
             except Unroutable:
-                if now - row.created_at >= UNHEARD_AFTER:
+                if (row.source, row.type) in unheard_types():
+                    done.append(row.id)
+                elif now - row.created_at >= UNHEARD_AFTER:
                     _log.warning("event_unheard", event_type=row.type, event_key=row.key)
                     done.append(row.id)
                 else:

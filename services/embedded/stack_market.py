@@ -202,6 +202,12 @@ class StackMarketplace(Marketplace):
             for name in names:
                 self.child(name).kill()
 
+    def stop_children(self, *names: str) -> None:
+        """Have these children drain and end (SIGTERM); the watch starts them again."""
+        with self._hands:
+            for name in names:
+                self.child(name).stop()
+
     def _restart_what_dies(self) -> None:
         while not self._closing.wait(WATCH_EVERY):
             with self._hands:

@@ -10,6 +10,8 @@ from datetime import timedelta
 
 from flask import Flask, Response, g, request
 
+from services.chassis.database import DATABASE_DOWN
+from services.chassis.logging import get_logger
 from services.gateway import store
 from services.gateway.models import KeptAnswer
 from services.gateway.rpc import neighbours
@@ -20,6 +22,8 @@ REPLAYED = "Idempotency-Replayed"
 LONGEST_KEY = 255
 # An answer that did not come within this was lost with its process.
 LOST_AFTER = timedelta(seconds=60)
+
+_log = get_logger(__name__)
 
 
 def register_idempotency(app: Flask) -> None:
@@ -75,6 +79,15 @@ def _keep_answer(response: Response) -> Response:
     key = g.pop("idempotency_key", None)
     if key is None:
         return response
+    try:
+        _fill_place(key, response)
+    except DATABASE_DOWN as error:
+        # It is done and this is its answer; only a repetition will not find it, and asks the service itself.
+        _log.warning("answer_not_kept", reason=str(error)[:300])
+    return response
+
+
+def _fill_place(key: str, response: Response) -> None:
     with neighbours().database.queue_work() as session:
         kept = store.lock_answer(session, key)
         is_success = 200 <= response.status_code < 300
@@ -86,7 +99,6 @@ def _keep_answer(response: Response) -> Response:
             )
         else:
             store.drop_answer(session, key)
-    return response
 
 
 def _request_hash() -> str:

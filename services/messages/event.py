@@ -3,6 +3,7 @@
 Exactly one service publishes it.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +20,20 @@ class Event(BaseModel):
 
     source: ClassVar[str]
     type: ClassVar[str]
+    may_go_unheard: ClassVar[bool] = False
+    """Whether no service of ours needs it: where no queue hears it, it does not wait for one."""
 
     def key(self) -> str:
         """Return what makes an event the same when it comes twice; unique within its type."""
         raise NotImplementedError(f"{type(self).__name__} names no key")
+
+
+def unheard_types() -> frozenset[tuple[str, str]]:
+    """Return source and type of each event, of those known to this process, that may go unheard."""
+    return frozenset((each.source, each.type) for each in _below(Event) if each.may_go_unheard)
+
+
+def _below(parent: type[Event]) -> Iterator[type[Event]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _below(child)

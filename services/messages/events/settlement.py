@@ -67,6 +67,7 @@ class Claimed(Event):
 
     source: ClassVar[str] = "settlement"
     type: ClassVar[str] = "claimed"
+    may_go_unheard: ClassVar[bool] = True
 
     rental_id: Bytes32
     paid: Uint96

@@ -113,7 +113,7 @@ def toys_on_stack(_: Path, cleanup: ExitStack) -> Toys:
         )
         cleanup.callback(end, process)
         on_stack.processes.append(process)
-        wait(lambda: answers(client, process), timeout=30.0)
+        wait(lambda: answers(client, process), timeout=90.0)
 
     def at_once(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:

@@ -16,7 +16,7 @@ from services.chassis.settings import is_memory
 from services.messages.errors import Invalid, NotFound, OperatorError, OutcomeUnknown, Unavailable
 from tests import stack
 from tests.integration.chassis.conftest import EVENTS, Toys, end, publish
-from tests.integration.chassis.toy.messages import CounterRaised
+from tests.integration.chassis.toy.messages import CounterMentioned, CounterRaised
 from tests.integration.chassis.toy.models import Counter, Heard, ToyTable
 
 ON_RABBITMQ = pytest.mark.parametrize("toys", [pytest.param("stack", marks=pytest.mark.stack)], indirect=True)
@@ -111,6 +111,19 @@ class TestEvent:
             add_event(session, CounterRaised(name="ingest", value=1), now=datetime.now(UTC))
         database.close()
         toys.wait_until(lambda: toys.call("heard", "ingest") == 1, timeout=10.0)
+
+    def test_that_may_go_unheard_does_not_wait_for_a_listener(self, toys: Toys) -> None:
+        toys.start()
+        database = toys.database()
+        with database.unit_of_work() as session:
+            add_event(session, CounterMentioned(name="a"), now=datetime.now(UTC))
+
+        def has_left() -> bool:
+            with database.snapshot() as session:
+                return count_unsent(session) == 0
+
+        toys.wait_until(has_left, timeout=30.0)
+        database.close()
 
     def test_of_a_rolled_back_transaction_is_never_published(self, toys: Toys) -> None:
         database = toys.database()

@@ -1,6 +1,14 @@
 """A POST with an Idempotency-Key happens once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlmodel import Session
+
+from services.chassis.database import Database
 from services.gateway import store
+from services.messages.errors import Unavailable
 from tests.fakes.front import Front
 
 
@@ -59,3 +67,31 @@ def test_an_empty_or_endless_key_is_invalid(front: Front) -> None:
     for key in ("", "x" * 256):
         response = front.post("/v1/devices", front.device.registration(), Idempotency_Key=key)
         assert response.json["code"] == "idempotency_key_invalid"  # type: ignore[index]
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fading = Fading(front.gateway_rows, after=1)
+    monkeypatch.setattr(front.gateway_rows, "queue_work", fading.queue_work)
+    assert front.post("/v1/devices", front.device.registration(), Idempotency_Key="one").status_code == 200
+    assert fading.refused == 1
+
+
+class Fading:
+    """A database that cannot be reached any more after so many transactions."""
+
+    def __init__(self, database: Database, *, after: int) -> None:
+        self.refused = 0
+        self._after = after
+        self._queue_work = database.queue_work
+
+    @contextmanager
+    def queue_work(self) -> Iterator[Session]:
+        """Open a transaction, or raise."""
+        if not self._after:
+            self.refused += 1
+            raise Unavailable("database_unreachable", "no connection to the database")
+        self._after -= 1
+        with self._queue_work() as session:
+            yield session

@@ -17,3 +17,17 @@ class CounterRaised(Event):
     def key(self) -> str:
         """Return the counter's name and value."""
         return f"{self.name}:{self.value}"
+
+
+class CounterMentioned(Event):
+    """Somebody spoke of a counter, which none of us needs to know."""
+
+    source: ClassVar[str] = "toy"
+    type: ClassVar[str] = "counter_mentioned"
+    may_go_unheard: ClassVar[bool] = True
+
+    name: str
+
+    def key(self) -> str:
+        """Return the counter's name."""
+        return self.name

@@ -102,6 +102,10 @@ contracts-coverage: contracts-ready ## Which lines, branches and reverts of the 
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
 	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log
 
+.PHONY: faults
+faults: setup ## Rentals under load while each server and service is killed, paused, cut off … (ARGS=--help)
+	@$(PY) infra/stack.py run -- $(PY) -W ignore::DeprecationWarning -m tests.e2e.faults $(ARGS)
+
 .PHONY: arena
 arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on two cores some minutes (ARGS=--help)
 	@PYTHONPATH=services/agent/src:. .venv-arena/bin/python -m loadtests.arena $(ARGS)

@@ -6,7 +6,14 @@
     python infra/stack.py stop FOLDER          stop the command and the servers that run on FOLDER
     python infra/stack.py kill SERVER          kill -9 rabbitmq, postgres or mosquitto
     python infra/stack.py start SERVER         start it again on its data and port, return when it answers
+    python infra/stack.py pause SERVER         stop all its processes where they are (SIGSTOP)
+    python infra/stack.py resume SERVER        let them go on
+    python infra/stack.py fill SERVER          have rabbitmq or mosquitto find its disk full
+    python infra/stack.py empty SERVER         give it room again
     python infra/stack.py vhost NAME           make a bus of its own within RabbitMQ, named by /NAME
+
+A disk is filled without root: RabbitMQ is told to want more room than there is, which blocks publishers as a
+full disk does; Mosquitto's folder takes no new file.
 
 COMMAND finds STACK_AMQP_URI, STACK_POSTGRES_URL (superuser), STACK_MQTT_URL (with an account that may publish
 and hear everything), STACK_MQTT_FOLDER (Mosquitto's passwords) and STACK_CONTROL: the file by which `kill`
@@ -46,6 +53,8 @@ KILLABLE = ("rabbitmq", "postgres", "mosquitto")
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 COMMAND_STOP_SECONDS = 60.0  # it may have processes of its own to drain
+MORE_THAN_ANY_DISK, RABBITMQS_DEFAULT_LIMIT = "1000TB", "50MB"
+READ_ONLY, PRIVATE = 0o500, 0o700
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
@@ -251,24 +260,74 @@ def start(name: str) -> None:
     replace_in(control, launch(server))
 
 
+def pause(name: str) -> None:
+    """Stop every process of the server where it is."""
+    _send_all(name, signal.SIGSTOP)
+
+
+def resume(name: str) -> None:
+    """Let a paused server go on."""
+    _send_all(name, signal.SIGCONT)
+
+
+def _send_all(name: str, number: signal.Signals) -> None:
+    _, server = named(name)
+    if not server.pid:
+        raise StackError(f"{name} does not run")
+    for pid in family(server.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def fill(name: str) -> None:
+    """Have a server find its disk full."""
+    match name:
+        case "rabbitmq":
+            tell_rabbitmq("set_disk_free_limit", MORE_THAN_ANY_DISK)
+        case "mosquitto":
+            _folder_of_mosquitto().chmod(READ_ONLY)
+        case _:
+            raise StackError(f"no way to fill the disk of {name}")
+
+
+def empty(name: str) -> None:
+    """Give a server room again."""
+    match name:
+        case "rabbitmq":
+            tell_rabbitmq("set_disk_free_limit", RABBITMQS_DEFAULT_LIMIT)
+        case "mosquitto":
+            _folder_of_mosquitto().chmod(PRIVATE)
+        case _:
+            raise StackError(f"no way to fill the disk of {name}")
+
+
+def _folder_of_mosquitto() -> Path:
+    return Path(named("mosquitto")[1].environment["HOME"])
+
+
 def add_vhost(name: str) -> None:
     """Make a virtual host, in which queues of the same name are others, and let the services' user in."""
+    tell_rabbitmq("add_vhost", name)
+    tell_rabbitmq("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+
+
+def tell_rabbitmq(*command: str) -> None:
+    """Run a command of rabbitmqctl."""
     _, server = named("rabbitmq")
-    for command in (["add_vhost", name], ["set_permissions", "-p", name, "guest", ".*", ".*", ".*"]):
-        done = subprocess.run(
-            [str(RABBITMQ.with_name("rabbitmqctl")), "--quiet", *command],
-            env=server.environment,
-            user=server.user,
-            group=pwd.getpwnam(server.user).pw_gid if server.user else None,
-            extra_groups=[] if server.user else None,
-            cwd=server.environment["HOME"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-        )
-        if done.returncode != 0:
-            raise StackError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")
+    done = subprocess.run(
+        [str(RABBITMQ.with_name("rabbitmqctl")), "--quiet", *command],
+        env=server.environment,
+        user=server.user,
+        group=pwd.getpwnam(server.user).pw_gid if server.user else None,
+        extra_groups=[] if server.user else None,
+        cwd=server.environment["HOME"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    if done.returncode != 0:
+        raise StackError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")
 
 
 def stop_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
@@ -292,6 +351,8 @@ def main(arguments: list[str]) -> int:
                 kill(name)
             case ["start", name]:
                 start(name)
+            case [("pause" | "resume" | "fill" | "empty") as verb, name]:
+                {"pause": pause, "resume": resume, "fill": fill, "empty": empty}[verb](name)
             case ["vhost", name]:
                 add_vhost(name)
             case _:

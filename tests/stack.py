@@ -107,6 +107,26 @@ def _server(name: str) -> dict[str, Any]:
     return found
 
 
+def pause(server: str) -> None:
+    """Stop every process of a server where it is (SIGSTOP)."""
+    _control("pause", server)
+
+
+def resume(server: str) -> None:
+    """Let a paused server go on."""
+    _control("resume", server)
+
+
+def fill_disk(server: str) -> None:
+    """Have rabbitmq or mosquitto find its disk full."""
+    _control("fill", server)
+
+
+def empty_disk(server: str) -> None:
+    """Give rabbitmq or mosquitto room again."""
+    _control("empty", server)
+
+
 def _control(verb: str, name: str) -> None:
     subprocess.run([sys.executable, str(STACK), verb, name], check=True, timeout=CONTROL_WITHIN)
 

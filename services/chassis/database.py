@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlmodel import Session
 
@@ -183,6 +183,18 @@ def _translated(*, committing: bool = False) -> Iterator[None]:
         if committing:
             raise OutcomeUnknown("commit_unknown", f"connection lost while committing: {reason}") from error
         raise Unavailable("database_unreachable", f"no connection to the database: {reason}") from error
+
+
+@contextmanager
+def as_if_alone() -> Iterator[None]:
+    """Raise Unavailable("database_busy") where another copy just wrote what was looked for and not found.
+
+    The unit of work then runs again, and finds it.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        raise Unavailable(DATABASE_BUSY, f"another transaction came between: {error.orig}") from error
 
 
 def _cannot_connect(error: DBAPIError) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Table, bindparam, case, func, insert, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, delete, select, update
 
+from services.chassis.database import as_if_alone
 from services.chassis.rows import insert_rows, insert_tuples
 from services.chassis.tables import UtcDateTime
 from services.metering.models import (
@@ -193,9 +194,14 @@ class Store(RunStore):
         return [row.signed for row in self.session.exec(query.order_by(col(AcceptedCeiling.number)))]
 
     def add_ceiling(self, ceiling: AcceptedCeiling) -> None:
-        """Add a ceiling; from now on it counts."""
-        self.session.add(ceiling)
-        self.session.flush()
+        """Add a ceiling; from now on it counts.
+
+        Raises Unavailable("database_busy") where another copy just took its number: who waited for the
+        rental's lock may not see what was done under it.
+        """
+        with as_if_alone():
+            self.session.add(ceiling)
+            self.session.flush()
 
     def known_refusals(self, keys: Collection[str]) -> set[str]:
         """Return those of these refusals that are stored already."""

@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.offer import SignedOffer
+from services.chassis.database import as_if_alone
 from services.chassis.outbox import add_new_events
 from services.messages.errors import Conflict, NotFound
 from services.messages.event import Event
@@ -123,7 +124,7 @@ class Sitting:
         Raises Unavailable("database_busy") where another copy came between.
         """
         session, now = self._session, self._now
-        with store.as_if_alone():
+        with as_if_alone():
             store.expire_quotes_named(session, self._expired)
             store.add_quotes(session, list(self._opened.values()), asked_at=now)
             store.save_all(

@@ -1,7 +1,6 @@
 """The negotiation service's only queries."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import Row, Select, Table, bindparam, func, insert, update
 from sqlalchemy import select as sql_select
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from hireling.rental.listing import ListingDocument, SignedListing
@@ -17,9 +15,7 @@ from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from hireling.rental.session_document import MadeOffer, SessionDocument
 from hireling.rental.typed_data import from_hex, to_hex
-from services.chassis.database import DATABASE_BUSY
 from services.chassis.rows import WrittenJson
-from services.messages.errors import Unavailable
 from services.messages.negotiation import QuoteStatus, Side, WonPrice
 from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote
 from services.negotiation.remembered import Remembered
@@ -175,18 +171,6 @@ def add_agreements(session: Session, quotes: Sequence[QuoteSession], *, now: dat
 def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
     """Return what both sides signed."""
     return session.get(AgreementRow, rental_id)
-
-
-@contextmanager
-def as_if_alone() -> Iterator[None]:
-    """Raise Unavailable("database_busy") where another copy just wrote what was looked for and not found.
-
-    The unit of work then runs again, and finds it.
-    """
-    try:
-        yield
-    except IntegrityError as error:
-        raise Unavailable(DATABASE_BUSY, f"another transaction came between: {error.orig}") from error
 
 
 def reservations_under(session: Session, mandate: str) -> Sequence[Row[Any]]:

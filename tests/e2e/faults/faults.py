@@ -21,6 +21,7 @@ from tests.e2e.faults.scene import AGENTS, SERVERS, Scene, until
 UNDER_WAY = 4  # readings between two faults
 PAUSE_SECONDS = 13.0
 AWAY_SECONDS = 1.5
+START_SECONDS = 8.0  # a process has begun, and misses the server, after some of them
 SKEWED_SECONDS = 12.0
 WRONG_BY = 300
 # Settlement believes what lies under one more block: the second of these reorganises what was believed.
@@ -72,7 +73,9 @@ class Fault:
 def every_fault() -> tuple[Fault, ...]:
     """Return the whole matrix."""
     return tuple(
-        itertools.chain(_kills(), _stops(), _pauses(), _partitions(), _disks(), _clocks(), _reorgs())
+        itertools.chain(
+            _kills(), _stops(), _pauses(), _partitions(), _starts(), _disks(), _clocks(), _reorgs()
+        )
     )
 
 
@@ -181,6 +184,24 @@ def _partitions() -> Iterator[Fault]:
             partial(_on_lines, Line.open, server),
             AWAY_SECONDS,
         )
+
+
+def _starts() -> Iterator[Fault]:
+    for server in SERVERS:
+        yield Fault(
+            "start first",
+            server,
+            partial(_start_without, server),
+            partial(_on_lines, Line.open, server),
+            START_SECONDS,
+        )
+
+
+def _start_without(server: str, scene: Scene) -> None:
+    """Have all that use a server start before it is there."""
+    _on_lines(Line.reset, server, scene)
+    users = [name for name, its in scene.lines.items() if server in its and name != AGENTS]
+    scene.market.kill_children(*users)
 
 
 def _on_lines(act: Callable[[Line], None], name: str, scene: Scene) -> None:

@@ -13,9 +13,10 @@ from sqlmodel import select
 from hireling.rental.batch import batch_wire
 from hireling.rental.reading import SignedReading, reading_hash
 from hireling.rental.typed_data import to_hex
-from services.chassis.database import open_database
+from services.chassis.database import DATABASE_BUSY, open_database
 from services.chassis.migrations import drift_of
-from services.metering.models import MeteringTable, ReadingRun
+from services.messages.errors import Unavailable
+from services.metering.models import AcceptedCeiling, MeteringTable, ReadingRun
 from services.metering.store import Store
 from tests.builders import NOW, a_reading_chain
 from tests.integration.metering.books import LATER, Books, Clerk, acked
@@ -116,3 +117,18 @@ def test_a_day_without_a_partition_refuses_nothing(clerk: Clerk, books: Books) -
     with books.database.snapshot() as session:
         assert session.execute(text("SELECT count(*) FROM reading_run_other")).scalar_one() == 1
     assert books.accepted() == WIRES[:5]
+
+
+class TestCeilings:
+    def test_of_which_another_copy_took_the_number_are_to_be_taken_again(self, books: Books) -> None:
+        with books.database.unit_of_work() as session:
+            Store(session).add_ceiling(a_ceiling_row(books))
+        with (
+            pytest.raises(Unavailable, match=DATABASE_BUSY),
+            books.database.unit_of_work() as session,
+        ):
+            Store(session).add_ceiling(a_ceiling_row(books))
+
+
+def a_ceiling_row(books: Books) -> AcceptedCeiling:
+    return AcceptedCeiling(rental_id=books.rental_id, number=0, signed={}, received_at=NOW)

@@ -31,6 +31,7 @@ for service in $SERVICES; do
   write "$folder/hireling_amqp_uri" "$bus"
   [ "$service" != settlement ] || password "$folder/settlement_passphrase"
   [ "$service" != metering ] || password "$folder/hireling_mqtt_password"
+  [ "$service" != negotiation ] || password "$folder/negotiation_passphrase"
   # Both ingests are one user of the broker.
   [ "$service" != negotiation ] ||
     write "$folder/hireling_mqtt_password" "$(cat /secrets/metering/hireling_mqtt_password)"

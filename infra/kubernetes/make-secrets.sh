@@ -24,8 +24,11 @@ for service in gateway listing metering negotiation settlement; do
   set -- "$@" "$service" "$own"
   address="postgresql+psycopg://$service:$own@postgres:5432/$service"
   case "$service" in
-    metering | negotiation) # both ingests are one user of the broker
+    metering) # both ingests are one user of the broker
       secret "$service" "${service}_database_url" "$address" hireling_amqp_uri "$bus" hireling_mqtt_password "$mqtt" ;;
+    negotiation)
+      secret "$service" "${service}_database_url" "$address" hireling_amqp_uri "$bus" hireling_mqtt_password "$mqtt" \
+        negotiation_passphrase "$(password)" ;;
     settlement)
       secret "$service" "${service}_database_url" "$address" hireling_amqp_uri "$bus" settlement_passphrase "$(password)" ;;
     *)

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.offer import QuoteRequest, SignedOffer
 from hireling.rental.typed_data import Bytes32, HexBytes, Uint32, Uint96
 from services.messages.message import Message
@@ -73,6 +74,7 @@ class QuoteView(Message):
     signed_by: tuple[Side, ...] = ()
     rental_id: Bytes32 | None = None
     won: WonPrice | None = None
+    appointment: SignedAppointment | None = None
 
 
 class QuestionMove(Message):

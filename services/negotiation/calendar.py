@@ -92,6 +92,12 @@ class Calendar:
         if clashes:
             raise _taken(wanted, rows, by=max(clashes, key=lambda row: row.ends_at))
 
+    def is_promised(self, listing: ListingDocument, slot: Slot) -> bool:
+        """Return whether a listed device is promised to somebody in a slot."""
+        rows = self._holding(to_hex(listing.device))
+        alone = listing.books_ahead == 0
+        return any(alone or row.alone or _slot(row).overlaps(slot) for row in rows)
+
     def require_free_for(self, agreed: SignedAgreement, wanted: Wanted) -> None:
         """Raise Conflict where the slot is taken, or where this renter has another one that is not funded."""
         self.require_free(wanted)

@@ -55,6 +55,9 @@ class Quote(NegotiationTable, table=True):
     request_signature: str | None = Field(default=None, description="the renter's agent's")
     won_auction: str | None = Field(default=None, description="where it only carries out an award: of which")
     won_amount: str | None = Field(default=None, description="base units")
+    appointment: dict[str, Any] | None = Field(
+        default=None, sa_type=JSON, description="signed, where the platform's delegate speaks for the owner"
+    )
 
 
 class OfferRow(NegotiationTable, table=True):
@@ -189,3 +192,45 @@ class AuctionedDevice(NegotiationTable, table=True):
 
     device: str = Field(primary_key=True)
     auction: str = Field(index=True)
+
+
+class DelegateKeyRow(NegotiationTable, table=True):
+    """A key that the platform made for a machine's delegate; gone once its appointment has ended."""
+
+    __tablename__ = "delegate_key"
+
+    delegate: str = Field(primary_key=True, description="the key's address")
+    device: str = Field(index=True)
+    sealed: str = Field(description="the key file, encrypted under the service's passphrase")
+    made_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AppointmentRow(NegotiationTable, table=True):
+    """The appointment that stands for a machine: one at a time."""
+
+    __tablename__ = "appointment"
+
+    device: str = Field(primary_key=True)
+    delegate: str = Field(unique=True, foreign_key="delegate_key.delegate")
+    owner: str
+    revocation: str = Field(description="the id by which its mandate is revoked")
+    order: dict[str, Any] = Field(sa_type=JSON, description="with the bounds: for nobody but the owner")
+    valid_until: int = Field(sa_type=BigInteger, index=True)
+    appointed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DelegateDecisionRow(NegotiationTable, table=True):
+    """What a delegate did in one of the owner's turns, and why; the key lets it be one a turn."""
+
+    __tablename__ = "delegate_decision"
+
+    quote_id: str = Field(primary_key=True, description="it may outlive the session")
+    round: int = Field(primary_key=True, description="how many offers there were")
+    owner: str
+    move: str = Field(description="offer, sign or leave")
+    code: str | None = Field(default=None, description="why it was left, for machines")
+    reason: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    wanted: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="what it went by")
+    decided: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="to repeat the decision")
+    signed: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="what it signed")

@@ -1,6 +1,7 @@
 """What negotiation holds of a person: sessions, which go unless a rental came of them, and mandates."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, or_
@@ -11,8 +12,11 @@ from services.messages.errors import Conflict
 from services.messages.people import Person
 from services.negotiation.models import (
     AgreementRow,
+    AppointmentRow,
     ApprovalRow,
     AwardRow,
+    DelegateDecisionRow,
+    DelegateKeyRow,
     MandateReservation,
     OfferRow,
     Quote,
@@ -31,6 +35,13 @@ def _quotes(person: Person) -> ColumnElement[bool]:
 
 
 TABLES: Sequence[Held] = (
+    goes(DelegateDecisionRow, lambda person: col(DelegateDecisionRow.owner) == person.address),
+    goes(AppointmentRow, lambda person: col(AppointmentRow.owner) == person.address),
+    # What is encrypted is nobody's to read, the owner's neither.
+    replace(
+        goes(DelegateKeyRow, lambda person: col(DelegateKeyRow.device).in_(person.devices)),
+        unread=frozenset({"sealed"}),
+    ),
     goes(SlotRow, lambda person: col(SlotRow.rental_id).in_(person.rental_ids)),
     goes(
         ApprovalRow,

@@ -12,7 +12,6 @@ from hireling.rental.offer import SignedOffer
 from hireling.rental.states import State
 from hireling.rental.typed_data import from_hex
 from services.chassis.entrypoints import on_event, rpc, timer
-from services.chassis.providers import Lasting
 from services.messages.errors import NotFound, Refused
 from services.messages.events.listing import ListingPublished
 from services.messages.events.settlement import BillIssued, RentalChanged
@@ -26,11 +25,10 @@ from services.messages.negotiation import (
     SignedQuoteRequest,
 )
 from services.messages.people import Person
-from services.negotiation import calendar, mandates, people, store
-from services.negotiation.auctioneer import Auctioneer
+from services.negotiation import calendar, delegate_store, mandates, people, store
+from services.negotiation.delegation import Delegation
 from services.negotiation.facts import Facts
 from services.negotiation.floor import Floor
-from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 from services.negotiation.settings import NegotiationSettings
 
@@ -44,12 +42,11 @@ _USING = frozenset(
 _UNFUNDED = frozenset({State.QUOTED, State.AGREED})
 
 
-class Negotiation(Auctioneer):
+class Negotiation(Delegation):
     """Carries offers between agents, and makes one agreement of the last."""
 
     name = "negotiation"
     personal = people.TABLES
-    remembered: Remembered = Lasting(Remembered)
 
     @rpc
     def request_quote(self, signed_request: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +135,7 @@ class Negotiation(Auctioneer):
             raise Refused(error.code, error.detail) from error
         with self.database.unit_of_work() as session:
             counts = mandates.note_revocation(session, word)
+            delegate_store.end_revoked(session, word)
         return counts.model_dump(mode="json")
 
     @rpc
@@ -206,9 +204,10 @@ class Negotiation(Auctioneer):
 
     @timer(interval=EXPIRY_SECONDS)
     def close_expired(self) -> None:
-        """Close the sessions in which nobody acted in time."""
+        """Close the sessions in which nobody acted in time, and end delegates whose time is over."""
         with self.database.unit_of_work() as session:
             store.expire_quotes(session, self.clock.now())
+            delegate_store.end_expired(session, self.clock.now())
 
     @property
     def _floor(self) -> Floor:

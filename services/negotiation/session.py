@@ -17,6 +17,7 @@ from hireling.rental.agreement import (
     check_owner_signature,
     check_renter_signature,
 )
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.errors import RentalError
 from hireling.rental.limits import check_openable
 from hireling.rental.listing import ListingDocument
@@ -64,6 +65,7 @@ class QuoteSession:
     offers: tuple[SignedOffer, ...] = ()
     signatures: dict[Side, bytes] = field(default_factory=dict)
     won: WonPrice | None = None
+    appointment: SignedAppointment | None = None
 
     @property
     def device(self) -> str:
@@ -166,6 +168,7 @@ class QuoteSession:
             signed_by=tuple(sorted(self.signatures)),
             rental_id=self.rental_id,
             won=self.won,
+            appointment=self.appointment,
         )
 
     def state(self) -> SessionState:

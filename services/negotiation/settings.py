@@ -1,9 +1,11 @@
 """Settings of the negotiation service: NEGOTIATION_*."""
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from services.chassis.settings import ServiceSettings
+from services.chassis.settings import ServiceSettings, home
 
 
 class AgreementSettings(ServiceSettings):
@@ -21,6 +23,19 @@ class NegotiationSettings(AgreementSettings):
 
     answer_seconds: int = Field(default=60, ge=1, description="a request without an offer expires after this")
     call_seconds: float = Field(default=5.0, gt=0, description="patience with another service")
+
+
+class KeySettings(ServiceSettings):
+    """What opens the keys of the platform's delegates: one passphrase for all copies of the service."""
+
+    model_config = SettingsConfigDict(env_prefix="NEGOTIATION_")
+
+    keys: Path = Field(
+        default_factory=lambda: home() / "secrets" / "negotiation", description="folder of the passphrase"
+    )
+    passphrase: SecretStr | None = Field(
+        default=None, description="opens the delegates' keys; default: a random one in that folder"
+    )
 
 
 class IngestSettings(AgreementSettings):

@@ -5,19 +5,22 @@ judged alone, by the state that those before it left: a refused one changes noth
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.offer import SignedOffer
+from hireling.rental.slot import Slot
 from services.chassis.database import as_if_alone
 from services.chassis.outbox import add_new_events
 from services.messages.errors import Conflict, NotFound
 from services.messages.event import Event
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.negotiation import AgreementSignature, QuoteStatus
-from services.negotiation import auction_store, awarding, calendar, mandates, store
+from services.negotiation import auction_store, awarding, calendar, delegate_store, mandates, store
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession, side_of
 
@@ -48,6 +51,7 @@ class Sitting:
         self._offers: list[SignedOffer] = []
         self._changed: dict[str, QuoteSession] = {}
         self._agreed: list[QuoteSession] = []
+        self._spoken_for: list[QuoteSession] = []
         self._events: list[Event] = []
 
     def quote(self, quote_id: str) -> QuoteSession:
@@ -118,6 +122,17 @@ class Sitting:
             self._say(after, Agreed(quote_id=after.quote_id, rental_id=agreed.rental_id, signed=agreed))
         return after
 
+    def speak_for_owner(self, quote: QuoteSession, appointment: SignedAppointment) -> None:
+        """Note that a delegate made an offer for a session's owner, and by which appointment."""
+        if quote.appointment is None:
+            said = replace(quote, appointment=appointment)
+            self._quotes[quote.quote_id] = self._changed[quote.quote_id] = said
+            self._spoken_for.append(said)
+
+    def is_promised(self, quote: QuoteSession, slot: Slot) -> bool:
+        """Return whether a session's device is promised to somebody in a slot."""
+        return self._calendar.is_promised(quote.listing, slot)
+
     def write(self) -> None:
         """Keep what the moves changed, and what is to be told of it.
 
@@ -131,6 +146,7 @@ class Sitting:
                 session, [each for name, each in self._changed.items() if self._opened.get(name) is not each]
             )
             store.add_offers(session, self._offers, made_at=now)
+            delegate_store.note_spoken_for(session, self._spoken_for)
             self._ledger.write()
             self._calendar.write()
             store.add_agreements(session, self._agreed, now=now)

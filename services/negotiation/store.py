@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, Table, bindparam, func, insert, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
@@ -150,6 +151,7 @@ def document_of(session: Session, quote: QuoteSession) -> SessionDocument | None
         terms=quote.terms,
         listing=SignedListing(document=quote.listing, signature=quote.listing_signature),
         mandate=quote.mandate,
+        appointment=quote.appointment,
         request=quote.request,
         request_signature=quote.request_signature,
         offers=tuple(MadeOffer(signed=made, made_at=times[made.offer.round]) for made in quote.offers),
@@ -248,6 +250,7 @@ def _read(session: Session, quote_ids: Collection[str]) -> dict[str, QuoteSessio
             request_signature=from_hex(row.request_signature or "0x"),
             offers=tuple(made[row.quote_id]),
             won=won_in(row),
+            appointment=_appointment(row),
         )
         for row in rows
     }
@@ -258,6 +261,12 @@ def won_in(row: Row[Any]) -> WonPrice | None:
     if row.won_auction is None or row.won_amount is None:
         return None
     return WonPrice(auction=from_hex(row.won_auction), amount=int(row.won_amount))
+
+
+def _appointment(row: Row[Any]) -> SignedAppointment | None:
+    if row.appointment is None:
+        return None
+    return SignedAppointment.model_validate(row.appointment, strict=False)
 
 
 def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

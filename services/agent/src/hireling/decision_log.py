@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hireling.bargaining.preferences import AdditiveUtility, Issue, Outcome
 from hireling.bargaining.session import Accept, Counter, Decision, Estimate, SessionView
-from hireling.durable import make_private_folder, sync_folder
+from hireling.durable import make_private_folder, sync_folder, write_atomically
 
 Side = Literal["owner", "renter"]
 Move = Literal["counter", "accept", "end"]
@@ -145,29 +145,14 @@ class DecisionLog:
         path = make_private_folder(self._folder) / f"{session}.{self._side}.jsonl"
         is_new = not path.exists()
         lines = [] if is_new else path.read_bytes().splitlines()
-        record = decision.record
-        if any(f'"{record.inputs}"'.encode() in line and _is_whole(line) for line in lines):
+        if any(f'"{decision.record.inputs}"'.encode() in line and _is_whole(line) for line in lines):
             return
-        move: Move = "counter" if isinstance(decision, Counter) else "end"
-        decided = Decided(
-            at=now,
-            round=view.round,
-            move="accept" if isinstance(decision, Accept) else move,
-            inputs=record.inputs,
-            strategy=record.strategy,
-            version=record.version,
-            target=record.target,
-            rule=record.rule,
-            offers=view.offers,
-            outcome=record.outcome,
-            parts=record.parts,
-            estimate=Believed.of(record.estimate),
-        )
+        decided = decided_of(view, decision, now)
         # The session's own line stands first, or not at all: then what was torn is not worth keeping.
         if lines and not _is_whole(lines[0]):
             path.write_bytes(b"")
             lines = []
-        first = [] if lines else [self._wanted(session, view, now)]
+        first = [] if lines else [wanted_of(session, self._side, view, now)]
         _append(path, [*first, decided])
         if is_new:
             sync_folder(self._folder)
@@ -178,16 +163,44 @@ class DecisionLog:
         if path.exists():
             _append(path, [Signed(signed=f"0x{rental_id.hex()}", outcome=outcome, at=now)])
 
-    def _wanted(self, session: str, view: SessionView, now: datetime) -> Wanted:
-        return Wanted(
-            session=session,
-            side=self._side,
-            at=now,
-            issues=tuple((issue.name, tuple(map(int, issue.values))) for issue in view.issues),
-            utility=KeptUtility.of(view.utility),
-            reservation=view.reservation,
-            deadline=view.deadline,
-        )
+    def keep_story(self, story: Story) -> None:
+        """Keep a whole story that was told elsewhere, instead of what is here of its session."""
+        path = make_private_folder(self._folder) / f"{story.wanted.session}.{self._side}.jsonl"
+        lines = [story.wanted, *story.decisions, *([story.signed] if story.signed else [])]
+        write_atomically(path, "".join(f"{line.model_dump_json()}\n" for line in lines).encode())
+
+
+def wanted_of(session: str, side: Side, view: SessionView, now: datetime) -> Wanted:
+    """Return what a side brought to the table, to keep."""
+    return Wanted(
+        session=session,
+        side=side,
+        at=now,
+        issues=tuple((issue.name, tuple(map(int, issue.values))) for issue in view.issues),
+        utility=KeptUtility.of(view.utility),
+        reservation=view.reservation,
+        deadline=view.deadline,
+    )
+
+
+def decided_of(view: SessionView, decision: Decision, now: datetime) -> Decided:
+    """Return a decision, to keep."""
+    record = decision.record
+    move: Move = "counter" if isinstance(decision, Counter) else "end"
+    return Decided(
+        at=now,
+        round=view.round,
+        move="accept" if isinstance(decision, Accept) else move,
+        inputs=record.inputs,
+        strategy=record.strategy,
+        version=record.version,
+        target=record.target,
+        rule=record.rule,
+        offers=view.offers,
+        outcome=record.outcome,
+        parts=record.parts,
+        estimate=Believed.of(record.estimate),
+    )
 
 
 def read_stories(folder: Path, session: str) -> Sequence[Story]:

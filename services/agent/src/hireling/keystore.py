@@ -109,6 +109,16 @@ class Keystore:
         return self._folder / f"{name}.json"
 
 
+def seal(key: Key, passphrase: str) -> bytes:
+    """Return a key's file, encrypted under a passphrase: for what is kept elsewhere than in a folder."""
+    return _encrypt(key, passphrase)
+
+
+def unseal(content: bytes, *, passphrase: str, name: str) -> Key:
+    """Return the key in such a file. Raises KeystoreError, which names it so."""
+    return _decrypt(_parse(content, Path(name)), passphrase, Path(name))
+
+
 def _encrypt(key: Key, passphrase: str) -> bytes:
     stored: dict[str, Any] = dict(
         create_keyfile_json(key.secret, passphrase, kdf="scrypt", iterations=SCRYPT_N)

@@ -19,6 +19,8 @@ from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRe
 from hireling.platform_views import (
     AccessView,
     AuctionView,
+    DelegateKeyView,
+    DelegateStoryView,
     DeviceView,
     FlagView,
     ListingView,
@@ -33,6 +35,7 @@ from hireling.platform_views import (
 from hireling.rental.access import BrokerChallenge, SignedBrokerAccess
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.anchoring import ReadingProof
+from hireling.rental.appointment import DelegateOrder, SignedAppointment, SignedInquiry
 from hireling.rental.approval import SignedApproval
 from hireling.rental.bill import SignedBill
 from hireling.rental.ceiling import SignedCeiling
@@ -197,6 +200,23 @@ class PlatformClient:
     async def revoke(self, word: SignedRevocation) -> SignedRevocation:
         """Stop agents, or let them go on; return the word that counts. Idempotent."""
         return await self._post("/v1/revocations", word.model_dump(mode="json"), SignedRevocation)
+
+    async def delegate_key(self, device: bytes) -> bytes:
+        """Have the marketplace make a delegate's key for a device, and return its address."""
+        return (await self._post(f"/v1/devices/{to_hex(device)}/delegate", {}, DelegateKeyView)).delegate
+
+    async def appoint(self, order: DelegateOrder) -> SignedAppointment:
+        """Appoint the marketplace's delegate for a machine."""
+        return await self._post("/v1/delegates", order.model_dump(mode="json"), SignedAppointment)
+
+    async def appointment(self, device: bytes) -> SignedAppointment:
+        """Return the appointment that stands for a machine. Raises PlatformNotFound where none does."""
+        return await self._get(f"/v1/devices/{to_hex(device)}/delegate", SignedAppointment)
+
+    async def delegate_story(self, quote_id: str, inquiry: SignedInquiry) -> DelegateStoryView:
+        """Return what a delegate did in a session, and why, to the owner who signed the inquiry."""
+        path = f"/v1/quotes/{quote_id}/decisions"
+        return await self._post(path, inquiry.model_dump(mode="json"), DelegateStoryView)
 
     async def approvals(self, rental_id: bytes) -> Sequence[SignedApproval]:
         """Return what principals said of a rental that needs their word."""

@@ -4,7 +4,7 @@ Fields that a newer marketplace adds are ignored.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,12 +12,13 @@ from hireling.auctions.awards import Award
 from hireling.auctions.notice import SignedNotice
 from hireling.auctions.rules import Outcome
 from hireling.rental.agreement import Agreement
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.listing import ListingDocument
 from hireling.rental.money import Token
 from hireling.rental.moves import WonPrice
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from hireling.rental.states import State
-from hireling.rental.typed_data import Address, Bytes32, HexBytes, Uint96, Uint256
+from hireling.rental.typed_data import Address, Bytes32, HexBytes, KeyBytes, Uint96, Uint256
 
 Side = Literal["owner", "renter"]
 
@@ -127,6 +128,32 @@ class QuoteView(View):
     signed_by: tuple[Side, ...] = ()
     rental_id: Bytes32 | None = None
     won: WonPrice | None = None
+    appointment: SignedAppointment | None = None
+    """Where the platform's delegate speaks for the owner: that it may."""
+
+
+class DelegateKeyView(View):
+    """The key that the marketplace made for a machine's delegate."""
+
+    delegate: KeyBytes
+
+
+class DelegateMoveView(View):
+    """What a delegate did in one of the owner's turns."""
+
+    round: int
+    move: str
+    code: str | None = None
+    reason: str
+    made_at: datetime
+
+
+class DelegateStoryView(View):
+    """All that a delegate did in a session; ``story`` is as an agent keeps its own (``decision_log``)."""
+
+    quote_id: str
+    moves: tuple[DelegateMoveView, ...]
+    story: dict[str, Any] | None = None
 
 
 class AwardView(View):

@@ -7,12 +7,12 @@ nothing unless ``walk_away_percent`` says otherwise, so whatever lies inside the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Literal
+from types import MappingProxyType
 
 from hireling.bargaining.preferences import AdditiveUtility, Issue, additive
 from hireling.rental.agenda import Agenda
+from hireling.rental.appointment import DayPart
 
-DayPart = Literal["mornings", "afternoons", "evenings", "nights"]
 # First and last hour of each part of the day, local time, the last one included.
 HOURS: Mapping[DayPart, tuple[int, int]] = {
     "mornings": (6, 11),
@@ -21,6 +21,7 @@ HOURS: Mapping[DayPart, tuple[int, int]] = {
     "nights": (23, 5),
 }
 HALF_A_DAY = 12
+NOTHING: Mapping[str, frozenset[int]] = MappingProxyType({})
 ISSUES = ("price", "duration", "start", "deposit", "cap")
 # How much each issue matters unless somebody says otherwise: what a machine earns or costs comes first.
 OWNER_WEIGHTS: Mapping[str, float] = {"price": 6, "duration": 2, "start": 1, "deposit": 1, "cap": 1}
@@ -48,11 +49,18 @@ class OwnerWishes:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def preferences(
-        self, agenda: Agenda, *, start: int, zone: tzinfo = UTC, taken: frozenset[int] = frozenset()
+        self,
+        agenda: Agenda,
+        *,
+        start: int,
+        zone: tzinfo = UTC,
+        taken: frozenset[int] = frozenset(),
+        barred: Mapping[str, frozenset[int]] = NOTHING,
     ) -> Preferences:
         """Return what this owner wants of a rental asked to begin at ``start`` (Unix seconds).
 
-        ``taken`` are the starts, by their place on the agenda, at which the machine is promised to others.
+        ``taken`` are the starts, by their place on the agenda, at which the machine is promised to others;
+        ``barred`` are values of other issues, by their place, that are out of the question beside its bounds.
 
         Raises ValueError where no value of an issue is within its bounds.
         """
@@ -63,12 +71,13 @@ class OwnerWishes:
             "deposit": agenda.deposit,
             "cap": agenda.cap,
         }
-        excluded = {
+        own = {
             "price": _below(agenda.price, self.least_price_percent),
             "duration": _below(agenda.duration, self.shortest_percent),
             "start": taken,
             "deposit": _below(agenda.deposit, self.least_deposit_percent),
         }
+        excluded = {name: out | barred.get(name, frozenset()) for name, out in own.items()}
         weights = {**OWNER_WEIGHTS, **self.weights}
         return _preferences(agenda, tables, excluded, weights=weights, walk_away=self.walk_away_percent)
 

@@ -21,6 +21,7 @@ from hireling.device.agent import DeviceAgent
 from hireling.device.bidder import BidBrief, Bidder
 from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader
+from hireling.device.delegate import DelegateFile
 from hireling.device.engagement import Tools
 from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Brief, Negotiator
@@ -112,6 +113,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             clock=clock,
             announce=outlet.announce,
             price=None if pricing is None else pricing.price,
+            delegate=DelegateFile(folder),
         )
         outlet.announce(
             "device_ready",
@@ -147,6 +149,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
             in_use=asyncio.Lock(),
             encoding=order.encoding,
             bookings=bookings,
+            owner_key=owner,
         )
         ledger = MandateLedger(order.home.ledger)
         moves = MovesOverMqtt(platform=platform, line=line, device=presence.device, announce=outlet.announce)

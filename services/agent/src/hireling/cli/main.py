@@ -4,6 +4,7 @@ import typer
 
 from hireling.cli import (
     auction,
+    delegate,
     device,
     devices,
     doctor,
@@ -31,6 +32,7 @@ app.command("rent")(rent.rent)
 app.add_typer(auction.app, name="auction")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(mandate.app, name="mandate")
+app.add_typer(delegate.app, name="delegate")
 app.command("approve")(mandate.approve)
 app.command("stop")(mandate.stop)
 app.command("go")(mandate.go)

@@ -20,6 +20,7 @@ from hireling.cli.surroundings import (
 )
 from hireling.cli.wallet import KEY_NAMES, WhoseOption
 from hireling.clock import SystemClock
+from hireling.device.delegate import DelegateFile
 from hireling.drivers.driver import BadInput
 from hireling.mandate_ledger import Account, MandateLedger
 from hireling.platform_client import PlatformClient
@@ -84,17 +85,17 @@ def grant(
         now = SystemClock().now()
         signed = sign_mandate(
             at.keys.secp256k1("wallet"),
-            _domain(facts),
+            domain_of(facts),
             agent=at.renter_keys.load_or_create("agent").identity,
             limits=limits,
             valid_until=int((now + timedelta(hours=hours)).timestamp()),
             revocation=secrets.token_bytes(32),
         )
-        await asyncio.to_thread(MandateLedger(at.ledger).grant, signed, _domain(facts), now)
+        await asyncio.to_thread(MandateLedger(at.ledger).grant, signed, domain_of(facts), now)
         mandate = f"0x{signed.mandate.revocation.hex()}"
         outlet.announce("mandate_granted", mandate=mandate, total=limits.total, hours=hours)
 
-    _with_platform(outlet, gateway, work)
+    with_platform(outlet, gateway, work)
 
 
 @app.command("show")
@@ -119,7 +120,7 @@ def show(
         if not accounts:
             outlet.say("no mandate was granted: each rental has one of its own")
 
-    _with_platform(outlet, gateway, work)
+    with_platform(outlet, gateway, work)
 
 
 @app.command("revoke")
@@ -135,7 +136,7 @@ def revoke(
     subject = _hex(mandate)
     if len(subject) != REVOCATION_BYTES:
         outlet.fail(BadInput(f"a mandate's id has {REVOCATION_BYTES} bytes, not {len(subject)}"))
-    _say_word(outlet, at, gateway, names=("wallet",), subject=subject, stands=True)
+    say_word(outlet, at, gateway, names=("wallet",), subject=subject, stands=True)
 
 
 def stop(
@@ -206,12 +207,12 @@ def _answer_elsewhere(
     async def work(platform: PlatformClient, facts: PlatformView) -> None:
         now = int(SystemClock().now().timestamp())
         key = at.keys.secp256k1(name)
-        word = sign_approval(key, _domain(facts), rental_id=rental_id, granted=granted, at=now)
+        word = sign_approval(key, domain_of(facts), rental_id=rental_id, granted=granted, at=now)
         counts = await platform.approve(word)
         rental = f"0x{rental_id.hex()}"
         outlet.announce("answered", quote_id=rental, words="elsewhere", approved=counts.approval.granted)
 
-    _with_platform(outlet, gateway, work)
+    with_platform(outlet, gateway, work)
 
 
 def _show(outlet: Outlet, gateway: str, waiting: Sequence[Wanted]) -> None:
@@ -229,23 +230,26 @@ def _show(outlet: Outlet, gateway: str, waiting: Sequence[Wanted]) -> None:
         if not waiting:
             outlet.say("nothing waits for your word")
 
-    _with_platform(outlet, gateway, work)
+    with_platform(outlet, gateway, work)
 
 
 def _switch(outlet: Outlet, at: Home, gateway: str, *, machine: str | None, stands: bool) -> None:
-    subject = b""
+    subjects = [b""]
     if machine is not None:
         keys = at.keystore(at.device(machine) / "keys")
         if "agent" not in keys:
             outlet.fail(BadInput(f"no machine was run as {machine!r} from {at.folder}"))
-        subject = keys.load("agent").identity
+        # Its own agent, and the marketplace's delegate where there is one.
+        order = DelegateFile(at.device(machine)).read()
+        subjects = [keys.load("agent").identity, *([order.signed.appointment.delegate] if order else [])]
     names = tuple(name for name in ("owner", "wallet") if name in at.keys)
     if not names:
         outlet.fail(BadInput(f"{at.folder} has neither an owner nor a wallet: there is nobody to stop"))
-    _say_word(outlet, at, gateway, names=names, subject=subject, stands=stands)
+    for subject in subjects:
+        say_word(outlet, at, gateway, names=names, subject=subject, stands=stands)
 
 
-def _say_word(
+def say_word(
     outlet: Outlet, at: Home, gateway: str, *, names: Sequence[str], subject: bytes, stands: bool
 ) -> None:
     """Sign the word, note it here first, where it holds at once, and then tell the marketplace."""
@@ -285,16 +289,18 @@ async def _domain_or_remembered(platform: PlatformClient, at: Home) -> Domain:
     A stop that cannot be told to the marketplace yet holds for this home's agents all the same.
     """
     try:
-        return _domain(await platform.platform())
+        return domain_of(await platform.platform())
     except PlatformUnreachable:
         for path in sorted(at.folder.glob("devices/*/marketplace.json")):
-            return _domain(PlatformView.model_validate_json(path.read_bytes()))
+            return domain_of(PlatformView.model_validate_json(path.read_bytes()))
         raise
 
 
-def _with_platform(
+def with_platform(
     outlet: Outlet, gateway: str, work: Callable[[PlatformClient, PlatformView], Awaitable[None]]
 ) -> None:
+    """Do a command's work at the marketplace."""
+
     async def whole() -> None:
         platform = PlatformClient(gateway)
         try:
@@ -307,7 +313,8 @@ def _with_platform(
     run(outlet, whole)
 
 
-def _domain(facts: PlatformView) -> Domain:
+def domain_of(facts: PlatformView) -> Domain:
+    """Return the marketplace's domain."""
     return Domain(chain_id=facts.chain_id, escrow=facts.escrow)
 
 

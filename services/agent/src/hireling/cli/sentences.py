@@ -31,6 +31,10 @@ AMOUNTS = frozenset(
         "price",
         "price_before",
         "amount",
+        "least_deposit",
+        "least_per_hour",
+        "most_per_hour",
+        "most_deposit",
     ]
 )
 SHOWN_HEX = 12
@@ -44,6 +48,11 @@ SENTENCES: Mapping[str, str] = {
     "price_not_listed": "[yellow]the new price is not listed yet[/yellow]: {detail}; trying again",
     "price_history_damaged": "[yellow]{detail}[/yellow]; it learns anew, within the same bounds",
     "price_history_refused": "[yellow]the pricing agent keeps nothing[/yellow]: {detail}",
+    "delegate_speaks": "the marketplace's delegate {delegate} bargains for this machine",
+    "delegate_appointed": "[green]appointed[/green] delegate {delegate} of machine {device} for {days} days",
+    "delegate": "delegate {delegate} {state}: full use for {least_per_hour} to {most_per_hour} an hour, "
+    "{shortest} to {longest} s, a deposit of {least_deposit} to {most_deposit}, until {valid_until}",
+    "delegate_move": "the marketplace's delegate, after {turn} offers: {move}; {reason}",
     "quoted": "offered {max_total}, all in {all_in}: {reason}",
     "approval_wanted": "[bold]needs your word[/bold]: {all_in} all in ({words}), by {answer_by}",
     "mandate_granted": "[green]granted[/green] for {hours} h: {total} in all, mandate {mandate}",

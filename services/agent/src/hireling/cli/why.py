@@ -9,14 +9,23 @@ import typer
 
 from hireling.bargaining.preferences import Issue, Outcome
 from hireling.bargaining.talks import describe
+from hireling.cli.delegate import ask_delegate
 from hireling.cli.outlet import Outlet
-from hireling.cli.surroundings import DEFAULT_HOME, Home, HomeOption, JsonOption
+from hireling.cli.surroundings import (
+    DEFAULT_GATEWAY,
+    DEFAULT_HOME,
+    GatewayOption,
+    Home,
+    HomeOption,
+    JsonOption,
+)
 from hireling.cli.why_picture import better_for_both, picture
 from hireling.decision_log import Decided, Story, read_stories, sessions_in
 from hireling.drivers.driver import BadInput
 from hireling.durable import make_private_folder, write_atomically
 
 SHOWN_HASH = 12
+SESSION_TEXT = 32  # an id of 16 bytes
 
 
 def why(
@@ -32,9 +41,13 @@ def why(
         Path | None, typer.Option(help="Where the picture goes. Default: pictures/ in the home folder.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
+    gateway: GatewayOption = DEFAULT_GATEWAY,
     as_json: JsonOption = False,
 ) -> None:
     """Tell why an agent offered, took or left what it did, from the records it kept.
+
+    Of a session in which the marketplace's delegate bargained for a machine of this home's owner, the
+    marketplace is asked; give the session's whole id.
 
     The picture shows what every offer was worth to whichever side's record is at hand; with both, also the
     deals that no other is better than for both.
@@ -42,6 +55,8 @@ def why(
     outlet = Outlet(as_json=as_json)
     homes = [Home.at(home), *(Home.at(other) for other in also or ())]
     try:
+        if session is not None and len(session) == SESSION_TEXT and "owner" in homes[0].keys:
+            ask_delegate(outlet, homes[0], gateway, session)
         stories = _find(session, homes)
         path = svg or _picture_path(homes[0], stories[0])
         write_atomically(path, picture(stories).encode())

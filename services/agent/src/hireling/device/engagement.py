@@ -63,6 +63,14 @@ class Tools:
     encoding: Encoding = "json"
     """How readings travel."""
     bookings: Bookings = field(default_factory=Bookings)
+    owner_key: Signer | None = None
+    """Signs closes and bills where a delegate of the platform signed the agreement."""
+
+    def key_for(self, agreement: SignedAgreement) -> Signer:
+        """Return what signs a rental's close and bill for the owner: whose word its agreement takes."""
+        if agreement.agreement.rules.owner_agent == self.agent_key.identity or self.owner_key is None:
+            return self.agent_key
+        return self.owner_key
 
 
 class Engagement:
@@ -81,7 +89,7 @@ class Engagement:
         self._uplink: Uplink | None = None
         self._settling = Settling(
             platform=tools.platform,
-            key=tools.agent_key,
+            key=tools.key_for(agreement),
             issuer=tools.bill_signer,
             announce=tools.announce,
             bills=tools.bills,

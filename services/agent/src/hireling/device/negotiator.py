@@ -14,9 +14,8 @@ from hireling.announce import Announce
 from hireling.approvals import Approvals, Wanted
 from hireling.auctions.awards import Award
 from hireling.auctions.document import own_award
-from hireling.auctions.steps import won_offer
-from hireling.bargaining.session import Accept, Counter
-from hireling.bargaining.talks import Talks, describe, reason_for
+from hireling.bargaining.owners import MakeOffer, Position, SignLast, Thought, Won, owners_move
+from hireling.bargaining.talks import describe
 from hireling.bargaining.wishes import OwnerWishes, Preferences
 from hireling.clock import Clock
 from hireling.decision_log import DecisionLog
@@ -34,21 +33,16 @@ from hireling.rental.errors import AuctionRefused, RentalError
 from hireling.rental.listing import ListingDocument
 from hireling.rental.mandate import Clearance
 from hireling.rental.offer import (
-    FUNDING_SECONDS,
     Offer,
     SignedOffer,
     agreement_from,
     check_sequence,
-    counter,
-    first_offer,
     sign_offer,
 )
 from hireling.rental.signing import Signer, sign
-from hireling.rental.slot import end_by, slot_of
 from hireling.rental.table import Table
 from hireling.rental.terms import rental_id
 
-OWNER_ROUND = 0  # even rounds are the owner's
 # What is left of an offer's time to sign and send after a person said yes.
 ANSWERED_BEFORE = timedelta(seconds=5)
 
@@ -138,37 +132,46 @@ class Negotiator:
                 reason="asked under an older listing",
             )
             return
+        if listing.owner_agent != self._key.identity:
+            # Listed for a delegate of the platform: that one answers.
+            return
         await self.require_allowed()
-        if not quote.offers:
-            start = Table(listing=listing, request=quote.request).start
-            if self._is_promised(listing, start_at=start, seconds=quote.request.seconds):
-                self._leave_taken(quote)
-            else:
-                await self._open(quote, listing)
-            return
-        last = quote.offers[-1]
-        if last.offer.round % 2 == OWNER_ROUND:
-            # The renter has signed the agreement that the owner's own last offer makes.
-            check_sequence(listing, quote.request, [signed.offer for signed in quote.offers])
-            await self._sign(quote, last, listing, reason="the renter signed the offer as it stands")
-            return
-        last.check(self._presence.domain)
-        await self._reply(quote, last, listing)
-
-    async def _open(self, quote: QuoteView, listing: ListingDocument) -> None:
-        asked = (listing, quote.request, self._facts.terms)
-        salt, now = secrets.token_bytes(32), self._clock.now()
-        if quote.won is None:
-            offer, reason = first_offer(*asked, now, salt, quote.quote_id), "the listed price"
+        position = await self._position(quote, listing)
+        move = owners_move(
+            position,
+            prefer=lambda taken: self._preferences(Table(listing=listing, request=quote.request), taken),
+            is_promised=lambda slot: not self._brief.bookings.is_free(slot, now=self._clock.now()),
+            turnaround=self._brief.bookings.turnaround,
+            now=self._clock.now(),
+            salt=secrets.token_bytes(32),
+        )
+        if move.thought is not None:
+            await self._keep(quote, listing, move.thought)
+        if isinstance(move, MakeOffer):
+            await self._offer(quote, move.offer, reason=move.reason)
+        elif isinstance(move, SignLast):
+            await self._sign(quote, move.last, listing, reason=move.reason)
         else:
-            award = await self._award(quote, quote.won.auction)
-            require_floor(self._wishes(quote.request.listing), listing, quote.request.seconds, award.price)
-            offer = won_offer(*asked, now, salt, quote.quote_id, award.price, until=award.until)
-            reason = "the price that the auction found"
-        await self._offer(quote, offer, reason=reason)
-        if self._brief.pricing is not None and quote.won is None:
+            self._announce("quote_left", quote_id=quote.quote_id, code=move.code, reason=move.reason)
+            return
+        if self._brief.pricing is not None and quote.won is None and not quote.offers:
             # What an auction found says nothing of what renters do at the listed price.
             self._brief.pricing.note_asked(quote.quote_id, self._price_of(quote))
+
+    async def _position(self, quote: QuoteView, listing: ListingDocument) -> Position:
+        won = None
+        if quote.won is not None and not quote.offers:
+            award = await self._award(quote, quote.won.auction)
+            require_floor(self._wishes(quote.request.listing), listing, quote.request.seconds, award.price)
+            won = Won(price=award.price, until=award.until)
+        return Position(
+            quote_id=quote.quote_id,
+            listing=listing,
+            request=quote.request,
+            terms=self._facts.terms,
+            offers=quote.offers,
+            won=won,
+        )
 
     async def _award(self, quote: QuoteView, auction: bytes) -> Award:
         """Return what the renter won, recomputed here from what was signed. Raises a RentalError."""
@@ -183,33 +186,15 @@ class Negotiator:
             now=self._clock.now(),
         )
 
-    async def _reply(self, quote: QuoteView, last: SignedOffer, listing: ListingDocument) -> None:
-        table = Table(listing=listing, request=quote.request)
-        starts = enumerate(table.start + delay for delay in listing.agenda.start)
-        taken = frozenset(
-            place
-            for place, start in starts
-            if self._is_promised(
-                listing, start_at=start, seconds=quote.request.seconds, fund_by=last.offer.fund_by
-            )
-        )
-        talks = Talks(table=table, preferences=self._preferences(table, taken))
-        view = talks.view([signed.offer for signed in quote.offers])
-        decision = talks.negotiator.step(view)
-        if self._brief.pricing is not None and (price := self._price_of(quote)) is not None:
+    async def _keep(self, quote: QuoteView, listing: ListingDocument, thought: Thought) -> None:
+        """Keep why before the move is made: none is ever on the wire without its record on the disk."""
+        view, pricing = thought.view, self._brief.pricing
+        if pricing is not None and (price := self._price_of(quote)) is not None:
             percent = listing.agenda.price[view.offers[-1][0]]
-            self._brief.pricing.note_bid(quote.quote_id, price * percent // 100)
-        # Why comes before what: a move is never on the wire without its record on the disk.
-        now = self._clock.now()
-        await asyncio.to_thread(self._brief.decisions.note, quote.quote_id, view, decision, now)
-        reason = reason_for(decision, view.issues)
-        if isinstance(decision, Accept):
-            await self._sign(quote, last, listing, reason=reason)
-        elif isinstance(decision, Counter):
-            answer = counter(last.offer, terms=talks.terms(decision.offer), now=now)
-            await self._offer(quote, answer, reason=reason)
-        else:
-            self._announce("quote_left", quote_id=quote.quote_id, code="no_deal", reason=reason)
+            pricing.note_bid(quote.quote_id, price * percent // 100)
+        await asyncio.to_thread(
+            self._brief.decisions.note, quote.quote_id, view, thought.decision, self._clock.now()
+        )
 
     def _preferences(self, table: Table, taken: frozenset[int] = frozenset()) -> Preferences:
         wishes, agenda = self._wishes(table.request.listing), table.listing.agenda
@@ -226,19 +211,6 @@ class Negotiator:
         """Return the price per unit that a session began under."""
         return self._presence.price_of(quote.request.listing)
 
-    def _is_promised(
-        self, listing: ListingDocument, *, start_at: int, seconds: int, fund_by: int | None = None
-    ) -> bool:
-        now, bookings = self._clock.now(), self._brief.bookings
-        until = int(now.timestamp()) + FUNDING_SECONDS if fund_by is None else fund_by
-        ends = end_by(fund_by=until, start_at=start_at, seconds=seconds, grace=listing.grace)
-        slot = slot_of(start_at=start_at, ends=ends, turnaround=bookings.turnaround, now=now)
-        return not bookings.is_free(slot, now=now)
-
-    def _leave_taken(self, quote: QuoteView) -> None:
-        reason = "the machine is promised to somebody else for that time"
-        self._announce("quote_left", quote_id=quote.quote_id, code="slot_taken", reason=reason)
-
     async def _offer(self, quote: QuoteView, offer: Offer, *, reason: str) -> None:
         await self._moves.make_offer(quote.quote_id, sign_offer(self._key, offer))
         self._announce(
@@ -254,9 +226,6 @@ class Negotiator:
         self, quote: QuoteView, last: SignedOffer, listing: ListingDocument, *, reason: str
     ) -> None:
         offer = last.offer
-        if self._is_promised(listing, start_at=offer.start_at, seconds=offer.seconds, fund_by=offer.fund_by):
-            self._leave_taken(quote)
-            return
         agreement, mandate = agreement_from(offer), self._presence.mandate
         rental, now = rental_id(self._presence.domain, agreement), self._clock.now()
         approved = not mandate.needs_approval(agreement) or await self._is_approved(quote, last, listing)

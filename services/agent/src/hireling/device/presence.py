@@ -4,10 +4,12 @@ It proves its keys, lists itself, and gives a sign of life every few seconds.
 """
 
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hireling.announce import Announce
 from hireling.clock import Clock
+from hireling.device.delegate import DelegateFile
 from hireling.device.offering import (
     LISTED_AGAIN_AFTER,
     Parties,
@@ -21,6 +23,7 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError
 from hireling.platform_views import DeviceView, PlatformView
 from hireling.rental.agreement import device_id
+from hireling.rental.appointment import DelegateOrder
 from hireling.rental.close import Possession
 from hireling.rental.documents import document_hash
 from hireling.rental.listing import Heartbeat, ListingDocument, SignedListing, sign_listing
@@ -55,7 +58,9 @@ class Presence:
         clock: Clock,
         announce: Announce,
         price: int | None = None,
+        delegate: DelegateFile | None = None,
     ) -> None:
+        """``delegate`` says whether the platform's delegate bargains in this agent's place."""
         self._platform = platform
         self._facts = facts
         self._machine = machine
@@ -70,6 +75,9 @@ class Presence:
         self.parties = Parties(owner=owner.identity, owner_agent=agent.identity, meter=meter.identity)
         self.domain = Domain(chain_id=facts.chain_id, escrow=facts.escrow)
         self.mandate = self._mandate()
+        """This agent's own, whoever bargains at present."""
+        self._delegate = delegate
+        self._order = self._standing()
         self._listings: dict[bytes, ListingDocument] = {}
         self._prices: dict[bytes, int | None] = {}
         self._listed: SignedListing | None = None
@@ -125,6 +133,29 @@ class Presence:
             tx_hash=f"0x{view.tx_hash.hex()}" if view.tx_hash else None,
         )
         await self._list()
+        self._announce_speaker()
+
+    async def _hand_over(self) -> None:
+        """Register and list anew where its owner appointed a delegate, or where one has ended."""
+        standing = self._standing()
+        if standing == self._order:
+            return
+        before, self._order = self._order, standing
+        try:
+            await self._register()
+            await self._list()
+        except PlatformError:
+            self._order = before
+            raise
+        self._announce_speaker()
+
+    def _announce_speaker(self) -> None:
+        if self._order is not None:
+            delegate = f"0x{self._order.signed.appointment.delegate.hex()}"
+            self._announce("delegate_speaks", device=f"0x{self.device.hex()}", delegate=delegate)
+
+    def _standing(self) -> DelegateOrder | None:
+        return None if self._delegate is None else self._delegate.standing(self._clock.now())
 
     async def stay(self) -> None:
         """Give signs of life until cancelled; list again before the listing expires."""
@@ -132,6 +163,7 @@ class Presence:
         while True:
             try:
                 await self._beat()
+                await self._hand_over()
                 if self._clock.now() - self._listed_at > LISTED_AGAIN_AFTER:
                     await self._list()
                 is_away = False
@@ -145,6 +177,7 @@ class Presence:
         valid_until = int((self._clock.now() + PROOF_HOLDS).timestamp())
         registry = Domain(chain_id=self._facts.chain_id, escrow=self._facts.registry)
         metadata = self._metadata_hash()
+        mandate = self.mandate if self._order is None else self._order.mandate
         proof = Possession(
             owner=self._owner.identity,
             registry=self._facts.registry,
@@ -155,8 +188,8 @@ class Presence:
         registration = {
             "meter": f"0x{self._meter.identity.hex()}",
             "owner": f"0x{self._owner.identity.hex()}",
-            "owner_agent": f"0x{self._agent.identity.hex()}",
-            "mandate": self.mandate.model_dump(mode="json"),
+            "owner_agent": f"0x{mandate.mandate.agent.hex()}",
+            "mandate": mandate.model_dump(mode="json"),
             "metadata_hash": f"0x{metadata.hex()}",
             "valid_until": str(valid_until),
             "possession": f"0x{sign(self._meter, registry, proof).hex()}",
@@ -169,7 +202,9 @@ class Presence:
 
     async def _list(self) -> None:
         document, price = self._document(), self._price
-        signed: SignedListing = sign_listing(self._agent, self.domain, document)
+        # In a delegate's name the owner lists itself: the delegate's key is not here.
+        key = self._agent if self._order is None else self._owner
+        signed: SignedListing = sign_listing(key, self.domain, document)
         view = await self._platform.publish_listing(signed)
         self._listings[signed.hash] = document
         self._prices[signed.hash] = price
@@ -193,11 +228,16 @@ class Presence:
         return listing_of(
             self._machine,
             self._wishes,
-            parties=self.parties,
+            parties=self._speaking(),
             token=self._facts.money,
             now=self._clock.now(),
             price=self._price,
         )
+
+    def _speaking(self) -> Parties:
+        if self._order is None:
+            return self.parties
+        return replace(self.parties, owner_agent=self._order.signed.appointment.delegate)
 
     def _mandate(self) -> SignedMandate:
         token, wishes = self._facts.money, self._wishes

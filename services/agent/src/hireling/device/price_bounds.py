@@ -5,11 +5,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from hireling.auctions.steps import percent_of
-from hireling.bargaining.wishes import HOURS, DayPart, OwnerWishes
+from hireling.bargaining.wishes import HOURS, OwnerWishes
 from hireling.device.offering import Wishes, amount_of, bargaining_wishes, listed_price
 from hireling.device.price_journal import Mode
 from hireling.drivers.driver import BadInput, Facts
 from hireling.pricing.rules import PriceRules
+from hireling.rental.appointment import DayPart
 from hireling.rental.errors import AuctionRefused
 from hireling.rental.listing import ListingDocument
 from hireling.rental.money import Token

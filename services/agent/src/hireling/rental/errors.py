@@ -7,6 +7,7 @@ RentalError
 ├── OfferRefused        an offer breaks the rules of the bargaining
 ├── AuctionRefused      a notice, a bid or an outcome breaks the rules of its auction
 ├── MandateExceeded     an agent may not sign this for its principal
+├── AppointmentRefused  a delegate was not appointed for this, or it is outside its owner's bounds
 ├── ReadingRefused      a reading does not continue its chain
 ├── CeilingRefused      a ceiling falls, or allows more than the agreement
 ├── CloseRefused        a close is beyond the agreement's money
@@ -73,6 +74,10 @@ class AuctionRefused(RentalError):
 
 class MandateExceeded(RentalError):
     """An agent may not sign this for its principal."""
+
+
+class AppointmentRefused(RentalError):
+    """A delegate was not appointed for this, or it is outside its owner's bounds."""
 
 
 class ReadingRefused(RentalError):

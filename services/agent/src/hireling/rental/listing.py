@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from hireling.rental.agenda import Agenda
 from hireling.rental.documents import canonical_json, document_hash
-from hireling.rental.errors import Malformed
-from hireling.rental.signing import Signer, sign, verify
+from hireling.rental.errors import Malformed, SignatureMismatch
+from hireling.rental.signing import Signer, sign, signer_of
 from hireling.rental.tariff import Tariff
 from hireling.rental.terms import device_id
 from hireling.rental.typed_data import (
@@ -108,7 +108,7 @@ class Heartbeat(TypedData):
 
 
 class SignedListing(Document):
-    """A listing and its owner's agent's signature."""
+    """A listing and its owner's agent's signature, or the owner's own: a delegate's machine is listed so."""
 
     document: ListingDocument
     signature: HexBytes
@@ -119,8 +119,13 @@ class SignedListing(Document):
         return document_hash(self.document)
 
     def check(self, domain: Domain) -> None:
-        """Raise SignatureMismatch unless the owner's agent signed this document in this domain."""
-        verify(self.document.owner_agent, digest(domain, listing_of(self.document)), self.signature)
+        """Raise SignatureMismatch unless the owner or its agent signed this document in this domain."""
+        signer = signer_of(digest(domain, listing_of(self.document)), self.signature)
+        if signer not in (self.document.owner_agent, self.document.owner):
+            raise SignatureMismatch(
+                "wrong_signer",
+                f"signed by 0x{signer.hex()}, who is neither the listing's owner nor its agent",
+            )
 
 
 def listing_of(document: ListingDocument) -> Listing:
@@ -129,5 +134,5 @@ def listing_of(document: ListingDocument) -> Listing:
 
 
 def sign_listing(key: Signer, domain: Domain, document: ListingDocument) -> SignedListing:
-    """Return the document signed by the owner's agent's key."""
+    """Return the document signed by the key of its owner or its owner's agent."""
     return SignedListing(document=document, signature=sign(key, domain, listing_of(document)))

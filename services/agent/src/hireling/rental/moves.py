@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.offer import QuoteRequest, SignedOffer
 from hireling.rental.typed_data import Bytes32, HexBytes, Uint64, Uint96
 from hireling.rental.word import Word
@@ -60,6 +61,7 @@ class SessionView(Word):
     signed_by: tuple[Literal["owner", "renter"], ...] = ()
     rental_id: Bytes32 | None = None
     won: WonPrice | None = None
+    appointment: SignedAppointment | None = None
 
 
 class MoveProblem(Word):

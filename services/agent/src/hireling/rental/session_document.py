@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.appointment import SignedAppointment
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import OfferRefused
 from hireling.rental.listing import SignedListing
@@ -42,6 +43,7 @@ class SessionDocument(Document):
     terms: PlatformTerms
     listing: SignedListing
     mandate: SignedMandate
+    appointment: SignedAppointment | None = None
     request: QuoteRequest
     request_signature: HexBytes
     offers: tuple[MadeOffer, ...]
@@ -74,7 +76,7 @@ def verify_session(document: SessionDocument) -> SessionCheck:
     listing.check(domain)
     _require(request.listing == listing.hash, "other_listing", "the request is about another listing")
     verify(request.renter_agent, digest(domain, quote_of(request)), document.request_signature)
-    checks = ["the owner's agent signed the listing", "the renter's agent signed the request for it"]
+    checks = ["the owner's side signed the listing", "the renter's agent signed the request for it"]
     offers = [made.signed for made in document.offers]
     for signed in offers:
         signed.check(domain)
@@ -84,6 +86,7 @@ def verify_session(document: SessionDocument) -> SessionCheck:
     checks.append(f"each is on the listing's agenda, in at most {listing.document.agenda.rounds} rounds")
     _check_times(document)
     checks.append("each was good when the next move came, by the marketplace's clock")
+    checks.extend(_check_appointment(document))
     checks.extend(_check_ending(document))
     return SessionCheck(checks=tuple(checks), outcomes=outcomes)
 
@@ -117,6 +120,22 @@ def _check_times(document: SessionDocument) -> None:
             "answered_too_late",
             f"round {offer.round} was good until {offer.valid_until}, and answered at {answered_at}",
         )
+
+
+def _check_appointment(document: SessionDocument) -> list[str]:
+    """Return what was checked where a delegate spoke for the owner: that it was entitled all the while."""
+    appointment = document.appointment
+    if appointment is None:
+        return []
+    _require(len(document.offers) > 0, "other_appointment", "an appointment, and nothing that was done by it")
+    last = document.agreed_at or document.offers[-1].made_at
+    appointment.check_entitles(
+        document.listing.document,
+        domain=document.terms.domain,
+        now=datetime.fromtimestamp(last, UTC),
+        mandate=document.mandate,
+    )
+    return ["the owner appointed the platform's delegate for this machine, and it held to the end"]
 
 
 def _check_ending(document: SessionDocument) -> list[str]:

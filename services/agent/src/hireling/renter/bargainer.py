@@ -277,6 +277,8 @@ class Bargainer:
         last = quote.offers[-1]
         last.check(self._domain)
         self._check_terms(last.offer, wish)
+        if quote.appointment is not None:
+            quote.appointment.check_entitles(wish.document, domain=self._domain, now=self._clock.now())
         return view
 
     def _check_terms(self, offer: Offer, wish: Wish) -> None:

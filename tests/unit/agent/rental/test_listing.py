@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from hireling.rental.errors import SignatureMismatch
 from hireling.rental.listing import Place, SignedListing, sign_listing
-from tests.builders import DOMAIN, OWNER_AGENT_KEY, OWNER_KEY, a_listing
+from tests.builders import DOMAIN, METER_KEY, OWNER_AGENT_KEY, OWNER_KEY, RENTER_KEY, a_listing
 
 
 class TestListingDocument:
@@ -41,10 +41,12 @@ class TestListingDocument:
 
 
 class TestSignedListing:
-    def test_is_its_owner_s_agent_s(self) -> None:
-        sign_listing(OWNER_AGENT_KEY, DOMAIN, a_listing()).check(DOMAIN)
-        with pytest.raises(SignatureMismatch):
-            sign_listing(OWNER_KEY, DOMAIN, a_listing()).check(DOMAIN)
+    def test_is_its_owners_or_its_owners_agents_and_nobody_elses(self) -> None:
+        for key in (OWNER_AGENT_KEY, OWNER_KEY):
+            sign_listing(key, DOMAIN, a_listing()).check(DOMAIN)
+        for stranger in (RENTER_KEY, METER_KEY):
+            with pytest.raises(SignatureMismatch):
+                sign_listing(stranger, DOMAIN, a_listing()).check(DOMAIN)
 
     def test_survives_json_with_its_hash(self) -> None:
         signed = sign_listing(OWNER_AGENT_KEY, DOMAIN, a_listing())

@@ -11,8 +11,11 @@ from hireling.rental.session_document import SessionDocument, verify_session
 from hireling.rental.tariff import asks_at_least, scaled
 from hireling.rental.typed_data import Domain, to_hex
 from services.chassis.database import open_database
+from services.chassis.runner import running
 from services.messages.errors import Forbidden, NotFound, Refused
+from services.negotiation import delegate_store
 from services.negotiation.models import DelegateKeyRow
+from services.negotiation.service import Negotiation
 from tests.builders import DOMAIN, NOW, OWNER_KEY, a_key, a_tariff
 from tests.fakes.actors import RenterActor
 from tests.fakes.front import Front
@@ -221,6 +224,41 @@ class TestWhy:
             owner.story(quote.quote_id, at=front.device.now(-61))
         with pytest.raises(Forbidden):
             owner.story(quote.quote_id, subject=b"\x01" * 16)
+
+
+class TestTurns:
+    def test_two_copies_of_the_service_make_one_move_a_turn(self, front: Front, owner: Delegated) -> None:
+        _, listing = owner.appoint()
+        renters = [RenterActor(clock=front.clock, name=f"renter {number}") for number in range(6)]
+        with running(Negotiation, databases=front.urls, clock=front.clock):
+            quotes = [front.ask(listing, renter=renter) for renter in renters]
+            for quote_id, renter in zip(quotes, renters, strict=True):
+                quote = owner.until_renters_turn(quote_id)
+                owner.counter(quote, renter, listing, (40, 0, 0, 0, 0))
+            after = [owner.until_renters_turn(quote_id) for quote_id in quotes]
+        assert [[made.offer.round for made in quote.offers] for quote in after] == [[0, 1, 2]] * 6
+        assert [len(_moves(owner, quote_id)) for quote_id in quotes] == [2] * 6
+
+    def test_what_broke_off_in_the_middle_of_a_move_left_nothing_and_is_made_later(
+        self, front: Front, owner: Delegated, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, listing = owner.appoint()
+        broken: list[str] = []
+        keep = delegate_store.add_decision
+
+        def break_off(session: Any, row: Any) -> None:
+            keep(session, row)
+            if len(broken) < 3:
+                broken.append(row.quote_id)
+                raise RuntimeError("killed after the move was written, before it was durable")
+
+        monkeypatch.setattr(delegate_store, "add_decision", break_off)
+        quote_id = front.ask(listing)
+        front.platform.wait_until(lambda: broken != [], timeout=30)
+        quote = owner.until_renters_turn(quote_id)
+        assert broken == [quote_id] * 3
+        assert [made.offer.round for made in quote.offers] == [0]
+        assert len(_moves(owner, quote_id)) == 1
 
 
 def _moves(owner: Delegated, quote_id: str) -> list[Any]:

@@ -21,6 +21,7 @@ from loadtests.bench.rig import running, say
 from loadtests.bench.scaling import measure_registered, measure_two
 from loadtests.bench.signatures import signature_limit
 from loadtests.bench.sweep import measure_sweep
+from loadtests.bench.unit_costs import measure_connections, measure_disk, measure_events
 
 DEVICES = 100
 WARM_UP = 40
@@ -78,6 +79,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "two": measure_two,
     "nodered": measure_nodered,
     "kills": measure_kills,
+    "connections": measure_connections,
+    "disk": measure_disk,
+    "events": measure_events,
     "sweep": measure_sweep,
 }
 USUAL = [part for part in PARTS if part != "sweep"]

@@ -52,6 +52,13 @@ class TestPlatformClient:
         assert faucet(breaks_once).balance == 5
         assert keys == [keys[0]] * 2
 
+    def test_waits_for_the_answer_of_a_try_that_was_lost(self) -> None:
+        answers = [
+            httpx.Response(409, json={"code": "still_answering", "detail": "the first request is busy"}),
+            httpx.Response(200, json=WALLET),
+        ]
+        assert faucet(lambda _: answers.pop(0)).balance == 5
+
     def test_gives_up_when_nobody_answers(self) -> None:
         def silent(request: httpx.Request) -> httpx.Response:
             raise httpx.ConnectError("connection refused")
@@ -76,6 +83,7 @@ class TestPlatformClient:
             (httpx.Response(404, json={"code": "not_found", "detail": "no wallet"}), PlatformNotFound),
             (httpx.Response(500, json={"detail": "a bug"}), PlatformFault),
             (httpx.Response(503, json={"detail": "starting"}), PlatformUnreachable),
+            (httpx.Response(409, json={"code": "still_answering", "detail": "busy"}), PlatformUnreachable),
             (httpx.Response(200, json={"address": "nonsense"}), PlatformFault),
             (httpx.Response(200, text="<html>a proxy</html>"), PlatformFault),
             (httpx.Response(400, text="<html>a proxy</html>"), PlatformFault),

@@ -52,6 +52,8 @@ LONG_POLL_SECONDS = 8
 # A GET, or a POST under one Idempotency-Key, is tried this often in all.
 TRIES = 3
 BETWEEN_TRIES_SECONDS = 0.3
+# The code of a repetition that came before the first request was answered.
+STILL_ANSWERING = "still_answering"
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
@@ -349,7 +351,7 @@ class PlatformClient:
                     reason = str(error) or type(error).__name__
                     raise PlatformUnreachable(f"{self._gateway} does not answer: {reason}") from error
             else:
-                if response.status_code not in {502, 503, 504} or not left:
+                if not _is_to_be_asked_again(response) or not left:
                     break
             await asyncio.sleep(BETWEEN_TRIES_SECONDS * (TRIES - left))
         if response is None:
@@ -358,18 +360,28 @@ class PlatformClient:
         return _parse(TypeAdapter(answer), response.content, path)
 
 
-def _raise_for_problem(response: httpx.Response, call: str) -> None:
+def _is_to_be_asked_again(response: httpx.Response) -> bool:
+    """Return whether the marketplace is not ready, or still busy with the try whose answer was lost."""
+    return response.status_code in {502, 503, 504} or _problem_of(response).get("code") == STILL_ANSWERING
+
+
+def _problem_of(response: httpx.Response) -> dict[str, Any]:
+    """Return what a failed answer says of itself."""
     if response.is_success:
-        return
-    status = response.status_code
+        return {}
     try:
         problem = response.json()
     except ValueError:
-        problem = {}
-    if not isinstance(problem, dict):
-        problem = {}
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _raise_for_problem(response: httpx.Response, call: str) -> None:
+    if response.is_success:
+        return
+    status, problem = response.status_code, _problem_of(response)
     code, detail = str(problem.get("code", "")), str(problem.get("detail") or problem.get("title") or "")
-    if status in {502, 503, 504}:
+    if _is_to_be_asked_again(response):
         raise PlatformUnreachable(f"the marketplace is not ready: {detail or status} ({call})")
     if status >= 500 or not detail:
         raise PlatformFault(f"{call} answered {status} {detail or response.reason_phrase}")

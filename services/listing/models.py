@@ -39,7 +39,7 @@ class Device(ListingTable, table=True):
     last_seen: datetime | None = Field(
         default=None, sa_type=UtcDateTime, index=True, description="by our clock"
     )
-    listing: str | None = Field(default=None, description="the listing that counts now")
+    listing: str | None = Field(default=None, index=True, description="the listing that counts now")
     meter_seen_at: datetime | None = Field(
         default=None, sa_type=UtcDateTime, description="when the chain was last seen to change the meter"
     )

@@ -52,7 +52,9 @@ def page_of_listings(
     """Return up to limit + 1 listings that count now, newest first, narrowed by whatever is given."""
     statement = (
         select(ListingRow, Device)
-        .join(Device, and_(col(Device.device) == col(ListingRow.device), _counts()))
+        # By one condition: with the device's id beside it PostgreSQL takes the two for independent, expects
+        # one row, and sorts every listing there is.
+        .join(Device, col(Device.listing) == col(ListingRow.listing))
         .where(ListingRow.valid_until > valid_at)
         .order_by(col(ListingRow.published_at).desc(), col(ListingRow.listing).desc())
         .limit(limit + 1)
@@ -85,14 +87,9 @@ def count_listed(session: Session, *, valid_at: int) -> int:
     statement = (
         select(func.count())
         .select_from(ListingRow)
-        .join(Device, and_(col(Device.device) == col(ListingRow.device), _counts()))
+        .join(Device, col(Device.listing) == col(ListingRow.listing))
     )
     return session.exec(statement.where(ListingRow.valid_until > valid_at)).one()
-
-
-def _counts() -> ColumnElement[bool]:
-    """Return that a listing is the one that counts of its device."""
-    return col(Device.listing) == col(ListingRow.listing)
 
 
 def _older(moment: Mapped[datetime], key: Mapped[str], than: Position) -> ColumnElement[bool]:

@@ -106,6 +106,10 @@ test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra
 faults: setup ## Rentals under load while each server and service is killed, paused, cut off … (ARGS=--help)
 	@$(PY) infra/stack.py run -- $(PY) -W ignore::DeprecationWarning -m tests.e2e.faults $(ARGS)
 
+.PHONY: test-compose
+test-compose: setup ## docker-compose.yml for real: rentals, two copies of everything, TLS, sizes (needs a Docker engine; ARGS="-k tls")
+	@mkdir -p build/test; $(PY) infra/compose.py run -- $(PY) -m pytest -m compose -p no:randomly tests/compose $(ARGS) 2>&1 | tee build/test/compose.log
+
 .PHONY: arena
 arena: $(ARENA_READY) ## Our bargaining against NegMAS's, 20 and 100 rounds, on two cores some minutes (ARGS=--help)
 	@PYTHONPATH=services/agent/src:. .venv-arena/bin/python -m loadtests.arena $(ARGS)
@@ -158,6 +162,10 @@ lock: $(BOOTSTRAP_READY) ## Resolve requirements/*.in into locks with hashes
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock; \
 	done
+
+.PHONY: lock-images
+lock-images: $(PLATFORM_READY) ## Ask the registries for the images' digests; write images.lock and docker-compose.pinned.yml (ARGS=--check)
+	@$(PY) infra/lock_images.py $(ARGS)
 
 .PHONY: clean
 clean: ## Delete the local marketplace (.hireling: keys, chain, databases, bills), caches, and setup's stamps

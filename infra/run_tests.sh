@@ -19,7 +19,7 @@ fi
 # Most of the platform's tests wait for a chain's next block or a process's start: three at once take a third as long.
 # In no order of size: files with few long tests, left to the end, would keep one worker busy and the others idle.
 platform() {
-  .venv/bin/python -m pytest -m "not stack and not browser" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+  .venv/bin/python -m pytest -m "not stack and not compose and not browser" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 }
 
 contracts_status=0

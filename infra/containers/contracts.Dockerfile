@@ -1,17 +1,22 @@
 # The development chain (target `chain`) and the contracts' deployment by Brownie (target `deploy`).
-FROM node:22-slim AS modules
+# docker-compose.pinned.yml names the same images by their digests (make lock-images).
+ARG NODE=node:22-slim
+ARG DEBIAN=debian:bookworm-slim
+ARG PYTHON=python:3.11-slim
+
+FROM ${NODE} AS modules
 WORKDIR /build
 COPY contracts/package.json contracts/package-lock.json contracts/.npmrc ./
 RUN npm ci --omit=dev
 
-FROM debian:bookworm-slim AS chain
+FROM ${DEBIAN} AS chain
 RUN useradd --system --uid 10000 --user-group --no-create-home --home-dir /nonexistent hireling \
  && install --directory --owner hireling --group hireling /state
 COPY --from=modules /build/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil /usr/local/bin/anvil
 USER hireling
 ENTRYPOINT ["anvil"]
 
-FROM python:3.11-slim AS deploy
+FROM ${PYTHON} AS deploy
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends gcc libc6-dev python3-dev \
  && rm -rf /var/lib/apt/lists/*

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hireling.rental.bill import SignedBill
 from hireling.rental.tariff import price
-from services.embedded.marketplace import Marketplace
 from tests.e2e.programs import Event, Program, run_to_end, running
 
 START_WITHIN = 60.0  # seconds; four processes may share two busy cores
 RENTAL_WITHIN = 120.0
+PAGE = 200
 # A rental of a few seconds.
 SHORT_ROWS, SHORT_SPEED = 60, 20
 
@@ -63,11 +63,29 @@ class Trace:
         ]
 
 
+class GatewaySettings(Protocol):
+    """What says where a gateway listens."""
+
+    @property
+    def gateway_url(self) -> str:
+        """Return its address."""
+        ...
+
+
+class Market(Protocol):
+    """A marketplace as its two sides know it, whatever it runs on."""
+
+    @property
+    def settings(self) -> GatewaySettings:
+        """Return what says where its gateway listens."""
+        ...
+
+
 @dataclass(frozen=True)
 class Sides:
     """The two sides' homes and the market between them."""
 
-    market: Marketplace
+    market: Market
     home: Path
 
     def device_arguments(self, *driver: str) -> list[str]:
@@ -128,6 +146,17 @@ def reaches(program: Program, seq: int) -> None:
     )
 
 
+def readings_kept(sides: Sides, signed: SignedBill) -> list[dict[str, object]]:
+    """Return every reading that metering has of the bill's rental."""
+    path = f"/v1/rentals/0x{signed.bill.rental.rental_id.hex()}/readings"
+    kept: list[dict[str, object]] = []
+    while True:
+        page = sides.get(f"{path}?limit={PAGE}&after={len(kept) - 1}" if kept else f"{path}?limit={PAGE}")
+        kept += page["items"]
+        if len(page["items"]) < PAGE:
+            return kept
+
+
 def assert_as_if_nothing_had_happened(signed: SignedBill, trace: Trace) -> None:
     """The bill has every row of the trace once, and costs what they cost."""
     bill = signed.bill
@@ -145,7 +174,7 @@ def a_trace(path: Path, *, rows: int) -> Trace:
     return Trace(path=path, column="watts", rows=rows, energy_mj=sum(watts))
 
 
-def rented(market: Marketplace, folder: Path) -> SignedBill:
+def rented(market: Market, folder: Path) -> SignedBill:
     """Rent a machine until its bill."""
     sides = Sides(market, folder)
     sides.fill_wallet()

@@ -26,12 +26,12 @@ from tests.e2e.journey import (
     assert_as_if_nothing_had_happened,
     bill_of,
     reaches,
+    readings_kept,
     rented,
 )
 
 SPEED = 20  # some 12 s of rental: what is killed is needed before its end
 READINGS_APART = 60
-PAGE = 200
 
 pytestmark = [pytest.mark.stack, pytest.mark.journey, pytest.mark.timeout(600)]
 
@@ -184,14 +184,3 @@ def operate(market: StackMarketplace, verb: str) -> Any:
         check=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def readings_kept(sides: Sides, signed: SignedBill) -> list[dict[str, object]]:
-    """Return every reading that metering has of the bill's rental."""
-    path = f"/v1/rentals/0x{signed.bill.rental.rental_id.hex()}/readings"
-    kept: list[dict[str, object]] = []
-    while True:
-        page = sides.get(f"{path}?limit={PAGE}&after={len(kept) - 1}" if kept else f"{path}?limit={PAGE}")
-        kept += page["items"]
-        if len(page["items"]) < PAGE:
-            return kept

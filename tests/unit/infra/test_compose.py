@@ -20,13 +20,28 @@ class OnceEach(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-COMPOSE: dict[str, Any] = yaml.load((PROJECT / "docker-compose.yml").read_text(), Loader=OnceEach)  # noqa: S506 - a safe one
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+def in_place_of(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
+    """Return a list that takes the place of another file's, instead of adding to it."""
+    return loader.construct_sequence(node)
+
+
+OnceEach.add_constructor("!override", in_place_of)
+
+
+def services_of(name: str) -> dict[str, dict[str, Any]]:
+    """Return the services of a compose file."""
+    compose: dict[str, Any] = yaml.load((PROJECT / name).read_text(), Loader=OnceEach)  # noqa: S506 - a safe one
+    services: dict[str, dict[str, Any]] = compose["services"]
+    return services
+
+
+TLS = services_of("docker-compose.tls.yml")
+SERVICES = {**services_of("docker-compose.yml"), "certificates": TLS["certificates"]}
 PUBLISHED = {"gateway", "mosquitto", "chain", "grafana"}
 # Not processes of the stack: plumbing, words, the agents' distribution, the one-machine supervisor.
 NOT_RUN = {"agent", "chassis", "embedded", "messages"}
 # Their own entrypoint, or handing secrets out, needs root to begin with.
-BEGIN_AS_ROOT = {"secrets", "migrations", "rabbitmq"}
+BEGIN_AS_ROOT = {"secrets", "certificates", "migrations", "rabbitmq"}
 # One that writes its configuration where it starts.
 WRITES_ITS_ROOT = {"rabbitmq"}
 
@@ -81,3 +96,9 @@ def test_runs_each_service_under_a_number_of_its_own() -> None:
     }
     for script in ("make-secrets.sh", "migrate.sh"):
         assert " ".join(order) in (PROJECT / "infra/containers" / script).read_text()
+
+
+def test_publishes_mqtt_over_tls_alone_where_asked_to() -> None:
+    assert TLS["mosquitto"]["ports"] == ["${MQTTS_ADDRESS:-127.0.0.1}:${MQTTS_PORT:-8883}:8883"]
+    assert TLS["gateway"]["environment"]["HIRELING_MQTT_URL"].startswith("mqtts://")
+    assert {name for name in TLS if "ports" in TLS[name]} == {"mosquitto"}

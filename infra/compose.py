@@ -138,8 +138,9 @@ def take_down(environment: Mapping[str, str]) -> None:
             stderr=subprocess.STDOUT,
             timeout=DOWN_SECONDS,
         )
+    # What was run by hand of a service that is in a profile stays, unless the profile is named.
     compose(
-        environment,
+        {**environment, "COMPOSE_PROFILES": "*"},
         "--progress=quiet",
         "down",
         "--volumes",

@@ -4,23 +4,35 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.compose.containers import SCALED, Containers
+from tests.compose.containers import ONE_COPY, TWO_COPIES, Containers
+
+
+@pytest.fixture(scope="session")
+def stack() -> Containers:
+    """Return the running stack, whatever copies it has."""
+    return Containers.running()
 
 
 @pytest.fixture
-def containers() -> Containers:
+def containers(stack: Containers) -> Containers:
     """Return the running stack, with one copy of each service."""
-    found = Containers.running()
-    found.up(dict.fromkeys(SCALED, 1))
-    return found
+    stack.up(ONE_COPY)
+    return stack
 
 
 @pytest.fixture
-def doubled() -> Containers:
+def doubled(stack: Containers) -> Containers:
     """Return the running stack, with two copies of each service that may have them."""
-    found = Containers.running()
-    found.up(dict.fromkeys(SCALED, 2))
-    return found
+    stack.up(TWO_COPIES)
+    return stack
+
+
+@pytest.fixture
+def encrypted(stack: Containers) -> Containers:
+    """Return the running stack with MQTT over TLS."""
+    over_tls = stack.with_file("docker-compose.tls.yml")
+    over_tls.up(ONE_COPY)
+    return over_tls
 
 
 @pytest.fixture

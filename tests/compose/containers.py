@@ -21,9 +21,11 @@ SCALED = (
     "metering-ingest",
     "settlement",
 )
+ONE_COPY = dict.fromkeys(SCALED, 1)
+TWO_COPIES = dict.fromkeys(SCALED, 2)
 HEALTH_PORT = 9100
 GATEWAY_PORT = 8080
-ASK_SECONDS = 120.0
+ASK_SECONDS = 600.0
 UP_SECONDS = 600
 
 
@@ -39,18 +41,27 @@ class GatewayAt:
         return self
 
 
+@dataclass
+class AsAsked:
+    """Which compose files and copies the stack was last brought up by; None after something was killed."""
+
+    files: Sequence[Path] | None
+    copies: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class Containers:
     """The stack by one or several compose files."""
 
+    now: AsAsked
     files: Sequence[Path] = ()
 
     @classmethod
     def running(cls) -> "Containers":
-        """Return the running stack. Fails where there is none."""
+        """Return the stack as `infra/compose.py run` brought it up. Fails where there is none."""
         if "COMPOSE_PROJECT_NAME" not in os.environ:
             raise AssertionError("these tests need the stack in containers: make test-compose")
-        return cls()
+        return cls(AsAsked(files=(), copies=ONE_COPY))
 
     def __call__(self, *arguments: str, seconds: float = ASK_SECONDS) -> str:
         """Run `docker compose`; return what it says."""
@@ -58,13 +69,17 @@ class Containers:
 
     def with_file(self, name: str) -> "Containers":
         """Return the same stack with one more compose file of the project."""
-        return Containers(files=(*self.files, PROJECT / name))
+        return Containers(self.now, files=(*self.files, PROJECT / name))
 
     def up(self, copies: Mapping[str, int]) -> None:
         """Have so many copies of these services, one of each other; return when all are healthy."""
+        if (self.now.files, self.now.copies) == (self.files, copies):
+            return
         scale = [word for name, count in copies.items() for word in ("--scale", f"{name}={count}")]
         wait = ["--wait", "--wait-timeout", str(UP_SECONDS)]
+        self.now.files = None
         self("up", "--detach", "--no-build", *wait, *scale, seconds=UP_SECONDS + 60)
+        self.now.files, self.now.copies = self.files, copies
 
     def names(self, service: str) -> list[str]:
         """Return the containers of a service, the first copy first."""
@@ -73,6 +88,7 @@ class Containers:
 
     def kill(self, *containers: str) -> None:
         """Kill (-9) containers; the engine leaves them dead."""
+        self.now.files = None
         self._docker("kill", *containers)
 
     def restart(self, container: str) -> None:

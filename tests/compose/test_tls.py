@@ -5,20 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.containers import SCALED, Containers
+from tests.compose.containers import Containers
 from tests.compose.rentals import all_exact, assert_all_is_well, rent
 from tests.e2e.journey import START_WITHIN, Sides, a_trace
 from tests.e2e.programs import running
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
-
-
-@pytest.fixture
-def encrypted() -> Containers:
-    """Return the stack with MQTT over TLS."""
-    found = Containers.running().with_file("docker-compose.tls.yml")
-    found.up(dict.fromkeys(SCALED, 1))
-    return found
 
 
 @pytest.fixture

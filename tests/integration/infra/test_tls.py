@@ -68,13 +68,11 @@ class TestCertificates:
 def mosquitto(folder: Path) -> Iterator[int]:
     """Run Mosquitto with the containers' TLS listener and the certificates in `folder`; yield its port."""
     port = free_port()
-    listener = (CONTAINERS / "mosquitto-tls.conf").read_text()
-    assert "listener 8883\n" in listener
-    listener = listener.replace("listener 8883", f"listener {port} 127.0.0.1")
+    _, marked, listener = (CONTAINERS / "mosquitto-tls.conf").read_text().partition("listener 8883\n")
+    assert marked
+    here = listener.replace("/certificates", str(folder))
     configuration = folder / "mosquitto.conf"
-    configuration.write_text(
-        listener.replace("/certificates", str(folder)) + "allow_anonymous true\nuser root\n"
-    )
+    configuration.write_text(f"listener {port} 127.0.0.1\n{here}allow_anonymous true\nuser root\n")
     environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
     broker = subprocess.Popen(["mosquitto", "-c", str(configuration)], env=environment)
     try:

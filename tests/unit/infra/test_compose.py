@@ -102,3 +102,12 @@ def test_publishes_mqtt_over_tls_alone_where_asked_to() -> None:
     assert TLS["mosquitto"]["ports"] == ["${MQTTS_ADDRESS:-127.0.0.1}:${MQTTS_PORT:-8883}:8883"]
     assert TLS["gateway"]["environment"]["HIRELING_MQTT_URL"].startswith("mqtts://")
     assert {name for name in TLS if "ports" in TLS[name]} == {"mosquitto"}
+
+
+def test_mosquitto_over_tls_is_as_without_it_inside() -> None:
+    plain, tls = (
+        [line for line in (PROJECT / "infra/containers" / name).read_text().splitlines() if line[0] != "#"]
+        for name in ("mosquitto.conf", "mosquitto-tls.conf")
+    )
+    assert tls[: len(plain)] == plain
+    assert tls[len(plain)] == "listener 8883"

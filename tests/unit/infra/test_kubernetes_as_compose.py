@@ -74,7 +74,8 @@ class TestAsInCompose:
                 for each in container["ports"]
                 if each["name"] == probe["httpGet"]["port"]
             )
-            assert f"http://127.0.0.1:{port}{probe['httpGet']['path']}'" in test[-1]
+            assert f"/dev/tcp/127.0.0.1/{port} " in test[-1]
+            assert f"GET {probe['httpGet']['path']} " in test[-1]
         else:
             asked = probe["exec"]["command"]
             assert asked == (["sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:])

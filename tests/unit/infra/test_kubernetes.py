@@ -80,16 +80,19 @@ metadata: {name: fine}
         ).stdout
         (tmp_path / "secrets.yaml").write_text(made)
         assert run_check(tmp_path / "secrets.yaml").returncode == 0
-        # What docker-compose.yml's script writes has these keys, and the services read no other.
-        script = (PROJECT / "infra/containers/make-secrets.sh").read_text()
-        settings = {name.removeprefix("${service}_") for name in re.findall(r"\$folder/([\w${}]+)", script)}
         keys = {
-            key.removeprefix(f"{each['metadata']['name']}_")
-            for each in yaml.safe_load_all(made)
-            if each and each["metadata"]["name"] != "servers"
-            for key in each["stringData"]
+            each["metadata"]["name"]: set(each["stringData"]) for each in yaml.safe_load_all(made) if each
         }
-        assert keys == {name.removeprefix("settlement_") for name in settings}
+        del keys["servers"]
+        # docker-compose.yml's script names the settings of every service, or of one.
+        script = (PROJECT / "infra/containers/make-secrets.sh").read_text()
+        named = set(re.findall(r"\$folder/([\w${}]+)", script))
+        shared = {name for name in named if name.startswith("hireling_")}
+        for service, own in keys.items():
+            of_each = {name.replace("${service}", service) for name in named if name.startswith("${service}")}
+            of_this = {name for name in named if name.startswith(service)}
+            assert of_each | of_this <= own <= of_each | of_this | shared
+        assert shared <= set().union(*keys.values())
 
 
 def each_container(overlay: Overlay) -> Iterator[tuple[Pod, dict[str, Any]]]:

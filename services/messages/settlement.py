@@ -62,6 +62,15 @@ class PlatformView(Message):
     """Why no new rental is taken now; None while they are."""
 
 
+class RelayerView(Message):
+    """A relayer: whether it is the one that signs, and since when it does or did; None for the first."""
+
+    number: int
+    address: str
+    signs: bool
+    since: datetime | None
+
+
 class OpensPause(Message):
     """Since when no new rental is taken, and why."""
 

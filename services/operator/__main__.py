@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     pause = offered.add_parser("pause", help="take no new rentals; running ones go on to their end")
     pause.add_argument("reason", help="why: whoever wants to rent is told")
     offered.add_parser("resume", help="take new rentals again")
+    offered.add_parser("rotate", help="have a new relayer's key take over from the present one")
+    offered.add_parser("relayers", help="which relayer's key signs, which did, which will")
     out = offered.add_parser("export", help="write all that is held of a person to a folder, as JSON")
     out.add_argument("address", help="the person's wallet")
     out.add_argument("to", type=Path, help="a folder that does not exist yet")
@@ -122,6 +124,10 @@ def _of_settlement(
             return verbs.pause(rpc, reason=arguments.reason, timeout=settings.call_seconds)
         case "resume":
             return verbs.resume(rpc, timeout=settings.call_seconds)
+        case "rotate":
+            return verbs.rotate(rpc, timeout=settings.call_seconds)
+        case "relayers":
+            return verbs.relayers(rpc, timeout=settings.call_seconds)
         case "reread":
             return verbs.reread(rpc, after=arguments.block, timeout=settings.call_seconds)
         case _:

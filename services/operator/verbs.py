@@ -7,7 +7,7 @@ from typing import Any
 from services.chassis.health import SERVICES, health_of_all
 from services.chassis.queues import QueueDesk, parked_queue
 from services.chassis.rpc import RpcClient
-from services.messages.settlement import OpensPause, Reconciled
+from services.messages.settlement import OpensPause, Reconciled, RelayerView
 
 Progress = Callable[[int], None]
 
@@ -59,6 +59,35 @@ def resume(rpc: RpcClient, *, timeout: float) -> Finding:
 
 def _paused(found: OpensPause) -> str:
     return f"no new rentals are taken since {found.since:%Y-%m-%d %H:%M} UTC: {found.reason}"
+
+
+def rotate(rpc: RpcClient, *, timeout: float) -> Finding:
+    """Have a new relayer take over."""
+    return _relayers(rpc.call("settlement", "rotate_relayer", timeout=timeout))
+
+
+def relayers(rpc: RpcClient, *, timeout: float) -> Finding:
+    """Show who relays, who did and who will."""
+    return _relayers(rpc.call("settlement", "list_relayers", timeout=timeout))
+
+
+def _relayers(told: list[dict[str, Any]]) -> Finding:
+    found = [RelayerView.model_validate(each, strict=False) for each in told]
+    rows = [
+        {
+            "relayer": each.address,
+            "signs": "yes" if each.signs else "",
+            "since": each.since and str(each.since),
+        }
+        for each in found
+    ]
+    newest, signing = found[-1], next(each for each in found if each.signs)
+    summary = f"{signing.address} signs"
+    if newest.number > signing.number:
+        summary += (
+            f"; {newest.address} takes over once it has 0.1 of the chain's coin and nothing else is under way"
+        )
+    return Finding(("relayer", "signs", "since"), rows, summary, is_well=True)
 
 
 def queues(rpc: RpcClient, desk: QueueDesk, *, timeout: float) -> Finding:

@@ -9,7 +9,7 @@ from services.chassis.entrypoints import rpc, timer
 from services.chassis.service import Service
 from services.messages.errors import Invalid
 from services.messages.people import Person
-from services.settlement import metrics, opening, people, progress
+from services.settlement import metrics, opening, people, progress, rotating
 from services.settlement.office import Office, office_of
 from services.settlement.reconciling import chain_asked
 from services.settlement.settings import ChainSettings, SettlementSettings
@@ -65,6 +65,29 @@ class Auditing(Service):
         """Take new rentals again; return whether they were paused."""
         with self.database.unit_of_work() as session:
             return opening.resume(session, now=self.clock.now())
+
+    @rpc
+    def rotate_relayer(self) -> list[dict[str, Any]]:
+        """Have a new relayer take over once it has coin for gas; return all of them.
+
+        While one is to take over, no other is made.
+        """
+        office, now = self._office, self.clock.now()
+        with self.database.unit_of_work() as session:
+            if rotating.waiting(session) is None:
+                number = rotating.current(session) + 1
+                row = rotating.begin(session, office.address_of(number), number=number, now=now)
+                opening.note_action(session, "rotate_relayer", {"address": row.address}, now=now)
+                session.flush()
+            found = rotating.relayers(session, first=office.address_of(0))
+        return [each.model_dump(mode="json") for each in found]
+
+    @rpc
+    def list_relayers(self) -> list[dict[str, Any]]:
+        """Return the relayers in order."""
+        with self.database.snapshot() as session:
+            found = rotating.relayers(session, first=self._office.address_of(0))
+        return [each.model_dump(mode="json") for each in found]
 
     @rpc
     def rentals_of_person(self, address: str) -> list[dict[str, Any]]:

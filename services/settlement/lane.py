@@ -71,19 +71,33 @@ class Lane:
 
         Raises ChainUnreachable; calling again goes on.
         """
+        self._alone(self._advance)
+
+    def finish(self) -> None:
+        """Look after everything signed, and sign nothing that is queued: another lane will.
+
+        Raises ChainUnreachable; calling again goes on.
+        """
+        self._alone(self._follow_up)
+
+    def _alone(self, work: Callable[[], object]) -> None:
         if not self._driving.acquire(blocking=False):
             return
         try:
-            self._advance()
+            work()
         finally:
             self._driving.release()
 
-    def _advance(self) -> None:
+    def _follow_up(self) -> int:
         # Asked before any receipt: a nonce counted here has its receipt by the time that is asked for.
         mined_nonce = self._chain.nonce()
         deep = self._chain.head().number - (self._confirmations - 1)
         for row in self._unsettled(mined_nonce):
             self._look_after(row, mined_nonce=mined_nonce, deep=deep)
+        return mined_nonce
+
+    def _advance(self) -> None:
+        mined_nonce = self._follow_up()
         for row in self._queued():
             with self._work("send", row):
                 self._send(row, mined_nonce=mined_nonce)

@@ -257,6 +257,19 @@ class BillRow(SettlementTable, table=True):
     issued_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
+class RelayerRow(SettlementTable, table=True):
+    """A relayer that followed another: its key's number, and since when it signs. Number 0 has no row."""
+
+    __tablename__ = "relayer"
+
+    number: int = Field(primary_key=True)
+    address: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    took_over_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, description="when nothing of the one before was under way any more"
+    )
+
+
 class OpensPauseRow(SettlementTable, table=True):
     """That no new rental is taken, since when and why: one row, or none while they are."""
 

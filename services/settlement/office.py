@@ -16,13 +16,14 @@ from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
 from services.messages.errors import OperatorError, Refused, Unavailable
 from services.messages.settlement import PlatformView, TokenView
+from services.settlement import rotating
 from services.settlement.billing import Issuing
 from services.settlement.claims import Batching, Rhythm
 from services.settlement.collecting import queue_due
 from services.settlement.escrow.chain import Chain, TokenFacts
 from services.settlement.escrow.deployment import Deployment, read_deployment
 from services.settlement.escrow.node import Call, ChainUnreachable, Node, NodeRefused, Reverted
-from services.settlement.keys import open_keys
+from services.settlement.keys import Keys
 from services.settlement.lane import Lane
 from services.settlement.models import TransactionRow
 from services.settlement.moves import Moves
@@ -32,6 +33,8 @@ from services.settlement.store import Store
 from services.settlement.watch import Watch
 
 LEASE = "chain"
+# Wei: below this an alert says that a relayer is short of gas, so none begins with less.
+LEAST_FUEL = 10**17
 Now = Callable[[], datetime]
 
 _log = get_logger(__name__)
@@ -41,7 +44,8 @@ class Office:
     """One process's door to one deployment."""
 
     def __init__(self, settings: SettlementSettings, chain_settings: ChainSettings) -> None:
-        keys = open_keys(settings)
+        self._keys = Keys(settings)
+        self._relayer = 0
         self._token: TokenFacts | None = None
         self._lanes: WeakKeyDictionary[Database, Lane] = WeakKeyDictionary()
         self._issuing: WeakKeyDictionary[Database, Issuing] = WeakKeyDictionary()
@@ -49,14 +53,29 @@ class Office:
         self.settings = settings
         self._holder = uuid.uuid4().hex
         self._lease_until: datetime | None = None
-        self._bill_key: Secp256k1Key = keys.bills
-        self.chain = Chain(
-            node=Node(chain_settings.rpc_url, seconds=settings.chain_seconds),
-            deployment=_deployment(chain_settings),
-            relayer=keys.relayer,
-        )
+        self._bill_key: Secp256k1Key = self._keys.bills
+        self._node = Node(chain_settings.rpc_url, seconds=settings.chain_seconds)
+        self._deployment = _deployment(chain_settings)
+        self.chain = self._chain_of(self._relayer)
         self.moves = Moves(self.chain.calls)
         _log.info("chain_chosen", chain_id=self.chain.deployment.chain_id, relayer=to_hex(self.chain.relayer))
+
+    def _chain_of(self, relayer: int) -> Chain:
+        return Chain(node=self._node, deployment=self._deployment, relayer=self._keys.relayer(relayer))
+
+    def address_of(self, relayer: int) -> str:
+        """Return the address of a relayer by its number, whose key is made now where there is none."""
+        return to_hex(self._keys.relayer(relayer).identity)
+
+    def serve_as(self, relayer: int) -> None:
+        """Sign by this relayer's key from now on."""
+        if relayer == self._relayer:
+            return
+        self._relayer = relayer
+        self.chain = self._chain_of(relayer)
+        # They hold on to the chain's door.
+        self._lanes, self._reconciliations = WeakKeyDictionary(), WeakKeyDictionary()
+        _log.info("relayer_chosen", number=relayer, relayer=to_hex(self.chain.relayer))
 
     @property
     def is_development(self) -> bool:
@@ -141,13 +160,32 @@ class Office:
         Raises Unavailable; driving again goes on.
         """
         try:
+            with database.snapshot() as session:
+                self.serve_as(rotating.current(session))
             if self.is_development:
                 self.chain.fill_relayer()
             if self.watch(database, now).follow():
                 self._queue_due(database, now)
-            self.lane(database, now).advance()
+            self._drive_lane(database, now)
         except (ChainUnreachable, NodeRefused) as error:
             raise Unavailable("chain_unreachable", str(error)) from error
+
+    def _drive_lane(self, database: Database, now: Now) -> None:
+        """Drive the lane; where another relayer is to take over and has coin, to its end, and hand over."""
+        with database.snapshot() as session:
+            waiting = rotating.waiting(session)
+        if waiting is None or not self._can_pay(waiting.number):
+            self.lane(database, now).advance()
+            return
+        self.lane(database, now).finish()
+        if database.work(lambda session: rotating.take_over(session, waiting.number, now=now())):
+            self.serve_as(waiting.number)
+
+    def _can_pay(self, relayer: int) -> bool:
+        chain = self._chain_of(relayer)
+        if self.is_development:
+            chain.fill_relayer()
+        return chain.fuel() >= LEAST_FUEL
 
     def _queue_due(self, database: Database, now: Now) -> None:
         chain_time = self.chain.head().time

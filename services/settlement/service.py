@@ -34,7 +34,7 @@ from services.messages.settlement import (
     TransferAuthorization,
     WalletView,
 )
-from services.settlement import billing, endings, flags, intake, opening, position, progress, views
+from services.settlement import billing, endings, flags, intake, opening, position, progress, rotating, views
 from services.settlement.auditing import LARGEST_PAGE, Auditing
 from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.escrow.node import ChainUnreachable
@@ -63,6 +63,8 @@ class Settlement(Auditing):
         """Return what agents must know of this marketplace."""
         with self.database.snapshot() as session:
             paused = opening.pause_of(session)
+            # A copy that does not drive the chain learns of a new relayer here.
+            self._office.serve_as(rotating.current(session))
         return self._office.platform(paused=None if paused is None else paused.reason).model_dump(mode="json")
 
     @rpc

@@ -46,6 +46,7 @@ IMPERSONAL = {
             "device",  # a machine
             "lease",
             "opens_pause",
+            "relayer",  # keys of our own
             "operator_action",
         }
     ),

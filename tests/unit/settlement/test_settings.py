@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from hireling.keystore import KeystoreError
-from services.settlement.keys import open_keys
+from services.settlement.keys import Keys
 from services.settlement.settings import SettlementSettings
 
 
@@ -28,17 +28,20 @@ class TestSettings:
 class TestKeys:
     def test_are_the_same_after_a_restart_and_encrypted_at_rest(self, tmp_path: Path) -> None:
         settings = SettlementSettings(keys=tmp_path / "keys")
-        first, second = open_keys(settings), open_keys(settings)
-        assert (first.relayer.secret, first.bills.secret) == (second.relayer.secret, second.bills.secret)
-        assert first.relayer.identity != first.bills.identity
+        first, second = Keys(settings), Keys(settings)
+        assert (first.relayer(0).secret, first.bills.secret) == (
+            second.relayer(0).secret,
+            second.bills.secret,
+        )
+        assert first.relayer(0).identity != first.bills.identity
         stored = b"".join(path.read_bytes() for path in (tmp_path / "keys").iterdir())
-        assert first.relayer.secret.hex().encode() not in stored
-        assert first.relayer.secret.hex() not in repr(first)
+        assert first.relayer(0).secret.hex().encode() not in stored
+        assert first.relayer(0).secret.hex() not in repr(first)
 
     def test_do_not_open_with_another_passphrase(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        open_keys(SettlementSettings(keys=tmp_path / "keys"))
+        Keys(SettlementSettings(keys=tmp_path / "keys"))
         monkeypatch.setenv("SETTLEMENT_PASSPHRASE", "another")
         with pytest.raises(KeystoreError):
-            open_keys(SettlementSettings(keys=tmp_path / "keys"))
+            Keys(SettlementSettings(keys=tmp_path / "keys"))

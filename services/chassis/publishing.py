@@ -3,7 +3,9 @@
 It returns only once the bus has the message, and says which of three things went wrong.
 """
 
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from kombu import Connection, Exchange, Producer, Queue
@@ -66,7 +68,7 @@ class ConfirmedPublisher:
                 raise Unroutable(f"no queue hears {routing_key} on {exchange.name}") from error
             raise OutcomeUnknown("broker_error", f"the broker refused {routing_key}: {error}") from error
         except (OperationalError, OSError, *self._broken) as error:
-            self.drop()
+            self._hang_up()
             raise OutcomeUnknown(
                 "connection_lost", f"connection lost while publishing {routing_key}: {error}"
             ) from error
@@ -77,6 +79,18 @@ class ConfirmedPublisher:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.release()
+
+    def _hang_up(self) -> None:
+        """Give up the connection without asking the broker.
+
+        One that is out of memory or disk reads nothing from publishers any more, and answers no goodbye.
+        """
+        if self._connection is not None and self._connection.connected:
+            line = getattr(self._connection.connection, "sock", None)
+            if line is not None:
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+        self.drop()
 
     def _connected(self) -> Producer:
         if self._producer is None:

@@ -22,7 +22,7 @@ from services.messages.errors import HirelingError
 from tests.e2e.faults.scene import LOOK_EVERY, Scene, until
 
 PAGE = 200
-CALM_WITHIN = 400.0
+CALM_WITHIN = 900.0
 JUST_AFTER = 1
 
 

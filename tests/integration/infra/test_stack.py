@@ -2,15 +2,21 @@
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import kombu
 import psycopg
 import pytest
 
+from services.chassis.publishing import ConfirmedPublisher
+from services.messages.errors import OutcomeUnknown, Unavailable
 from tests import stack
 
 pytestmark = pytest.mark.stack
+
+ROOM = "room-on-the-disk"
+SOON, WITHIN = 0.5, 60.0  # seconds
 
 
 def is_open(url: str) -> bool:
@@ -54,3 +60,47 @@ class TestKillAndStart:
         assert not is_open(url)
         stack.start("mosquitto")
         assert is_open(url)
+
+
+class TestPauseAndFill:
+    def test_a_paused_postgres_answers_only_when_it_goes_on(self) -> None:
+        url = os.environ["STACK_POSTGRES_URL"].replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection, ThreadPoolExecutor(1) as other:
+            stack.pause("postgres")
+            try:
+                asked = other.submit(connection.execute, "SELECT 7")
+                with pytest.raises(TimeoutError):
+                    asked.result(SOON)
+            finally:
+                stack.resume("postgres")
+            assert asked.result(WITHIN).fetchone() == (7,)
+
+    def test_a_rabbitmq_without_room_confirms_only_when_it_has_some(self) -> None:
+        uri = os.environ["STACK_AMQP_URI"]
+        stack.fill_disk("rabbitmq")
+        try:
+            with pytest.raises((OutcomeUnknown, Unavailable)):
+                publish_one(uri)
+        finally:
+            stack.empty_disk("rabbitmq")
+        publish_one(uri)
+
+    def test_a_mosquitto_without_room_goes_on(self) -> None:
+        url = os.environ["STACK_MQTT_URL"]
+        stack.fill_disk("mosquitto")
+        try:
+            assert is_open(url)
+        finally:
+            stack.empty_disk("mosquitto")
+        assert is_open(url)
+
+
+def publish_one(uri: str) -> None:
+    """Publish a message to a queue of its own and wait for the confirm."""
+    publisher = ConfirmedPublisher(uri)
+    try:
+        publisher.publish(
+            {"answer": 7}, exchange=kombu.Exchange(""), routing_key=ROOM, declare=[kombu.Queue(ROOM)]
+        )
+    finally:
+        publisher.drop()

@@ -102,6 +102,7 @@ def test_the_bill_is_what_it_would_have_been(
     assert sum(queue["parked"] for queue in operate(stack_market, "queues")["found"]) == 0
 
 
+@pytest.mark.timeout(1200)
 def test_what_was_backed_up_survives_the_loss_of_every_server(
     stack_market: StackMarketplace, tmp_path: Path
 ) -> None:

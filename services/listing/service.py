@@ -20,7 +20,7 @@ from services.listing.cursor import Position
 from services.listing.models import Device, ListingRow
 from services.listing.publication import check_listing, words_of
 from services.listing.settings import ListingSettings
-from services.messages.errors import Conflict, Invalid, NotFound, Refused
+from services.messages.errors import Conflict, Invalid, NotFound, OutcomeUnknown, Refused, Unavailable
 from services.messages.events.listing import DeviceAdmitted, ListingPublished
 from services.messages.events.settlement import DeviceRegistered, MeterChanged
 from services.messages.listing import DeviceView, ListingQuery, Registration, SignedHeartbeat
@@ -190,17 +190,28 @@ class Listing(Service):
     def _domains(self) -> tuple[Domain, Domain]:
         """Return the domains in which agreements and possession proofs are signed here.
 
-        They are asked for once a minute at most: every sign of life of every device needs them.
+        They are asked for once a minute at most: every sign of life of every device needs them. They do not
+        change while settlement runs: where it does not answer, what it said before holds.
         """
         now = monotonic()
         known = _told.get(self.remote)
         if known is None or now - known[0] > TOLD_AGAIN_SECONDS:
-            told = self.remote.call("settlement", "platform_terms", timeout=SETTINGS.call_seconds)
-            platform = PlatformView.model_validate(told, strict=False)
-            escrow = Domain(chain_id=platform.chain_id, escrow=platform.escrow)
-            registry = Domain(chain_id=platform.chain_id, escrow=platform.registry)
-            known = _told[self.remote] = (now, (escrow, registry))
+            if known is not None:
+                _told[self.remote] = now, known[1]  # one asks, nobody else waits
+            try:
+                return self._ask_for_domains(now)
+            except (OutcomeUnknown, Unavailable):
+                if known is None:
+                    raise
         return known[1]
+
+    def _ask_for_domains(self, now: float) -> tuple[Domain, Domain]:
+        told = self.remote.call("settlement", "platform_terms", timeout=SETTINGS.call_seconds)
+        platform = PlatformView.model_validate(told, strict=False)
+        escrow = Domain(chain_id=platform.chain_id, escrow=platform.escrow)
+        registry = Domain(chain_id=platform.chain_id, escrow=platform.registry)
+        _told[self.remote] = now, (escrow, registry)
+        return escrow, registry
 
     def _admitted(self, session: Session, device: bytes, wish: Registration, *, now: datetime) -> Device:
         row = store.lock_device(session, f"0x{device.hex()}")

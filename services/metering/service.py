@@ -100,7 +100,9 @@ class Metering(Service):
         if to_hex(signed.ceiling.rental_id) != rental_id:
             raise Invalid("other_rental", f"the ceiling is of rental {to_hex(signed.ceiling.rental_id)}")
         now = self.clock.now()
-        with self.database.unit_of_work() as session:
+        # The rental's lock is the whole story. Ingest may have held it, with the same ceiling from
+        # the broker: what it committed must be seen once we have the lock, or both would be given one number.
+        with self.database.queue_work() as session:
             store = Store(session)
             rental = _known(store.lock_rentals([rental_id]), rental_id)
             try:

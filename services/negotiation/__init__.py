@@ -1,7 +1,8 @@
 """How a price is found: a renter's question, the agents' offers, and the one agreement both sides sign.
 
 Owns: quote sessions with their offers, agreements, devices' calendars, what owners' mandates have promised,
-which mandates were revoked, and auctions with their bids and awards.
+which mandates were revoked, auctions with their bids and awards, and delegates: their keys, what owners
+appointed them for, and why they did what they did.
 Hears: moves over MQTT, listing.ListingPublished, settlement.RentalChanged, settlement.BillIssued.
 Says: negotiation.QuoteRequested, negotiation.OfferMade, negotiation.AgreementSigned, negotiation.Agreed,
 negotiation.AuctionOpened, negotiation.BidCame, negotiation.AuctionClosed, negotiation.AwardMade,

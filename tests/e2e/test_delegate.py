@@ -1,6 +1,7 @@
 """A machine that never answers is rented: its owner's delegate at the platform bargains for it."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def owner_runs(sides: Sides, *arguments: str) -> list[Event]:
     return events
 
 
+def until_online(sides: Sides) -> None:
+    """Wait for the machine's next sign of life."""
+    deadline = time.monotonic() + START_WITHIN
+    while not sides.get("/v1/listings?online=true")["items"]:
+        assert time.monotonic() < deadline, "the machine gave no sign of life"
+        time.sleep(0.2)
+
+
 @pytest.mark.journey
 @pytest.mark.timeout(600)
 def test_a_machine_that_never_answers_is_rented_through_its_owners_delegate(
@@ -46,6 +55,7 @@ def test_a_machine_that_never_answers_is_rented_through_its_owners_delegate(
         # A copy of the platform that was killed opens the delegate's key again, and misses no move.
         embedded_market.platform.kill()
         embedded_market.revive()
+        until_online(sides)
         with sides.renter(device.of("device_ready")[0]["device"], "--says", WISHES) as renter:
             signed = bill_of(renter)
         device.wait_for("bill_countersigned", within=RENTAL_WITHIN)

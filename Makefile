@@ -135,6 +135,10 @@ draw-dashboards: $(BENCH_READY) ## The dashboards as pictures, from a running Pr
 bench-bargains: setup ## How many bargaining sessions an embedded marketplace hosts (ARGS=--help)
 	@$(PY) -m loadtests.bench.bargains $(ARGS)
 
+.PHONY: bench-bargains-stack
+bench-bargains-stack: setup ## The same on RabbitMQ, PostgreSQL and Mosquitto (ARGS=--help)
+	@$(PY) infra/stack.py run -- $(PY) -m loadtests.bench.bargains --stack $(ARGS)
+
 .PHONY: bench-pricing
 bench-pricing: $(PLATFORM_READY) ## The pricing agent beside a fixed price and a naive rule, on simulated demand (ARGS=--help)
 	@$(PY) -m loadtests.bench.pricing $(ARGS)

@@ -1,14 +1,17 @@
 """How many bargaining sessions the marketplace hosts: ``make bench-bargains``, ``ARGS=--help``.
 
-An embedded marketplace with its chain, broker and gateway, as `make up` starts it, and a client in this
-process on the same cores. Each session is a question, the first offer, eight counter-offers and the owner's
+An embedded marketplace with its chain, broker and gateway, as `make up` starts it, or with ``--stack`` each
+service a process of its own on RabbitMQ, PostgreSQL and Mosquitto; and a client in this process on the same
+cores. Each session is a question, the first offer, eight counter-offers and the owner's
 signature over the last of them, which reserves at the mandate ledger: eleven moves, signed beforehand. They
 are sent one a request, by many agents at once (``alone``), and by a few agents that hold many sessions each,
 one move of each of them a request (``together``, POST /v1/moves). All sessions are with one machine, each by
 a renter of its own, so none of them ends in the one rental that a machine can serve at a time.
 
-A round lasts until the machine was told of every move. ``cpu_ms_per_session`` is the platform's processor
-time, ``all_cpu_ms_per_session`` with its broker, ingest and chain; a loaded machine changes them little. At
+A round lasts until the machine was told of every move. ``cpu_ms_per_session`` is the processor time of the
+platform's services and gateway, ``all_cpu_ms_per_session`` with broker, ingests, chain, and the stack's
+servers; ``cpu_ms_by_process`` has each, ``generator_cpu_ms_per_session`` is this client's own. A machine that
+is busy with other things changes them less than sessions a second, but at several times its cores by half. At
 the end every session is replayed from its documents, and its reservation is looked for. The last line is
 one JSON object; its first figures are those of ``together``. Ends with 1 where anything went wrong.
 """
@@ -17,17 +20,18 @@ import argparse
 import asyncio
 import json
 import os
-import sqlite3
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 
 from hireling.platform_client import PlatformClient
 from hireling.rental.session_document import SessionDocument, verify_session
@@ -35,12 +39,16 @@ from hireling.rental.signing import Secp256k1Key
 from loadtests.bench.bargaining import ROUNDS, Parties, Session, a_machine, a_session
 from loadtests.bench.processes import cpu_seconds, family
 from loadtests.bench.rig import say
-from services.embedded.marketplace import Marketplace
+from services.chassis.database import Database, open_database
+from services.embedded.marketplace import DATABASES, Marketplace
 from services.embedded.settings import EmbeddedSettings
+from services.embedded.stack_market import StackMarketplace, StackServers, StackSettings
 from tests.e2e.ports import free_ports
 
 WARM_UP = 16
 MOVES = ROUNDS + 3
+# What answers requests: one process, or one each.
+SERVING = frozenset({"platform", *DATABASES})
 TOLD_WITHIN_SECONDS = 300.0
 HEADERS = {"Content-Type": "application/json"}
 
@@ -65,17 +73,29 @@ Play = Callable[[httpx.AsyncClient, Sequence[Session], Tally], Awaitable[None]]
 
 
 @contextmanager
-def a_marketplace(home: Path) -> Iterator[Marketplace]:
-    """Run an embedded marketplace that lets one client ask as often as it likes."""
-    gateway, mqtt, chain = free_ports(3)
+def a_marketplace(home: Path, *, make: Callable[[Path], Marketplace]) -> Iterator[Marketplace]:
+    """Run a marketplace that lets one client ask as often as it likes."""
     os.environ["GATEWAY_RATE_LIMIT"] = "1000000/second"
-    settings = EmbeddedSettings(hireling_home=home, gateway_port=gateway, mqtt_port=mqtt, chain_port=chain)
-    market = Marketplace(settings, say=say)
+    market = make(home)
     market.start()
     try:
         yield market
     finally:
         market.stop()
+
+
+def embedded(home: Path) -> Marketplace:
+    """Return an embedded marketplace."""
+    gateway, mqtt, chain = free_ports(3)
+    settings = EmbeddedSettings(hireling_home=home, gateway_port=gateway, mqtt_port=mqtt, chain_port=chain)
+    return Marketplace(settings, say=say)
+
+
+def on_stack(home: Path) -> Marketplace:
+    """Return a marketplace on the servers of `infra/stack.py run`."""
+    gateway, chain = free_ports(2)
+    settings = StackServers().settings(hireling_home=home, gateway_port=gateway, chain_port=chain)
+    return StackMarketplace(settings, say=say)
 
 
 def alone(at_once: int) -> Play:
@@ -121,23 +141,25 @@ def together(agents: int, each: int) -> Play:
 
 async def a_round(market: Marketplace, sessions: Sequence[Session], play: Play) -> dict[str, Any]:
     """Host the sessions until everybody was told; return how it went."""
-    tally, pid = Tally(), _platform_pid(market)
-    others = [each for each in family(os.getpid()) if each not in {os.getpid(), pid}]
-    before = cpu_seconds(pid), sum(map(cpu_seconds, others))
+    tally, before, own = Tally(), _cpu_seconds(market), cpu_seconds(os.getpid())
     async with httpx.AsyncClient(base_url=market.settings.gateway_url, timeout=60) as http:
         began = time.perf_counter()
         await play(http, sessions, tally)
         answered = time.perf_counter() - began
     await _until_told(market)
     seconds = time.perf_counter() - began
-    spent = cpu_seconds(pid) - before[0]
-    all_spent = spent + sum(map(cpu_seconds, others)) - before[1]
+    own = cpu_seconds(os.getpid()) - own
+    spent = {name: after - before[name] for name, after in _cpu_seconds(market).items()}
+    by_process = {name: round(each * 1000 / len(sessions), 1) for name, each in spent.items()}
+    serving = sum(each for name, each in spent.items() if name in SERVING)
     for error in tally.errors[:3]:
         say(f"ERROR {error[:300]}")
     return {
         "sessions_per_second": round(len(sessions) / seconds, 1),
-        "cpu_ms_per_session": round(spent * 1000 / len(sessions), 1),
-        "all_cpu_ms_per_session": round(all_spent * 1000 / len(sessions), 1),
+        "cpu_ms_per_session": round(serving * 1000 / len(sessions), 1),
+        "all_cpu_ms_per_session": round(sum(spent.values()) * 1000 / len(sessions), 1),
+        "generator_cpu_ms_per_session": round(own * 1000 / len(sessions), 1),
+        "cpu_ms_by_process": by_process,
         "answered_per_second": round(len(sessions) / answered, 1),
         **tally.figures(),
     }
@@ -149,8 +171,8 @@ async def check(market: Marketplace, sessions: Sequence[Session]) -> int:
     async with httpx.AsyncClient(base_url=market.settings.gateway_url, timeout=60) as http:
         for session in sessions:
             view = (await http.get(f"/v1/quotes/{session.quote_id}")).json()
-            text = (await http.get(f"/v1/quotes/{session.quote_id}/documents")).text
-            document = SessionDocument.model_validate_json(text)
+            documents = (await http.get(f"/v1/quotes/{session.quote_id}/documents")).text
+            document = SessionDocument.model_validate_json(documents)
             verify_session(document)
             wrong += len(document.offers) != ROUNDS + 1 or view["signed_by"] != ["owner"]
     reserved = _counted(market, "negotiation", "SELECT count(*) FROM mandate_reservation")
@@ -196,6 +218,7 @@ async def measure(market: Marketplace, options: argparse.Namespace) -> dict[str,
         "checked": len(hosted),
         "wrong": wrong,
         "rounds_each": ROUNDS,
+        "on": "stack" if options.stack else "embedded",
         "sessions_at_once": options.agents * options.sessions_each,
         "alone": {"sessions_at_once": options.at_once, **middle["alone"]},
     }
@@ -213,18 +236,31 @@ async def _until_told(market: Marketplace) -> None:
 
 
 def _counted(market: Marketplace, service: str, query: str) -> int:
-    path = market.settings.home / f"{service}.db"
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return int(connection.execute(query).fetchone()[0])
+    settings = market.settings
+    url = f"sqlite:///{settings.home / service}.db"
+    if isinstance(settings, StackSettings):
+        url = settings.databases[service]
+    with _opened(url).snapshot() as session:
+        return int(session.execute(text(query)).scalar_one())
+
+
+@lru_cache
+def _opened(url: str) -> Database:
+    return open_database(url)
+
+
+def _cpu_seconds(market: Marketplace) -> dict[str, float]:
+    """Return the processor time so far of all processes, by name, and of the servers together."""
+    pids = {child.name: family(child.process.pid) for child in market.children if child.process is not None}
+    if isinstance(market, StackMarketplace):
+        # They are children of who started this process.
+        own = {*family(os.getpid())}
+        pids["servers"] = [pid for pid in family(os.getppid())[1:] if pid not in own]
+    return {name: sum(map(cpu_seconds, some)) for name, some in pids.items()}
 
 
 def _is_done(answer: Any) -> bool:
     return isinstance(answer, dict) and answer["outcome"] == "done"
-
-
-def _platform_pid(market: Marketplace) -> int:
-    process = market.platform.process
-    return process.pid if process is not None else 0
 
 
 def _median(played: list[dict[str, Any]]) -> dict[str, Any]:
@@ -239,8 +275,10 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=16, help="sessions at once, one move a request")
     parser.add_argument("--agents", type=int, default=2, help="agents at once that hold many sessions each")
     parser.add_argument("--sessions-each", type=int, default=64, help="sessions that such an agent holds")
+    parser.add_argument("--stack", action="store_true", help="inside `infra/stack.py run`")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, a_marketplace(Path(folder)) as market:
+    make = on_stack if options.stack else embedded
+    with tempfile.TemporaryDirectory() as folder, a_marketplace(Path(folder), make=make) as market:
         figures = asyncio.run(measure(market, options))
     print(json.dumps(figures))
     sys.exit(1 if figures["errors"] or figures["wrong"] else 0)

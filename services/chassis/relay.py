@@ -118,7 +118,8 @@ class OutboxRelay(DependencyProvider):
 
     def _has_work(self) -> bool:
         """Look without taking the write lock, since mostly there is nothing to do."""
-        if self._marks_are_due():
+        if self._memory is not None or self._marks_are_due():
+            # There the batch itself is read without it, unless there is something to mark.
             return True
         with self._database.snapshot() as session:
             return bool(self._unsent(session, limit=1))

@@ -102,7 +102,9 @@ class QuoteSession:
 
         Raises Conflict out of turn, Refused for an offer that may not be made.
         """
-        if any(made.offer == signed.offer for made in self.offers):
+        # Rounds have no gaps, so that an offer that was made stands at its round's place.
+        place = signed.offer.round
+        if place < len(self.offers) and self.offers[place].offer == signed.offer:
             return self
         self._require_open()
         last_round = self.listing.agenda.rounds
@@ -188,8 +190,8 @@ class QuoteSession:
     def _check_offer(self, signed: SignedOffer, *, now: datetime) -> None:
         offer = signed.offer
         try:
-            signed.check(self.terms.domain)
-            # Those before it were checked when they came.
+            signed.check_signature(self.terms.domain)
+            # Those before it were checked when they came. Amounts are checked in here too.
             check_next(self.listing, self.request, [made.offer for made in self.offers], offer)
             if self.won is not None:
                 check_won_offer(self.listing, self.request, offer, amount=self.won.amount)

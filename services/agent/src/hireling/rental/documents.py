@@ -59,16 +59,25 @@ def _ordered(value: Any, *, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_ordered(each, depth=depth + 1) for each in value]
     if isinstance(value, Mapping):
-        return {key: _ordered(value[key], depth=depth + 1) for key in _names_in_order(tuple(value))}
+        # Most members are texts, which are as they should be.
+        return {
+            key: each
+            if type(each := value[key]) is str and depth < DEEPEST
+            else _ordered(each, depth=depth + 1)
+            for key in _names_in_order(tuple(value))
+        }
     raise Malformed("bad_document", f"a {type(value).__name__} has no place in a signed document: {value!r}")
 
 
 def _names_in_order(names: tuple[object, ...]) -> tuple[object, ...]:
     """Return members' names in the order of RFC 8785; remembered where they are few and short."""
-    few = len(names) <= MOST_REMEMBERED_NAMES
-    if few and sum(len(name) for name in names if isinstance(name, str)) <= MOST_REMEMBERED_CHARACTERS:
-        return _remembered_order(names)
-    return _in_order(names)
+    if len(names) > MOST_REMEMBERED_NAMES:
+        return _in_order(names)
+    try:
+        characters = len("".join(names))  # type: ignore[arg-type]  # what is no text is found so
+    except TypeError:
+        return _in_order(names)
+    return _remembered_order(names) if characters <= MOST_REMEMBERED_CHARACTERS else _in_order(names)
 
 
 def _in_order(names: tuple[object, ...]) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ What they may change is on the listing's agenda (see ``table``); the rest is fix
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -147,12 +148,20 @@ class SignedOffer(Document):
 
         Raises SignatureMismatch for another signer.
         """
+        self.check_signature(domain)
+        check_amounts(self.offer)
+
+    def check_signature(self, domain: Domain) -> None:
+        """Raise OfferRefused for another domain, SignatureMismatch for another signer."""
         if self.offer.domain != domain:
             raise OfferRefused(
                 "wrong_domain", f"the offer is for chain {self.offer.chain_id}, not {domain.chain_id}"
             )
-        check_amounts(self.offer)
         verify(self.offer.proposer, digest(domain, envelope_of(self.offer)), self.signature)
+
+
+_KEPT = tuple(name for name in Offer.model_fields if name not in NEGOTIABLE)
+_kept_of = attrgetter(*_KEPT)
 
 
 @lru_cache(maxsize=1024)
@@ -317,8 +326,10 @@ def _check_answers(request: QuoteRequest, offer: Offer) -> None:
 
 
 def _check_kept(first: Offer, offer: Offer) -> None:
-    for name in Offer.model_fields:
-        if name not in NEGOTIABLE and getattr(offer, name) != getattr(first, name):
+    if _kept_of(first) == _kept_of(offer):
+        return
+    for name in _KEPT:
+        if getattr(offer, name) != getattr(first, name):
             raise OfferRefused(
                 "fixed_term_changed", f"round {offer.round} changes {name}, which round 0 fixed"
             )

@@ -36,9 +36,13 @@ class Integer:
     signed: bool = False
     names: type[IntEnum] | None = None
     solidity: str = field(init=False)
+    range: tuple[int, int] = field(init=False)
+    """The lowest and the highest value."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "solidity", f"{'int' if self.signed else 'uint'}{self.bits}")
+        half = 1 << self.bits - 1
+        object.__setattr__(self, "range", (-half, half - 1) if self.signed else (0, 2 * half - 1))
 
     def parse(self, value: object) -> int:
         """Return ``value`` as an integer of this type. Raises ValueError with the number and the range."""
@@ -48,13 +52,6 @@ class Integer:
         if not lowest <= value <= highest:
             raise ValueError(f"{value} is outside {self.solidity}, {lowest} to {highest}")
         return value if self.names is None else self.names(value)
-
-    @property
-    def range(self) -> tuple[int, int]:
-        """Return the lowest and the highest value."""
-        if self.signed:
-            return -(1 << self.bits - 1), (1 << self.bits - 1) - 1
-        return 0, (1 << self.bits) - 1
 
     def _from_other(self, value: object) -> int:
         if isinstance(value, IntEnum):

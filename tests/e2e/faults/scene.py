@@ -102,7 +102,7 @@ class Crowd:
         """Kill everybody at once (-9)."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()  # closes its input too
 
     def stop(self) -> None:
         """End everybody, whatever they do."""

@@ -70,18 +70,23 @@ class UpStack:
         with urllib.request.urlopen(f"{self._url}{path}", timeout=30) as response:  # noqa: S310 - http, loopback
             return json.load(response)
 
+    def is_supervised(self) -> bool:
+        """Return whether the command that was started beside the servers still runs."""
+        return any(b"up-stack" in told(process, "cmdline") for process in self.processes())
+
     def processes(self) -> list[int]:
         """Return what runs on this folder or on its servers' data."""
         marks = [str(self.home).encode(), str((self.home / "servers").resolve()).encode()]
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
-            except OSError:  # ended while we looked, or not ours to read
-                continue
-            if any(mark in environment for mark in marks):
-                found.append(int(entry.name))
-        return found
+        everyone = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [process for process in everyone if any(mark in told(process, "environ") for mark in marks)]
+
+
+def told(process: int, what: str) -> bytes:
+    """Return what the kernel tells of a process; nothing of one that ended meanwhile or is not ours to read."""
+    try:
+        return Path(f"/proc/{process}/{what}").read_bytes()
+    except OSError:
+        return b""
 
 
 def until(condition: Callable[[], bool], *, within: float) -> None:
@@ -110,9 +115,10 @@ def test_a_death_and_a_restart_lose_nothing(up_stack: UpStack) -> None:
     platform, listings = up_stack.get("/v1/platform"), up_stack.listings()
     assert sorted(listings.values()) == ["A recorded machine", "This computer"]
 
-    # Its command ends with it; its servers, which nothing could end, make way for the next.
+    # Its command ends with it, in time; its servers, which nothing could end, make way for the next.
     first.kill()
     first.wait()
+    until(lambda: not up_stack.is_supervised(), within=STOP_WITHIN)
     second = up_stack.up()
     assert up_stack.get("/v1/platform") == platform
     assert up_stack.listings() == listings

@@ -82,7 +82,7 @@ class UpStack:
 
 
 def told(process: int, what: str) -> bytes:
-    """Return what the kernel tells of a process; nothing of one that ended meanwhile or is not ours to read."""
+    """Return what the kernel tells of a process, nothing of one that ended or is not ours to read."""
     try:
         return Path(f"/proc/{process}/{what}").read_bytes()
     except OSError:

@@ -39,10 +39,13 @@ def encrypted(stack: Containers) -> Containers:
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Return how to show a measured figure, whatever comes of the test."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
     assert terminal is not None
+    assert capture is not None
 
     def say(line: str) -> None:
-        terminal.ensure_newline()
-        terminal.write_line(line)
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(line)
 
     return say

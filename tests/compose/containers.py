@@ -101,8 +101,10 @@ class Containers:
         return datetime.fromisoformat(f"{said.removesuffix('Z')[:26]}+00:00")
 
     def gateway(self, copy: int = 1) -> GatewayAt:
-        """Return where a copy of the gateway listens on this machine."""
-        where = self("port", "--index", str(copy), "gateway", str(GATEWAY_PORT)).strip()
+        """Return where a copy of the gateway listens on this machine, the oldest being the first."""
+        # Compose numbers a service's copies, and keeps the numbers of those that are left.
+        number = self.names("gateway")[copy - 1].rpartition("-")[2]
+        where = self("port", "--index", number, "gateway", str(GATEWAY_PORT)).strip()
         return GatewayAt(f"http://{where}")
 
     def operate(self, verb: str) -> Any:

@@ -83,7 +83,7 @@ def test_our_layers_are_small(containers: Containers, say: Callable[[str], None]
 
 def test_the_image_holds_what_it_needs_alone(containers: Containers) -> None:
     names = " -o ".join(f"-path '{pattern}'" for pattern in UNNEEDED)
-    entry = ("--user", "root", "--entrypoint", "sh", "operator", "-c", f"find / -xdev {names}")
+    entry = ("--user", "root", "--entrypoint", "sh", "operator", "-c", f"find / -xdev {names} || true")
     assert containers("run", "--rm", "--no-TTY", *entry).split() == []
 
 

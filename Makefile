@@ -100,7 +100,7 @@ contracts-coverage: contracts-ready ## Which lines, branches and reverts of the 
 
 .PHONY: test-stack
 test-stack: setup ## The tests on real RabbitMQ, PostgreSQL and Mosquitto (infra/setup-debian.sh installs them)
-	@mkdir -p build/test; $(PY) infra/stack.py run -- $(PY) -m pytest -m stack 2>&1 | tee build/test/stack.log
+	@infra/run_tests.sh stack
 
 .PHONY: faults
 faults: setup ## Rentals under load while each server and service is killed, paused, cut off … (ARGS=--help)

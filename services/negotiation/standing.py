@@ -29,6 +29,8 @@ class Standing:
     signed_by: tuple[Side, ...]
     rental_id: str | None
     won: WonPrice | None
+    appointment: str | None
+    """By which the platform's delegate speaks for the owner, as JSON."""
 
     @property
     def movers(self) -> tuple[Mover, Mover]:
@@ -48,4 +50,7 @@ class Standing:
             "made": self.made,
         }
         offers = ",".join(self.offers[len(self.offers) - how_many_fit(self.offers) :])
-        return f'{json.dumps(rest)[:-1]}, "request": {self.request}, "offers": [{offers}]}}'
+        documents = (
+            f'"request": {self.request}, "appointment": {self.appointment or "null"}, "offers": [{offers}]'
+        )
+        return f"{json.dumps(rest)[:-1]}, {documents}}}"

@@ -25,6 +25,7 @@ _STANDING = (
         QUOTE.c.won_amount,
         AGREEMENT.c.rental_id,
         cast(QUOTE.c.request, Text).label("request"),
+        cast(QUOTE.c.appointment, Text).label("appointment"),
         MADE,
     )
     .join_from(QUOTE, AGREEMENT, AGREEMENT.c.quote_id == QUOTE.c.quote_id, isouter=True)
@@ -64,4 +65,5 @@ def _standing(row: Row[Any], offers: tuple[str, ...]) -> Standing:
         signed_by=tuple(side for side, signature in zip(_SIDES, signatures, strict=True) if signature),
         rental_id=row.rental_id,
         won=won_in(row),
+        appointment=row.appointment,
     )

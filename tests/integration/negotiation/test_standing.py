@@ -19,6 +19,7 @@ from services.negotiation.standing_store import standings_of
 from services.negotiation.wire import movers_of, written
 from tests.builders import NOW
 from tests.integration.negotiation.table import Sides, Table
+from tests.unit.negotiation.test_delegating import an_order
 
 LATER = NOW + timedelta(hours=2)
 
@@ -75,6 +76,15 @@ def test_what_an_auction_fixed_is_told(table: Table) -> None:
         assert row is not None
         row.won_auction, row.won_amount = f"0x{won.auction.hex()}", str(won.amount)
     assert check(table, sides).won == won
+
+
+def test_for_whom_a_delegate_speaks_is_told(table: Table) -> None:
+    sides, signed = table.sit_down(), an_order().signed
+    with table.database.unit_of_work() as session:
+        row = session.get(Quote, sides.quote_id)
+        assert row is not None
+        row.appointment = signed.model_dump(mode="json")
+    assert json.loads(check(table, sides).appointment or "null") == signed.model_dump(mode="json")
 
 
 def test_of_a_long_session_only_the_last_offers_are_read(table: Table) -> None:

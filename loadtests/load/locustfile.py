@@ -86,6 +86,10 @@ class Searching(FastHttpUser):
     wait_time = constant_throughput(SEARCHES_A_SECOND / SEARCHERS)
     cursor: str | None = None
 
+    def on_start(self) -> None:
+        """Begin at any moment: all at once, again and again, is how no people search."""
+        gevent.sleep(random.uniform(0, SEARCHERS / SEARCHES_A_SECOND))
+
     @task(4)
     def by_class(self) -> None:
         """Look for a kind of machine, and leaf on through it."""

@@ -57,7 +57,8 @@ class Service:
         who = Person.model_validate(person, strict=False)
         with self.database.unit_of_work() as session:
             self.require_erasable(session, who)
-            return [done.model_dump(mode="json") for done in erase(session, self.personal, who)]
+            erased = erase(session, self.personal, who, now=self.clock.now())
+        return [done.model_dump(mode="json") for done in erased]
 
     def require_erasable(self, session: Session, person: Person) -> None:
         """Raise Conflict while something of this person runs here; a service that runs nothing never does."""

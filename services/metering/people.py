@@ -1,7 +1,6 @@
 """What metering holds of a person: readings, which bills are verified with, and what was made of them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from sqlmodel import col
 
@@ -21,7 +20,6 @@ from services.metering.models import (
 
 EVIDENCE = "bills are verified with it, for as long as METERING_KEEP_DAYS says"
 ROOT = "the root of its day, which is public on the chain, is made of it"
-TOLD_KEPT = timedelta(days=7)
 
 TABLES: Sequence[Held] = (
     goes(WaitingReading, lambda person: col(WaitingReading.rental_id).in_(person.rental_ids)),
@@ -40,5 +38,5 @@ TABLES: Sequence[Held] = (
     ),
     stays(AcceptedCeiling, lambda person: col(AcceptedCeiling.rental_id).in_(person.rental_ids), EVIDENCE),
     stays(DaySpan, lambda person: col(DaySpan.rental_id).in_(person.rental_ids), ROOT),
-    events_of(lambda person: person.rental_ids, before=lambda: datetime.now(UTC) - TOLD_KEPT),
+    events_of(lambda person: person.rental_ids),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select
@@ -27,7 +27,6 @@ from services.negotiation.models import (
 CONTRACT = "a rental came of it: what both sides signed is the contract that the accounts stand on"
 WITHDRAWN = "a mandate that was taken back would count again without it"
 OUTCOME = "others verify their auction's outcome with it"
-TOLD_KEPT = timedelta(days=7)
 
 
 def _quotes(person: Person) -> ColumnElement[bool]:
@@ -69,10 +68,7 @@ TABLES: Sequence[Held] = (
     ),
     stays(RevocationRow, lambda person: col(RevocationRow.principal) == person.address, WITHDRAWN),
     stays(AwardRow, lambda person: col(AwardRow.device).in_(person.devices), OUTCOME),
-    events_of(
-        lambda person: (*person.rental_ids, *person.quote_ids),
-        before=lambda: datetime.now(UTC) - TOLD_KEPT,
-    ),
+    events_of(lambda person: (*person.rental_ids, *person.quote_ids)),
 )
 
 

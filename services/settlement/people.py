@@ -1,7 +1,6 @@
 """What settlement holds of a person: the accounts, which stay, and what only running rentals need."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col, select
@@ -24,7 +23,6 @@ from services.settlement.models import (
 
 ACCOUNTS = "the accounts of money that moved, which the law has kept; keys and amounts, no names"
 PUBLIC = "a copy of what is public on the chain, from which the accounts follow"
-TOLD_KEPT = timedelta(days=7)
 _ENDED = tuple(state.value for state in TERMINAL)
 
 
@@ -48,7 +46,7 @@ TABLES: Sequence[Held] = (
     stays(TransactionRow, _transactions, ACCOUNTS),
     stays(BatchedClaimRow, lambda person: col(BatchedClaimRow.rental_id).in_(person.rental_ids), ACCOUNTS),
     stays(LogRow, lambda person: col(LogRow.subject).in_(person.rental_ids), PUBLIC),
-    events_of(lambda person: person.rental_ids, before=lambda: datetime.now(UTC) - TOLD_KEPT),
+    events_of(lambda person: person.rental_ids),
 )
 
 

@@ -5,15 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.ports import free_ports
+from tests.e2e.processes import told, until, with_environment
 from tests.stack import STACK
 
 OPEN_WITHIN = 240.0  # seconds; three servers, twelve processes, and the contracts the first time
@@ -77,24 +77,7 @@ class UpStack:
     def processes(self) -> list[int]:
         """Return what runs on this folder or on its servers' data."""
         marks = [str(self.home).encode(), str((self.home / "servers").resolve()).encode()]
-        everyone = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return [process for process in everyone if any(mark in told(process, "environ") for mark in marks)]
-
-
-def told(process: int, what: str) -> bytes:
-    """Return what the kernel tells of a process, nothing of one that ended or is not ours to read."""
-    try:
-        return Path(f"/proc/{process}/{what}").read_bytes()
-    except OSError:
-        return b""
-
-
-def until(condition: Callable[[], bool], *, within: float) -> None:
-    """Wait until the condition holds; fail at the deadline."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within:.0f} s"
-        time.sleep(0.1)
+        return with_environment(*marks)
 
 
 @pytest.fixture

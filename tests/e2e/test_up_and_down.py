@@ -6,15 +6,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.ports import free_ports
+from tests.e2e.processes import told, until, with_environment
 
 OPEN_WITHIN = 150.0  # seconds; the first start deploys the contracts
 STOP_WITHIN = 60.0
@@ -71,24 +71,7 @@ class Embedded:
 
     def processes(self) -> list[int]:
         """Return the processes that run on this state folder, whatever started them."""
-        marker = f"HIRELING_HOME={self.home}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
-            except OSError:  # ended while we looked, or not ours to read
-                continue
-            if marker in environment.split(b"\0"):
-                found.append(int(entry.name))
-        return found
-
-
-def until(condition: Callable[[], bool], *, within: float) -> None:
-    """Wait until the condition holds; fail at the deadline."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within:.0f} s"
-        time.sleep(0.05)
+        return with_environment(f"HIRELING_HOME={self.home}\0".encode())
 
 
 @pytest.fixture
@@ -118,7 +101,7 @@ def test_continues_from_the_state_on_disk_and_leaves_nothing_running(embedded: E
     # What died is started again; what the contracts and keys were, they are.
     second = embedded.up()
     assert embedded.platform() == before
-    broker = next(pid for pid in embedded.processes() if b"embedded.broker" in _command(pid))
+    broker = next(pid for pid in embedded.processes() if b"embedded.broker" in told(pid, "cmdline"))
     os.kill(broker, signal.SIGKILL)
     until(lambda: "broker had died and was started again" in embedded.said(), within=STOP_WITHIN)
 
@@ -149,7 +132,3 @@ def test_refuses_the_state_of_a_newer_version(embedded: Embedded) -> None:
     assert refused.returncode == 1
     assert "the database of listing is at revision 9999, which a newer version wrote" in refused.stdout
     assert embedded.processes() == []
-
-
-def _command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()

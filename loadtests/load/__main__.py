@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from rich.table import Table
 
 from hireling.platform_views import PlatformView
 from loadtests.bench.processes import cpu_seconds, family
-from loadtests.load import books, figures
+from loadtests.load import books, figures, legs
 from loadtests.load.arrivals import arrivals
 from loadtests.load.budgets import judged
 from loadtests.load.seed import CITIES, KINDS, MAKERS, seed
@@ -116,6 +116,7 @@ class Run:
             console.print(f"ERROR {error['count']} x {error['name']}: {error['error'][:300]}", markup=False)
         self.figures[f"{part}_rpc_p99_ms"] = figures.slowest_call(before, self._calls(), 0.99)
         self._note_spent(part, spent, seconds)
+        self._note_legs(part)
 
     def _locust(self, part: str) -> None:
         plan, output = self.plan, OUTPUT / part
@@ -147,6 +148,14 @@ class Run:
         command += ["--users", str(sum((OTHERS | users)[name] for name in USERS[part]))]
         with (OUTPUT / f"{part}.log").open("wb") as log:
             subprocess.run(command, env=environment, cwd=self.folder, stdout=log, stderr=log, check=True)
+
+    def _note_legs(self, part: str) -> None:
+        rentals = legs.read_journal(self.folder / "journal.jsonl")
+        legs.add_settlement(rentals, self.market.settings.home / "logs" / "settlement.log")
+        found = legs.legs(rentals.values(), since=float(self.reports[part]["began"]))
+        if found:
+            (OUTPUT / f"{part}.legs.json").write_text(json.dumps([asdict(leg) for leg in found], indent=1))
+            console.print(legs.table(found), markup=False)
 
     def sum_up(self) -> None:
         """Turn what was measured into figures."""
@@ -269,6 +278,7 @@ def _open(folder: Path) -> Iterator[tuple[StackMarketplace, str]]:
     gateway, chain, metrics = free_ports(3)
     # One address stands for many renters here.
     os.environ |= {"GATEWAY_RATE_LIMIT": "1000000/second", "GATEWAY_METRICS_PORT": str(metrics)}
+    os.environ.setdefault("HIRELING_LOG_FORMAT", "json")  # the legs are read from it
     settings = StackServers().settings(
         hireling_home=folder / "market", gateway_port=gateway, chain_port=chain
     )

@@ -23,6 +23,7 @@ from hireling.cli.surroundings import Home
 from hireling.device.offering import Wishes
 from hireling.device.price_bounds import PricingWishes
 from hireling.drivers.choice import Choice
+from loadtests.load.legs import Journal, now
 from loadtests.load.words import Timing, Words
 
 ROWS = 20
@@ -38,6 +39,12 @@ TROUBLES = frozenset(
     }
 )  # fmt: skip
 
+# What the journal has of a rental, from the machine's side.
+NOTED = frozenset(
+    {"agreed", "funded_seen", "waiting_for_unlock", "unlocked", "ended", "acked", "close_signed",
+     "bill_countersigned"}
+)  # fmt: skip
+
 # Settlement hears of the last reading a moment after the machine wrote it: its close is offered again.
 USUAL = frozenset({"still_running", "reading_missing"})
 
@@ -49,6 +56,8 @@ class Ear(Outlet):
         super().__init__(as_json=True)
         self._words = words
         self._listed = listed
+        self._journal = Journal(listed.with_name("journal.jsonl"))
+        self._moments: dict[str, dict[str, float]] = {}
         self._owner = ""
         self._signed_at: dict[tuple[str, int], float] = {}
         self.is_listed = asyncio.Event()
@@ -59,6 +68,8 @@ class Ear(Outlet):
         return self._hear
 
     def _hear(self, event: str, **fields: Field) -> None:
+        if event in NOTED:
+            self._note(event, str(fields["rental_id"]))
         if event == "reading":
             self._signed_at[str(fields["rental_id"]), int(str(fields["seq"]))] = time.perf_counter()
         elif event == "acked":
@@ -72,6 +83,14 @@ class Ear(Outlet):
             self.is_listed.set()
         elif event in TROUBLES and fields.get("code") not in USUAL:
             self._words.say(Timing("MACHINE", event, 0.0, error=str(fields)))
+
+    def _note(self, event: str, rental_id: str) -> None:
+        moments = self._moments.setdefault(rental_id, {})
+        if event == "acked":  # again and again; the last one counts
+            moments["machine acked"] = now()
+        moments.setdefault(f"machine {event}", now())
+        if event == "bill_countersigned":
+            self._journal.note(rental_id, self._moments.pop(rental_id))
 
     def _acked(self, rental_id: str, seq: int) -> None:
         now = time.perf_counter()

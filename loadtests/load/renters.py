@@ -33,6 +33,7 @@ from hireling.renter.agent import Kept, RenterAgent
 from hireling.renter.bargainer import Brief
 from hireling.renter.book import RenterBook
 from hireling.renter.wallet import Wallet
+from loadtests.load.legs import Journal, now
 from loadtests.load.machines import USUAL
 from loadtests.load.words import Timing
 
@@ -110,6 +111,8 @@ class Renter:
     def __init__(self, gateway: str, facts: PlatformView, folder: Path) -> None:
         self._transport = Timed()
         self._marks: dict[str, float] = {}
+        self._moments: dict[str, float] = {}
+        self._journal = Journal(folder.parent.parent / "journal.jsonl")
         self._say: Say = lambda _: None
         self.troubles: list[str] = []
         self.key = Secp256k1Key.generate()
@@ -135,16 +138,19 @@ class Renter:
     async def rent(self, machine: dict[str, str], say: Say) -> Kept | None:
         """Rent this machine to the end. Raises what the agent raises."""
         self._say = self._transport.say = say
-        self._marks, self.troubles = {}, []
+        self._marks, self._moments, self.troubles = {}, {}, []
         listing = await self.platform.listing(machine["listing"])
         return await self._agent.rent(listing, seconds=None, budget=None)
 
     def _hear(self, event: str, **fields: Field) -> None:
-        now = time.perf_counter()
-        self._marks.setdefault(event, now)
+        at = time.perf_counter()
+        self._marks.setdefault(event, at)
+        self._moments.setdefault(f"renter {event}", now())
         for name, start, end in MARKS:
-            if event == end and self._marks[end] == now and start in self._marks:
-                self._say(Timing("RENTAL", name, (now - self._marks[start]) * 1000))
+            if event == end and self._marks[end] == at and start in self._marks:
+                self._say(Timing("RENTAL", name, (at - self._marks[start]) * 1000))
+        if event == "bill":
+            self._journal.note(str(fields["rental_id"]), self._moments)
         if event in TROUBLES and not is_usual(str(fields)):
             self.troubles.append(f"{event}: {fields}")
 

@@ -107,16 +107,15 @@ class Database:
 
         It runs again a few times when the database was busy.
         """
-        for pause in BUSY_PAUSES_SECONDS:
-            try:
-                with self.unit_of_work() as session:
-                    return task(session)
-            except Unavailable as error:
-                if error.code != DATABASE_BUSY:
-                    raise
-                time.sleep(pause * random.random())
-        with self.unit_of_work() as session:
-            return task(session)
+        return _again_while_busy(self.unit_of_work, task)
+
+    def work_on_locked(self, task: Callable[[Session], Result]) -> Result:
+        """Return what `task(session)` returns, run as `queue_work` and again as `work`.
+
+        For a task that locks a row first and then reads and changes only what belongs to that row: whoever
+        else would change it waits for the lock, and neither has done its work in vain.
+        """
+        return _again_while_busy(self.queue_work, task)
 
     @contextmanager
     def queue_work(self) -> Iterator[Session]:
@@ -162,6 +161,21 @@ class Database:
         if session.info.get(EVENT_ADDED):
             for listener in self._listeners:
                 listener()
+
+
+def _again_while_busy(
+    transaction: Callable[[], AbstractContextManager[Session]], task: Callable[[Session], Result]
+) -> Result:
+    for pause in BUSY_PAUSES_SECONDS:
+        try:
+            with transaction() as session:
+                return task(session)
+        except Unavailable as error:
+            if error.code != DATABASE_BUSY:
+                raise
+            time.sleep(pause * random.random())
+    with transaction() as session:
+        return task(session)
 
 
 @contextmanager

@@ -12,11 +12,10 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from nameko.exceptions import ContainerBeingKilled
-from sqlalchemy import insert, select
 from sqlmodel import Session
 
-from services.chassis.inbox import HearingService, OnEvent
-from services.chassis.tables import INBOX
+from services.chassis.database import Database
+from services.chassis.inbox import HearingService, OnEvent, note_statement
 from services.messages.event import Event
 
 # One transaction of some tens of milliseconds.
@@ -111,10 +110,13 @@ class OnEvents(OnEvent):
         self.container.spawn_managed_thread(self._go_on)
 
 
-def on_events(event_class: type[Event]) -> Callable[[Handler], Handler]:
+def on_events(
+    event_class: type[Event], *, work: Callable[[Database, Callable[[Session], None]], None] = Database.work
+) -> Callable[[Handler], Handler]:
     """Mark ``method(self, session, events)`` to hear this type of event, each once and in order.
 
     The session is open and commits after the method returned; raising rolls back, and each is handled alone.
+    ``work`` is `Database.work_on_locked` for a method that locks each row it goes by, the rows in one order.
     """
 
     def mark(handler: Handler) -> Handler:
@@ -129,7 +131,7 @@ def on_events(event_class: type[Event]) -> Callable[[Handler], Handler]:
             taken = gathered.take()
             some = taken
             try:
-                service.database.work(handle)
+                work(service.database, handle)
             except Exception as error:  # noqa: BLE001 - whatever it was, it is one event's, and comes again with it
                 if len(taken) == 1:
                     taken[0].error = error
@@ -139,7 +141,7 @@ def on_events(event_class: type[Event]) -> Callable[[Handler], Handler]:
             for each in taken:
                 some = [each]
                 try:
-                    service.database.work(handle)
+                    work(service.database, handle)
                 except Exception as error:  # noqa: BLE001 - as above
                     each.error = error
 
@@ -154,10 +156,7 @@ def _note(
 ) -> Sequence[Event]:
     """Note events as handled, and return those that were not before."""
     keys = {f"{event.source}.{event.type}:{event.key()}": event for event in events}
-    query = select(INBOX.c.key).where(INBOX.c.handler == handler, INBOX.c.key.in_(keys))
-    known = set(session.execute(query).scalars())
     now = service.clock.now()
-    rows = [{"handler": handler, "key": key, "handled_at": now} for key in keys if key not in known]
-    if rows:
-        session.execute(insert(INBOX), rows)
-    return [event for key, event in keys.items() if key not in known]
+    rows = [{"handler": handler, "key": key, "handled_at": now} for key in keys]
+    new = set(session.execute(note_statement(session, rows)).scalars())
+    return [event for key, event in keys.items() if key in new]

@@ -8,7 +8,7 @@ measured). After MAX_TRIES it is parked with its reason in ``<queue>.parked``, w
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial, wraps
 from typing import Any, Protocol, TypeVar
@@ -19,6 +19,7 @@ from nameko.events import get_event_exchange
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint
 from nameko.messaging import HeaderDecoder, QueueConsumer
+from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -211,11 +212,15 @@ def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
 
 
 def _note(session: Session, handler: str, event: Event, *, now: datetime) -> bool:
-    """Note the event as handled and return whether it was new.
-
-    A copy handling it at this very moment is waited for.
-    """
+    """Note the event as handled and return whether it was new."""
     row = {"handler": handler, "key": f"{event.source}.{event.type}:{event.key()}", "handled_at": now}
+    return session.execute(note_statement(session, [row])).first() is not None
+
+
+def note_statement(session: Session, rows: Sequence[dict[str, Any]]) -> Executable:
+    """Return what notes events as handled and returns the keys of those that were not before.
+
+    A copy handling one at this very moment is waited for.
+    """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(INBOX).values(row).on_conflict_do_nothing().returning(INBOX.c.key)
-    return session.execute(statement).first() is not None
+    return insert(INBOX).values(rows).on_conflict_do_nothing().returning(INBOX.c.key)

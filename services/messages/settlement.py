@@ -167,6 +167,7 @@ class RentalQuery(Message):
     renter: HexBytes | None = None
     state: State | None = None
     open_only: bool = False
+    unfinished: bool = Field(default=False, description="open, or billed and not countersigned")
     cursor: str | None = None
     limit: int = Field(default=50, ge=1, le=200)
 

@@ -25,6 +25,9 @@ PREFIX = "$6$"
 # In these a renter may take a seat at the machine's topics. In these nobody may take it away, and in these
 # nobody whose own start lies ahead.
 SEATED = frozenset(State) - TERMINAL - {State.QUOTED, State.AGREED}
+# While the money is on its way, only where nobody else has to do with the machine: there is nothing to
+# overhear, and the seat is there when the money is.
+ALONE_SEATED = frozenset({State.AGREED})
 UNDISTURBED = RUNNING
 UNLOCKING = frozenset({State.FUNDED, State.ARMED})
 

@@ -16,7 +16,7 @@ from services.messages.errors import Conflict, NotFound, Refused
 from services.messages.listing import DeviceView
 from services.messages.negotiation import QuoteStatus, QuoteView
 from services.messages.settlement import PlatformView
-from services.metering.access import SEATED, UNDISTURBED, UNLOCKING, check_wish, goes_first
+from services.metering.access import ALONE_SEATED, SEATED, UNDISTURBED, UNLOCKING, check_wish, goes_first
 from services.metering.access_store import AccessStore
 from services.metering.store import Store
 
@@ -83,14 +83,16 @@ class Applicants:
         with self._database.snapshot() as session:
             seated = AccessStore(session).find(renter_user(device))
             holder = seated.rental_id if seated is not None and seated.password_hash is not None else None
-            rentals = Store(session).rentals([rental_id, *([] if holder is None else [holder])])
+            store = Store(session)
+            rentals = store.rentals([rental_id, *([] if holder is None else [holder])])
+            is_alone = store.unfinished_rentals_of(device) == [rental_id]
         rental = rentals.get(rental_id)
         if rental is None:
             return None
         if rental.device != device:
             raise Refused("other_device", f"rental {rental_id} is of device {rental.device}")
         state = self._state_of(rental_id)
-        if state not in SEATED:
+        if state not in SEATED and not (state in ALONE_SEATED and is_alone):
             raise Refused("rental_not_in_use", f"rental {rental_id} is {state}", state=state)
         if holder not in {None, rental_id}:
             sitting = rentals.get(str(holder))

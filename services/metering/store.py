@@ -106,6 +106,11 @@ class Store(RunStore):
         unfinished = (col(Rental.rental_id) == rental_id, col(Rental.finished_at).is_(None))
         self.session.execute(update(Rental).where(*unfinished).values(finished_at=now))
 
+    def unfinished_rentals_of(self, device: str) -> Sequence[str]:
+        """Return the rentals of a device that are not over for good."""
+        query = select(Rental.rental_id).where(Rental.device == device, col(Rental.finished_at).is_(None))
+        return self.session.exec(query).all()
+
     def newest_rental_of(self, device: str) -> str | None:
         """Return the rental that was agreed last for this device."""
         query = (

@@ -66,7 +66,7 @@ def take_agreement(store: Store, agreed: Agreed, deployment: Deployment) -> None
 
 
 def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReading]) -> None:
-    """Count readings, in order, while they are priced right.
+    """Count readings, in the order of their numbers, while they are priced right.
 
     The first that is not ends the rental at the one before. What comes before its turn is kept until then:
     several handlers at once know no order.
@@ -78,7 +78,7 @@ def take_readings(store: Store, rental_id: bytes, readings: Sequence[SignedReadi
         _log.warning("readings_too_late", rental_id=row.rental_id, seq=int(readings[-1].reading.seq))
         return
     taking = _Taking(store, row, progress.signed_of(row), at=chain_moment(store))
-    for signed in readings:
+    for signed in sorted(readings, key=lambda each: int(each.reading.seq)):
         seq = int(signed.reading.seq)
         if row.refused_seq is None and seq > _expected(row):
             store.keep_early(row.rental_id, seq, signed.model_dump(mode="json"))

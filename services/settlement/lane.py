@@ -65,6 +65,8 @@ class Lane:
         # Two drivers at once would sign one intent with two nonces; the rows' own checks stop that between
         # processes.
         self._driving = threading.Lock()
+        self.is_waiting = False
+        """Whether the chain has still to say what became of something that was signed."""
 
     def advance(self) -> None:
         """Look after everything signed, then sign and send what is queued.
@@ -92,13 +94,16 @@ class Lane:
         # Asked before any receipt: a nonce counted here has its receipt by the time that is asked for.
         mined_nonce = self._chain.nonce()
         deep = self._chain.head().number - (self._confirmations - 1)
-        for row in self._unsettled(mined_nonce):
+        unsettled = self._unsettled(mined_nonce)
+        for row in unsettled:
             self._look_after(row, mined_nonce=mined_nonce, deep=deep)
+        self.is_waiting = bool(unsettled)
         return mined_nonce
 
     def _advance(self) -> None:
         mined_nonce = self._follow_up()
         for row in self._queued():
+            self.is_waiting = True
             with self._work("send", row):
                 self._send(row, mined_nonce=mined_nonce)
 
@@ -140,7 +145,12 @@ class Lane:
         with self._work("see", row):
             self._write(note)
             _log.info(
-                "transaction_seen", kind=row.kind, status=status, tx_hash=sighting.hash, block=receipt.block
+                "transaction_seen",
+                kind=row.kind,
+                rental_id=row.rental_id,
+                status=status,
+                tx_hash=sighting.hash,
+                block=receipt.block,
             )
         if status != "mined":
             metrics.TRANSACTIONS.labels(row.kind, status).inc()
@@ -216,7 +226,13 @@ class Lane:
             return True
 
         if self._database.work(lambda session: sign_off(Store(session, now=self._now()))):
-            _log.info("transaction_signed", kind=row.kind, nonce=attempt.nonce, tx_hash=attempt.hash)
+            _log.info(
+                "transaction_signed",
+                kind=row.kind,
+                rental_id=row.rental_id,
+                nonce=attempt.nonce,
+                tx_hash=attempt.hash,
+            )
             self._hand_over(row, attempt)
 
     def _refuse(self, row: TransactionRow, reason: str) -> None:

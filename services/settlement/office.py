@@ -27,6 +27,7 @@ from services.settlement.keys import Keys
 from services.settlement.lane import Lane
 from services.settlement.models import TransactionRow
 from services.settlement.moves import Moves
+from services.settlement.pace import Pace
 from services.settlement.reconciling import Reconciliation
 from services.settlement.settings import DEV_CHAIN_ID, ChainSettings, SettlementSettings
 from services.settlement.store import Store
@@ -51,6 +52,7 @@ class Office:
         self._issuing: WeakKeyDictionary[Database, Issuing] = WeakKeyDictionary()
         self._reconciliations: WeakKeyDictionary[Database, Reconciliation] = WeakKeyDictionary()
         self.settings = settings
+        self.pace = Pace()
         self._holder = uuid.uuid4().hex
         self._lease_until: datetime | None = None
         self._bill_key: Secp256k1Key = self._keys.bills
@@ -162,13 +164,38 @@ class Office:
         try:
             with database.snapshot() as session:
                 self.serve_as(rotating.current(session))
-            if self.is_development:
-                self.chain.fill_relayer()
-            if self.watch(database, now).follow():
-                self._queue_due(database, now)
-            self._drive_lane(database, now)
+                is_queued = bool(Store(session, now=now()).queued(limit=1))
+            # Asked first: a block that comes meanwhile is seen as news.
+            head = self.chain.head().hash
+            is_news = self.pace.is_news(head)
+            is_behind = is_news and self._follow(database, now)
+            if is_news or is_queued:
+                self._drive_lane(database, now)
+                is_waiting = self.lane(database, now).is_waiting
+                self.pace.note_driven(None if is_behind else head, is_waiting=is_waiting)
+            if is_news:
+                self.pace.note_paid()
         except (ChainUnreachable, NodeRefused) as error:
             raise Unavailable("chain_unreachable", str(error)) from error
+
+    def _follow(self, database: Database, now: Now) -> bool:
+        """Read what is confirmed and queue what follows; return whether there is more than one look reads."""
+        if self.is_development:
+            self.chain.fill_relayer()
+        watch = self.watch(database, now)
+        if watch.follow():
+            self._queue_due(database, now)
+        return watch.is_behind
+
+    def wait_for_news(self) -> None:
+        """Wait until the chain is worth a look."""
+        self.pace.wait_for_news(self._head)
+
+    def _head(self) -> bytes | None:
+        try:
+            return self.chain.head().hash
+        except (ChainUnreachable, NodeRefused):
+            return None
 
     def _drive_lane(self, database: Database, now: Now) -> None:
         """Drive the lane; where another relayer is to take over and has coin, to its end, and hand over."""

@@ -4,16 +4,19 @@ An entrypoint decodes, decides, stores and answers.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from hireling.rental.states import TERMINAL, State
 from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.concurrency import GreenFlag
+from services.chassis.database import Database
 from services.chassis.entrypoints import on_event, rpc, timer
+from services.chassis.gathering import on_events
+from services.chassis.tracing import rental_work
 from services.messages.errors import Conflict, Invalid, Refused, Unavailable
 from services.messages.events.listing import DeviceAdmitted
 from services.messages.events.metering import (
@@ -46,9 +49,14 @@ ADDRESS_BYTES = 20
 # A refused open, exit or withdrawal changed nothing: its caller may try again at once.
 AT_ONCE = timedelta(0)
 LOOK_EVERY_SECONDS = 0.1
+# Between two turns that wait by themselves until there is something to do.
+SOON_SECONDS = 0.05
 # Characters of a bill in one message: ten of a week's, each some tens of milliseconds of the bus.
 BILL_PART = 4_000_000
 OPEN_STATES = tuple(state.value for state in State if state not in TERMINAL)
+
+
+Told = TypeVar("Told", UsageAccepted, CeilingAccepted)
 
 
 class Settlement(Auditing):
@@ -91,6 +99,7 @@ class Settlement(Auditing):
             number = store.count_transactions(faucet_key(owner))
             intent = office.moves.faucet(owner, office.settings.faucet_amount, number=number, now=store.now)
             row = store.queue(intent)
+        office.pace.hurry()
         self._await_mined(row)
         return self._wallet(owner)
 
@@ -133,6 +142,7 @@ class Settlement(Auditing):
             store = self._store(session)
             row = store.rental(rental_id)
             billing.take_half(store, row, signed_half, self._office.moves)
+        self._office.pace.hurry()
         return self._rental(rental_id)
 
     @rpc
@@ -161,6 +171,7 @@ class Settlement(Auditing):
                 device=None if wanted.device is None else to_hex(wanted.device),
                 renter=None if wanted.renter is None else to_hex(wanted.renter),
                 states=states,
+                unfinished=OPEN_STATES if wanted.unfinished else None,
                 after=None if wanted.cursor is None else position.decode(wanted.cursor),
                 limit=wanted.limit,
             )
@@ -232,15 +243,24 @@ class Settlement(Auditing):
         """Begin a rental."""
         intake.take_agreement(self._store(session), event, self._office.chain.deployment)
 
-    @on_event(UsageAccepted)
-    def on_usage_accepted(self, session: Session, event: UsageAccepted) -> None:
-        """Price readings and count them."""
-        intake.take_readings(self._store(session), event.rental_id, event.readings)
+    # Readings and ceilings change nothing but their rental's row, and rows that are kept for it: its lock is
+    # the whole story. As if alone, each would lose against those before and after it, and come again later.
 
-    @on_event(CeilingAccepted)
-    def on_ceiling_accepted(self, session: Session, event: CeilingAccepted) -> None:
+    @on_events(UsageAccepted, work=Database.work_on_locked)
+    def on_usage_accepted(self, session: Session, events: Sequence[UsageAccepted]) -> None:
+        """Price readings and count them."""
+        store = self._store(session)
+        for rental_id, told in _by_rental(events):
+            with rental_work("count readings", service=self.name, rental_ids=[to_hex(rental_id)]):
+                intake.take_readings(store, rental_id, [each for event in told for each in event.readings])
+
+    @on_events(CeilingAccepted, work=Database.work_on_locked)
+    def on_ceiling_accepted(self, session: Session, events: Sequence[CeilingAccepted]) -> None:
         """Keep what may be claimed."""
-        intake.take_ceiling(self._store(session), event.rental_id, event.ceiling)
+        store = self._store(session)
+        for rental_id, told in _by_rental(events):
+            for event in told:
+                intake.take_ceiling(store, rental_id, event.ceiling)
 
     @on_event(Flagged)
     def on_flagged(self, session: Session, event: Flagged) -> None:
@@ -265,10 +285,11 @@ class Settlement(Auditing):
 
     # -- time
 
-    @timer(interval=0.5)
+    @timer(interval=SOON_SECONDS)
     def drive_chain(self) -> None:
         """Read the chain, queue what is due, and look after the relayer's transactions."""
         office = self._office
+        office.wait_for_news()
         if office.holds_lease(self.database, self.clock.now):
             office.drive(self.database, self.clock.now)
 
@@ -286,10 +307,11 @@ class Settlement(Auditing):
                 self.database, self.remote, self.clock.now, call_seconds=office.settings.call_seconds
             )
 
-    @timer(interval=1.0)
+    @timer(interval=SOON_SECONDS)
     def issue_bills(self) -> None:
         """Bill the rentals that the chain has paid out."""
         office = self._office
+        office.pace.wait_for_bills()
         if office.holds_lease(self.database, self.clock.now):
             office.issuing(self.database, self.remote, self.clock.now).issue_due()
 
@@ -321,7 +343,9 @@ class Settlement(Auditing):
             return known
         self._office.simulate(intent)
         with self.database.unit_of_work() as session:
-            return self._store(session).queue(intent, again_after=AT_ONCE)
+            row = self._store(session).queue(intent, again_after=AT_ONCE)
+        self._office.pace.hurry()
+        return row
 
     def _await_mined(self, row: TransactionRow) -> None:
         """Wait until the transaction is mined, for as long as a caller waits.
@@ -341,6 +365,14 @@ class Settlement(Auditing):
             if time.monotonic() > deadline:
                 raise Unavailable("not_mined_yet", f"the chain has not mined {now.kind} {now.hash} yet")
             GreenFlag().wait(LOOK_EVERY_SECONDS)
+
+
+def _by_rental(events: Sequence[Told]) -> list[tuple[bytes, list[Told]]]:
+    """Return what is told of each rental, in the one order in which rentals are locked."""
+    found: dict[bytes, list[Told]] = {}
+    for event in events:
+        found.setdefault(event.rental_id, []).append(event)
+    return sorted(found.items())
 
 
 def _built(build: Callable[[], TransactionRow]) -> TransactionRow:

@@ -99,10 +99,14 @@ class Store(ChainStore):
         device: str | None,
         renter: str | None,
         states: Sequence[str] | None,
+        unfinished: Sequence[str] | None,
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> Sequence[RentalRow]:
-        """Return up to limit + 1 rentals, newest first, narrowed by whatever is given."""
+        """Return up to limit + 1 rentals, newest first, narrowed by whatever is given.
+
+        ``unfinished`` are the states that are open: of the others only those with a bill to countersign.
+        """
         created, key = col(RentalRow.created_at), col(RentalRow.rental_id)
         statement = select(RentalRow).order_by(created.desc(), key.desc()).limit(limit + 1)
         if device is not None:
@@ -111,6 +115,12 @@ class Store(ChainStore):
             statement = statement.where(RentalRow.renter == renter)
         if states is not None:
             statement = statement.where(col(RentalRow.state).in_(states))
+        if unfinished is not None:
+            waiting = select(BillRow.rental_id).where(
+                BillRow.rental_id == RentalRow.rental_id, col(BillRow.countersigned).is_(False)
+            )
+            is_open = col(RentalRow.state).in_(unfinished)
+            statement = statement.where(or_(is_open, and_(col(RentalRow.billed), waiting.exists())))
         if after is not None:
             statement = statement.where(or_(created < after[0], and_(created == after[0], key < after[1])))
         return self._session.exec(statement).all()

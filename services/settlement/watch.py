@@ -46,6 +46,8 @@ class Watch:
         self._chain = chain
         self._now = now
         self._confirmations = confirmations
+        self.is_behind = False
+        """Whether the last look left confirmed blocks for the next."""
 
     def follow(self) -> bool:
         """Read the next confirmed blocks and return whether there were any.
@@ -56,7 +58,9 @@ class Watch:
         first = self._chain.deployment.block if common is None else common + 1
         head = self._chain.head()
         metrics.note_head(head.time)
-        last = min(head.number - (self._confirmations - 1), first + LONGEST_RANGE - 1)
+        confirmed = head.number - (self._confirmations - 1)
+        last = min(confirmed, first + LONGEST_RANGE - 1)
+        self.is_behind = last < confirmed
         if last < first:
             return False
         # Its hash is asked for before the logs: if the chain changes in between, the next look sees another
@@ -131,8 +135,9 @@ class Watch:
             row = _row_of(log)
             store.add(row)
             fresh[log.subject].append(row)
-        for subject, new in fresh.items():
-            self._follow_subject(store, subject, new, at=at)
+        # In the order in which all others lock several: none waits for one who waits for it.
+        for subject in sorted(fresh):
+            self._follow_subject(store, subject, fresh[subject], at=at)
         for rental in store.rentals_due(chain_time=block.time):
             with rental_work("follow time", service="settlement", rental_ids=[rental.rental_id]):
                 progress.follow_time(store, rental, chain_time=block.time)

@@ -13,8 +13,6 @@ from services.messages.negotiation import CalendarView
 from services.messages.page import Page
 from services.messages.settlement import RentalQuery
 
-RECENT_RENTALS = 50
-
 routes = APIBlueprint(
     "devices", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="devices")]
 )
@@ -62,13 +60,6 @@ def get_work(path: DevicePath) -> Any:
     """Return what waits for the device's agent, so that a lost notice only delays."""
     device = wire(path)["device"]
     quotes = call("negotiation", "list_open_quotes", device)
-    unfinished = RentalQuery(device=path.device, open_only=True)
-    recent = RentalQuery(device=path.device, limit=RECENT_RENTALS)
-    rentals = {
-        rental["rental_id"]: rental
-        for rental in call("settlement", "list_rentals", wire(unfinished))["items"]
-    }
-    for rental in call("settlement", "list_rentals", wire(recent))["items"]:
-        if rental["bill"] and not rental["countersigned"]:
-            rentals.setdefault(rental["rental_id"], rental)
-    return {"quotes": quotes, "rentals": list(rentals.values())}
+    unfinished = RentalQuery(device=path.device, unfinished=True)
+    rentals = call("settlement", "list_rentals", wire(unfinished))["items"]
+    return {"quotes": quotes, "rentals": rentals}

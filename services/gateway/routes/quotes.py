@@ -10,6 +10,8 @@ from services.gateway.parameters import QuotePath, QuoteWait, problems
 from services.gateway.rpc import call, neighbours, wire
 from services.messages.negotiation import QuoteStatus, QuoteView, SignedQuoteRequest
 
+FIRST_PAUSE_SECONDS = 0.1
+
 routes = APIBlueprint(
     "quotes", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="quotes")]
 )
@@ -31,8 +33,10 @@ def get_quote(path: QuotePath, query: QuoteWait) -> Any:
     while waited < min(query.wait, here.settings.longest_poll_seconds) and not _is_news(
         quote, query.after, signatures
     ):
-        here.pause(here.settings.poll_seconds)
-        waited += here.settings.poll_seconds
+        # An agent answers within some tenths of a second, a person takes longer.
+        pause = min(here.settings.poll_seconds, FIRST_PAUSE_SECONDS + waited / 4)
+        here.pause(pause)
+        waited += pause
         quote = call("negotiation", "get_quote", path.quote_id)
     return quote
 

@@ -144,6 +144,12 @@ class FakeSettlement(Service):
         wanted = RentalQuery.model_validate(query, strict=False)
         with self.database.snapshot() as session:
             views = [row.view for row in session.exec(select(Rental))]
+        if wanted.unfinished:
+            views = [
+                view
+                for view in views
+                if State(view["state"]) not in TERMINAL or (view["bill"] and not view["countersigned"])
+            ]
         if wanted.open_only:
             views = [view for view in views if State(view["state"]) not in TERMINAL]
         if wanted.device is not None:

@@ -269,8 +269,25 @@ class TestARenter:
         rental_id = a_rental(front, State.ACTIVE)
         assert refusal(front, front.device.meter, rental_id=rental_id) == (403, "signature_mismatch")
 
-    @pytest.mark.parametrize("state", [State.AGREED, State.SETTLED, State.CANCELLED])
-    def test_does_not_enter_before_the_money_or_after_the_end(self, front: Front, state: State) -> None:
+    def test_enters_before_its_money_where_nobody_else_has_the_machine(self, front: Front) -> None:
+        rental_id = a_rental(front, State.AGREED)
+        enter(front, front.renter.session_key, rental_id=rental_id)
+        move(front, rental_id, State.EXPIRED)
+        front.platform.wait_until(lambda: len(known(front)) == 0, timeout=20)
+
+    def test_does_not_enter_before_its_money_where_another_has_booked(self, front: Front) -> None:
+        listing = front.offer_for_hire(books_ahead=7 * 86_400)
+        booker = a_renter(front, "booker")
+        booked(front, listing, booker, start_at=int(front.clock.now().timestamp()) + 86_400)
+        rental_id = front.agree(front.offered(listing))["rental_id"]
+        front.wait_for_rental(rental_id)
+        expected = (403, "rental_not_in_use")
+        assert refusal(front, front.renter.session_key, rental_id=rental_id) == expected
+        move(front, rental_id, State.FUNDED)
+        enter(front, front.renter.session_key, rental_id=rental_id)
+
+    @pytest.mark.parametrize("state", [State.SETTLED, State.CANCELLED])
+    def test_does_not_enter_after_the_end(self, front: Front, state: State) -> None:
         rental_id = a_rental(front, state)
         expected = (403, "rental_not_in_use")
         assert refusal(front, front.renter.session_key, rental_id=rental_id) == expected

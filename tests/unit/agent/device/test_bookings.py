@@ -327,3 +327,36 @@ async def test_a_booking_survives_a_restart(machine: Machine) -> None:
 def _tick(machine: Machine) -> bool:
     machine.clock.advance(1)
     return True
+
+
+@on_a_machine
+async def test_looks_at_the_chain_as_soon_as_it_is_told_to(machine: Machine) -> None:
+    agreement = machine.agree(start_at=NOW)
+    engagement = machine.engage(agreement)
+    await asyncio.sleep(0.2)  # it has looked in vain, and its clock stands still
+    machine.fund(agreement)
+    engagement.on_rental_changed()
+    await machine.wait_for(agreement, "funded_seen")
+
+
+@on_a_machine
+async def test_answers_a_renter_who_asked_before_the_machine_saw_the_money(machine: Machine) -> None:
+    agreement = machine.agree(start_at=NOW)
+    engagement = machine.engage(agreement)
+    engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
+    assert not ask(engagement, UnlockAction.UNLOCK)
+    machine.fund(agreement)
+    await machine.wait_for(agreement, "ceiling_received")
+    # There is no broker here: it says that the challenge could not be sent.
+    await machine.wait_for(agreement, "challenge_not_sent")
+
+
+@on_a_machine
+async def test_answers_a_renter_who_asked_before_the_ceiling_came(machine: Machine) -> None:
+    agreement = machine.agree(start_at=NOW)
+    machine.fund(agreement)
+    engagement = machine.engage(agreement)
+    await machine.wait_for(agreement, "waiting_for_unlock")
+    assert not ask(engagement, UnlockAction.UNLOCK)
+    assert engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000)) is not None
+    assert engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000)) is None

@@ -334,7 +334,9 @@ class DeviceAgent:
     def _on_ceiling(self, payload: bytes) -> None:
         signed = parse(SignedCeiling, payload)
         for engagement in self._engaged(signed.ceiling.rental_id):
-            engagement.on_ceiling(signed)
+            challenge = engagement.on_ceiling(signed)
+            if challenge is not None:
+                self._spawn(engagement.send_challenge(challenge))
 
     def _on_ask(self, payload: bytes) -> None:
         ask = Ask.model_validate_json(payload)

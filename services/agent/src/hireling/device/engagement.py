@@ -35,7 +35,7 @@ from hireling.rental.slot import slot_of
 from hireling.rental.states import State, deadline, facts_of
 from hireling.rental.topics import Answer, Ask, Challenge
 
-CHAIN_POLL_SECONDS = 1.0
+CHAIN_POLL_SECONDS = 0.5
 START_POLL_SECONDS = 1.0
 DELIVERY_SECONDS = 5.0
 # What a refused reading means for the ones after it: with these the platform only waits for another message.
@@ -86,6 +86,10 @@ class Engagement:
         # Before its start a rental can only be called off; from then on its session ends it.
         self._called_off = asyncio.Event()
         self._session: RentalSession | None = None
+        # The renter may be sooner than this machine's look at the chain: its last words are kept until then.
+        self._early_ceiling: SignedCeiling | None = None
+        self._asked: Ask | None = None
+        self._hint = asyncio.Event()
         self._uplink: Uplink | None = None
         self._settling = Settling(
             platform=tools.platform,
@@ -184,11 +188,16 @@ class Engagement:
         if self._uplink is not None:
             self._uplink.pause(seconds)
 
-    def on_ceiling(self, signed: SignedCeiling) -> None:
-        """Serve under a new ceiling."""
-        session = self._session
-        if session is None:
-            return  # not funded in the device's eyes yet, or over: the renter sends it again until it counts
+    def on_ceiling(self, signed: SignedCeiling) -> Challenge | None:
+        """Serve under a new ceiling; return the challenge for a wish that waited for it."""
+        if self._session is None:
+            # Not funded in the device's eyes yet, or over.
+            self._early_ceiling = signed
+            return None
+        self._take_ceiling(self._session, signed)
+        return self._answer_asked()
+
+    def _take_ceiling(self, session: RentalSession, signed: SignedCeiling) -> None:
         try:
             session.take_ceiling(signed)
         except NotKept as error:
@@ -203,18 +212,26 @@ class Engagement:
     def on_rental_changed(self) -> None:
         """Look at once, where the next look would have come later."""
         self._settling.hurry()
+        self._hint.set()
 
     def on_ask(self, ask: Ask) -> Challenge | None:
-        """Return the challenge for a wish, or None while there is nothing to grant."""
+        """Return the challenge for a wish, or None while there is nothing to grant: it is kept until then."""
         if self._session is None:
             is_booked = self._log is not None and self._log.last is None and not self._log.is_over
             can_call_off = is_booked and self._tools.clock.now() < self._start
-            return (
-                self._gate.challenge(ask.action) if can_call_off and ask.action is UnlockAction.STOP else None
-            )
+            if can_call_off and ask.action is UnlockAction.STOP:
+                return self._gate.challenge(ask.action)
+            self._asked = ask
+            return None
         if ask.action is UnlockAction.UNLOCK and not self._may_begin(self._session):
+            self._asked = ask
             return None
         return self._gate.challenge(ask.action)
+
+    def _answer_asked(self) -> Challenge | None:
+        """Return the challenge for the wish that was kept, once it can be granted."""
+        asked, self._asked = self._asked, None
+        return None if asked is None else self.on_ask(asked)
 
     def _may_begin(self, session: RentalSession) -> bool:
         return session.can_begin() and self._tools.clock.now() >= self._start
@@ -266,7 +283,7 @@ class Engagement:
                     field = "reason" if isinstance(error, NotKept) else "detail"
                     self._tools.announce(event, rental_id=self._id, **{field: str(error)})
                 said = str(error)
-                await self._tools.clock.sleep(CHAIN_POLL_SECONDS)
+                await self._wait_for_a_hint(CHAIN_POLL_SECONDS)
                 continue
             self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)
             if refused is None:
@@ -277,6 +294,20 @@ class Engagement:
             return True
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
         return False
+
+    async def _wait_for_a_hint(self, seconds: float) -> None:
+        """Wait so long, or until the marketplace tells of a rental: nothing but a reason to look."""
+        ways = {
+            asyncio.ensure_future(self._tools.clock.sleep(seconds)),
+            asyncio.ensure_future(self._hint.wait()),
+        }
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        self._hint.clear()
 
     async def _wait_for_start(self, log: RentalLog) -> None:
         """Wait for the agreed start; where there is nothing to wait for, the log is over after it.
@@ -304,6 +335,7 @@ class Engagement:
             on_reading=self._wake_uplink,
         )
         is_new = log.last is None
+        await self._take_early(session)
         if is_new and not await self._wait_for_unlock():
             log.note_end("never_unlocked")
             return
@@ -326,6 +358,14 @@ class Engagement:
             amount_due=session.amount_due,
             reason=reason,
         )
+
+    async def _take_early(self, session: RentalSession) -> None:
+        """Act on what the renter said before the machine could."""
+        if self._early_ceiling is not None:
+            self._take_ceiling(session, self._early_ceiling)
+        challenge = self._answer_asked()
+        if challenge is not None:
+            await self.send_challenge(challenge)
 
     async def _wait_for_unlock(self) -> bool:
         now = self._tools.clock.now()

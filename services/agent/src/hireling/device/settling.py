@@ -18,7 +18,9 @@ from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import Signer, sign
 from hireling.rental.states import TERMINAL, WITHOUT_BILL
 
-FIRST_PAUSE_SECONDS = 1.0
+# The marketplace's money side hears of the last reading some tenths of a second after the device signed it.
+FIRST_PAUSE_SECONDS = 0.2
+BILL_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -92,7 +94,7 @@ class Settling:
         return countersigned
 
     async def _wait_for_bill(self, log: RentalLog) -> SignedBill | None:
-        pause = FIRST_PAUSE_SECONDS
+        pause = BILL_PAUSE_SECONDS
         while True:
             try:
                 rental = await self._platform.rental(log.rental_id)

@@ -6,10 +6,10 @@ From any crash in between it comes back onto the same rental.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from hireling.announce import Announce
@@ -30,10 +30,13 @@ from hireling.rental.tariff import worst_case
 from hireling.renter.bargainer import Bargainer, Brief, NoDeal, Wish
 from hireling.renter.book import Page, RenterBook
 from hireling.renter.booking import wait_for_start
-from hireling.renter.ride import Ride
+from hireling.renter.ride import Ride, topics_of
+from hireling.renter.seat import Seat
 from hireling.renter.wallet import Wallet
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.3
+# The money's side of the marketplace hears of an agreement about so much later.
+HEARD_OF_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 5.0
 COUNTERSIGNED_WITHIN_SECONDS = 10.0
 UNFUNDED = frozenset({State.QUOTED, State.AGREED})
@@ -165,14 +168,14 @@ class RenterAgent:
 
     async def carry(self, page: Page) -> Kept | None:
         """Carry a rental on from where its page says it is. Raises as ``rent`` does."""
-        if page.stage == "agreed":
-            try:
-                page = await self._fund(page)
-            except FundingFailed:
-                await asyncio.to_thread(self._brief.ledger.note_not_opened, page.agreement.rental_id)
-                raise
-        if page.stage in {"funded", "running"}:
-            page = await self._use(page)
+        seat = self._seat(page)
+        try:
+            if page.stage == "agreed":
+                page = await self._fund_or_free(page, seat)
+            if page.stage in {"funded", "running"}:
+                page = await self._use(page, seat)
+        finally:
+            await seat.leave()
         kept = await self._settle(page)
         # What was not used is the mandate's again: all of it, where the rental was cancelled.
         await self._note_done(page.agreement.rental_id, spent=kept.signed.bill.spent if kept else 0)
@@ -195,7 +198,14 @@ class RenterAgent:
                 + ("; `hireling wallet faucet` gives test money" if self._facts.faucet else "")
             )
 
-    async def _fund(self, page: Page) -> Page:
+    async def _fund_or_free(self, page: Page, seat: Seat) -> Page:
+        try:
+            return await self._fund(page, seat)
+        except FundingFailed:
+            await asyncio.to_thread(self._brief.ledger.note_not_opened, page.agreement.rental_id)
+            raise
+
+    async def _fund(self, page: Page, seat: Seat) -> Page:
         rental_id, terms = page.agreement.rental_id, page.agreement.agreement
         view = await self._rental(rental_id)
         if view is None or view.state in UNFUNDED:
@@ -203,6 +213,8 @@ class RenterAgent:
             await asyncio.to_thread(self._brief.ledger.note_opened, rental_id)
             permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
             await self._request_funding(rental_id, permit, terms.rules.fund_by)
+        if terms.pay.start_at <= self._clock.now().timestamp():
+            seat.take_early()
         while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
             self._refuse_failed(view)
             if self._clock.now().timestamp() > terms.rules.fund_by:
@@ -220,14 +232,13 @@ class RenterAgent:
             try:
                 await self._platform.fund(rental_id, permit)  # type: ignore[arg-type]
             except PlatformNotFound:
-                # The money's side of the marketplace hears of an agreement a moment later.
                 if self._clock.now().timestamp() > fund_by:
                     raise
-                await self._clock.sleep(POLL_SECONDS)
+                await self._clock.sleep(HEARD_OF_SECONDS)
             else:
                 return
 
-    async def _use(self, page: Page) -> Page:
+    async def _use(self, page: Page, seat: Seat) -> Page:
         is_on = page.last_reading is not None or await wait_for_start(
             page.agreement,
             platform=self._platform,
@@ -249,7 +260,7 @@ class RenterAgent:
         )
         if self._wants_stop:
             ride.stop()
-        async with self._line(ride) as line:
+        async with seat.taken_by(ride) as line:
             page = await ride.run(line)
         return self._book.write(page.model_copy(update={"stage": "over"}))
 
@@ -360,28 +371,26 @@ class RenterAgent:
                     f"the escrow refuses: {item.reason or 'no reason given'}; nothing is locked"
                 )
 
-    @asynccontextmanager
-    async def _line(self, ride: Ride) -> AsyncIterator[MqttLine]:
-        agreement = ride.page.agreement
-        line = MqttLine(
-            Broker(host=self._facts.mqtt.host, port=self._facts.mqtt.port, tls=self._facts.mqtt.tls),
-            topics=ride.topics,
-            announce=self._announce,
-            entry=BrokerPass(
+    def _seat(self, page: Page) -> Seat:
+        agreement, broker = page.agreement, self._facts.mqtt
+        device = agreement.agreement.rules.detail.device
+
+        @cache
+        def entry() -> BrokerPass:
+            return BrokerPass(
                 self._platform,
                 domain=agreement.domain,
-                key=self._keys.load(ride.page.session_key),
-                device=ride.device,
+                key=self._keys.load(page.session_key),
+                device=device,
                 clock=self._clock,
                 rental_id=agreement.rental_id,
-            ),
-        )
-        running = asyncio.create_task(line.run(ride))
-        try:
-            yield line
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            )
+
+        def make_line(announce: Announce) -> MqttLine:
+            where = Broker(host=broker.host, port=broker.port, tls=broker.tls)
+            return MqttLine(where, topics=topics_of(device), announce=announce, entry=entry())
+
+        return Seat(make_line, announce=self._announce)
 
 
 def _id(page: Page) -> str:

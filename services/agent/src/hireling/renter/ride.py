@@ -36,6 +36,11 @@ FLAGS_SECONDS = 10.0
 AFTER_THE_END = timedelta(seconds=60)
 
 
+def topics_of(device: bytes) -> list[str]:
+    """Return what a renter of this machine listens to."""
+    return [topic_of(device, "readings"), topic_of(device, "unlock/challenge")]
+
+
 class Ride:
     """One rental from its money to its last reading."""
 
@@ -88,11 +93,6 @@ class Ride:
     def page(self) -> Page:
         """Return what the book holds of this rental."""
         return self._page
-
-    @property
-    def topics(self) -> list[str]:
-        """Return what the ride listens to."""
-        return [topic_of(self.device, "readings"), topic_of(self.device, "unlock/challenge")]
 
     def stop(self) -> None:
         """Ask the machine to stop; the rental ends with its last reading."""

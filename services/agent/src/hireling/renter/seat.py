@@ -1,0 +1,72 @@
+"""A renter's seat at the machine's topics: the line to the broker, taken while the money is on its way.
+
+The marketplace lets a renter in early where nobody else rents the machine. Where it does not, or the broker
+has not heard of the name yet, the line is tried again from the moment it is needed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from hireling.announce import Announce, Field
+from hireling.mqtt_line import Listener, MqttLine
+
+
+class Seat:
+    """One rental's line, which may be up before there is anybody to listen."""
+
+    def __init__(self, make_line: Callable[[Announce], MqttLine], *, announce: Announce) -> None:
+        """``make_line`` makes the line, which announces what happens to it by what it is given."""
+        self._make_line = make_line
+        self._announce = announce
+        self._listener: Listener | None = None
+        self._line: MqttLine | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def take_early(self) -> None:
+        """Begin to connect."""
+        if self._running is None:
+            self._connect(self._announce_arrival)
+
+    @asynccontextmanager
+    async def taken_by(self, listener: Listener) -> AsyncIterator[MqttLine]:
+        """Have this one listen, over the early line where it is up, until the block ends."""
+        self._listener = listener
+        if self._line is None or not self._line.is_up:
+            # Its next try may be seconds away.
+            await self.leave()
+            self._connect(self._announce)
+        else:
+            listener.on_line_up()
+        assert self._line is not None  # noqa: S101 - it was up, or was just made
+        try:
+            yield self._line
+        finally:
+            self._listener = None
+            await self.leave()
+
+    async def leave(self) -> None:
+        """Hang up."""
+        running, self._running, self._line = self._running, None, None
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Hand a message on; before somebody listens there is nothing to hear."""
+        if self._listener is not None:
+            self._listener.on_message(topic, payload)
+
+    def on_line_up(self) -> None:
+        """Hand the news on."""
+        if self._listener is not None:
+            self._listener.on_line_up()
+
+    def _connect(self, announce: Announce) -> None:
+        self._line = self._make_line(announce)
+        self._running = asyncio.create_task(self._line.run(self))
+
+    def _announce_arrival(self, event: str, **fields: Field) -> None:
+        # Until the money is there nobody need be let in.
+        if self._listener is not None or event == "broker_connected":
+            self._announce(event, **fields)

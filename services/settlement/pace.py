@@ -1,0 +1,62 @@
+"""When to look at the chain again, and when there may be bills to issue.
+
+At once where something was queued in this process; at each new block while a transaction of ours is under
+way; else now and then, since other copies queue too and others' transactions have logs.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+
+from services.chassis.concurrency import GreenFlag
+
+SELDOM_SECONDS = 0.5
+# The node is asked for its newest block alone, which costs a tenth of what following it does.
+OFTEN_SECONDS = 0.1
+# Under one newest block the chain says the same, but an operator may have it read anew.
+ANEW_SECONDS = 2.0
+BILLS_SELDOM_SECONDS = 1.0
+
+
+class Pace:
+    """One process's waits between two looks, which others may cut short."""
+
+    def __init__(self) -> None:
+        self._news = GreenFlag()
+        self._paid = GreenFlag()
+        self._driven: bytes | None = None
+        self._driven_at = 0.0
+        self._is_waiting = False
+
+    def hurry(self) -> None:
+        """Have the chain looked at now: something waits to be sent."""
+        self._news.set()
+
+    def is_news(self, head: bytes) -> bool:
+        """Return whether the chain may say something new under this newest block, by its hash."""
+        return head != self._driven or monotonic() >= self._driven_at + ANEW_SECONDS
+
+    def note_driven(self, head: bytes | None, *, is_waiting: bool) -> None:
+        """Note that all was done that this newest block asks for; None where more is left.
+
+        ``is_waiting`` says that the chain has still to say what became of something that was sent.
+        """
+        self._driven, self._driven_at, self._is_waiting = head, monotonic(), is_waiting
+
+    def note_paid(self) -> None:
+        """Have bills issued now: the chain may have paid a rental out."""
+        self._paid.set()
+
+    def wait_for_news(self, head: Callable[[], bytes | None]) -> None:
+        """Wait until the chain is worth a look; ``head`` is the newest block's hash, None where unknown."""
+        until = monotonic() + SELDOM_SECONDS
+        while (left := until - monotonic()) > 0:
+            if self._news.wait(min(left, OFTEN_SECONDS) if self._is_waiting else left):
+                break
+            if self._is_waiting and head() not in {None, self._driven}:
+                break
+        self._news.clear()
+
+    def wait_for_bills(self) -> None:
+        """Wait until a rental may have been paid out."""
+        self._paid.wait(BILLS_SELDOM_SECONDS)
+        self._paid.clear()

@@ -188,6 +188,7 @@ async def measure(market: Marketplace, options: argparse.Namespace) -> dict[str,
         "alone": alone(options.at_once),
         "together": together(options.agents, options.sessions_each),
     }
+    ways = {way: play for way, play in ways.items() if options.only in {None, way}}
     rounds: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     try:
         facts = await platform.platform()
@@ -211,16 +212,16 @@ async def measure(market: Marketplace, options: argparse.Namespace) -> dict[str,
     finally:
         await platform.close()
     errors = sum(each["errors"] for played in rounds.values() for each in played)
-    middle = {way: _median(played) for way, played in rounds.items()}
+    first, *others = [(way, _median(played)) for way, played in reversed(rounds.items())]
     return {
-        **middle["together"],
+        **first[1],
         "errors": errors,
         "checked": len(hosted),
         "wrong": wrong,
         "rounds_each": ROUNDS,
         "on": "stack" if options.stack else "embedded",
         "sessions_at_once": options.agents * options.sessions_each,
-        "alone": {"sessions_at_once": options.at_once, **middle["alone"]},
+        **{way: {"sessions_at_once": options.at_once, **figures} for way, figures in others},
     }
 
 
@@ -275,6 +276,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=16, help="sessions at once, one move a request")
     parser.add_argument("--agents", type=int, default=2, help="agents at once that hold many sessions each")
     parser.add_argument("--sessions-each", type=int, default=64, help="sessions that such an agent holds")
+    parser.add_argument(
+        "--only", choices=["alone", "together"], help="one of the two ways; both unless given"
+    )
     parser.add_argument("--stack", action="store_true", help="inside `infra/stack.py run`")
     options = parser.parse_args()
     make = on_stack if options.stack else embedded

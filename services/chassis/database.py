@@ -9,34 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, func, select
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy import Engine, func, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlmodel import Session
 
 from services.chassis.counts import DATABASE_ERRORS
-from services.chassis.rows import json_text
+from services.chassis.engines import postgresql_engine, sqlite_engine
 from services.messages.errors import OutcomeUnknown, Unavailable
-
-# A second process (ingest) writes metering's file too, in transactions of a few milliseconds.
-SQLITE_BUSY_TIMEOUT_MS = 10_000
-# On the server, because abandoning a query on our side leaves it running on theirs.
-STATEMENT_TIMEOUT_MS = 15_000
-# Below the statement's, which would otherwise end first and not say that another transaction was in the way.
-LOCK_TIMEOUT_MS = 10_000
-POOL_SIZE = 10
-# A server that vanished without a word, with its machine or behind a firewall, answers nothing and refuses
-# nothing: a query would wait for it for two hours, the kernel's default. Names and units are libpq's.
-SERVER_GONE = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-}
 
 # What is raised while the database cannot be reached, is shutting down, is locked for too long, or broke off
 # in the middle of a commit: for whoever writes what may be written again.
@@ -243,49 +225,7 @@ def open_database(url: str, *, write_lock: AbstractContextManager[Any] | None = 
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Database(_sqlite_engine(parsed), write_lock or threading.Lock())
+        return Database(sqlite_engine(parsed), write_lock or threading.Lock())
     if parsed.get_backend_name() == "postgresql":
-        return Database(_postgresql_engine(parsed), nullcontext())
+        return Database(postgresql_engine(parsed), nullcontext())
     raise ValueError(f"neither SQLite nor PostgreSQL: {parsed.render_as_string()}")
-
-
-def _sqlite_engine(url: URL) -> Engine:
-    arguments = {"timeout": SQLITE_BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}
-    if url.database in (None, "", ":memory:"):
-        engine = create_engine(url, connect_args=arguments, poolclass=StaticPool, json_serializer=json_text)
-    else:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args=arguments, pool_size=POOL_SIZE, json_serializer=json_text)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    # sqlite3 would otherwise begin transactions by itself, late and never IMMEDIATE.
-    connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that reads and then writes fails at once where another wrote in between, whatever
-    # the timeout.
-    writes = connection.get_execution_options().get("hireling_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _postgresql_engine(url: URL) -> Engine:
-    options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"
-    return create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        connect_args={"options": options, "connect_timeout": 5, **SERVER_GONE},
-        pool_size=POOL_SIZE,
-        pool_pre_ping=True,
-        json_serializer=json_text,
-    )

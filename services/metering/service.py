@@ -14,6 +14,7 @@ from hireling.rental.states import TERMINAL, WITHOUT_BILL
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.gathering import on_events
+from services.chassis.providers import Lasting
 from services.chassis.service import Service
 from services.messages.errors import Invalid, NotFound, Refused
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
@@ -50,6 +51,8 @@ class Metering(Service):
 
     name = "metering"
     personal = people.TABLES
+
+    settings: MeteringSettings = Lasting(MeteringSettings)
 
     @rpc
     def get_readings(self, rental_id: str, after: int, limit: int) -> dict[str, Any]:
@@ -119,7 +122,7 @@ class Metering(Service):
         """Return what shows a reading to be under its day's root."""
         with self.database.snapshot() as session:
             _known(Store(session).rentals([rental_id]), rental_id)
-            return proof_of(DayStore(session), rental_id, seq, grace=_grace())
+            return proof_of(DayStore(session), rental_id, seq, grace=self._grace)
 
     @rpc
     def get_series(self, rental_id: str, query: dict[str, Any]) -> dict[str, Any]:
@@ -152,11 +155,11 @@ class Metering(Service):
         now = self.clock.now()
         applicant = Applicants(self.database, self._ask).check(wish, broker=broker, now=now)
         with self.database.queue_work() as session:
-            view = let_in(session, wish, applicant, now=now, settings=MeteringSettings())
+            view = let_in(session, wish, applicant, now=now, settings=self.settings)
         return view.model_dump(mode="json")
 
     def _ask(self, service: str, method: str, *arguments: Any) -> Any:
-        return self.remote.call(service, method, *arguments, timeout=MeteringSettings().call_seconds)
+        return self.remote.call(service, method, *arguments, timeout=self.settings.call_seconds)
 
     @on_event(MeterChanged)
     def on_meter_changed(self, session: Session, event: MeterChanged) -> None:
@@ -174,19 +177,18 @@ class Metering(Service):
     @timer(interval=2.0)
     def judge_readings(self) -> None:
         """Flag what looks wrong among the readings that have come."""
-        settings = MeteringSettings()
         judge_readings(
             self.database,
-            settings.limits,
+            self.settings.limits,
             now=self.clock.now(),
-            patience=timedelta(seconds=settings.judge_patience_seconds),
+            patience=timedelta(seconds=self.settings.judge_patience_seconds),
             pause=lambda: time.sleep(0),
         )
 
     @timer(interval=1.0)
     def close_days(self) -> None:
         """Close the days that are over, each once whoever is first, and tell of their roots."""
-        close_days(self.database, now=self.clock.now(), grace=_grace(), pause=lambda: time.sleep(0))
+        close_days(self.database, now=self.clock.now(), grace=self._grace, pause=lambda: time.sleep(0))
 
     @timer(interval=ROLL_UP_SECONDS)
     def roll_up(self) -> None:
@@ -201,7 +203,7 @@ class Metering(Service):
     @timer(interval=600.0)
     def let_go(self) -> None:
         """Delete what is no longer kept: readings of days long over, old refusals, what was told."""
-        settings, now = MeteringSettings(), self.clock.now()
+        settings, now = self.settings, self.clock.now()
         keep = None if settings.keep_days is None else timedelta(days=settings.keep_days)
         let_go(self.database, now=now, keep=keep, pause=lambda: time.sleep(0))
         forget_bargainers(self.database, now=now)
@@ -267,15 +269,15 @@ class Metering(Service):
         notices = [notice(event.device, kind, quote_id=event.quote_id) for event in events]
         Store(session).add_downlinks(notices, now=self.clock.now())
 
+    @property
+    def _grace(self) -> timedelta:
+        return timedelta(seconds=self.settings.day_grace_seconds)
+
 
 def _finish(store: Store, rental_id: str, *, now: datetime) -> None:
     """Note that a rental is over: nothing of it is judged any more."""
     store.finish(rental_id, now=now)
     FlagStore(store.session).end(rental_id)
-
-
-def _grace() -> timedelta:
-    return timedelta(seconds=MeteringSettings().day_grace_seconds)
 
 
 def _known(rentals: dict[str, Rental], rental_id: str) -> Rental:

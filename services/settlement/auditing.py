@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from hireling.rental.typed_data import to_hex
 from services.chassis.entrypoints import rpc, timer
+from services.chassis.providers import Lasting
 from services.chassis.service import Service
 from services.messages.errors import Invalid
 from services.messages.people import Person
@@ -24,6 +25,9 @@ class Auditing(Service):
     """The entrypoints of whoever looks after the stack."""
 
     personal = people.TABLES
+
+    settings: SettlementSettings = Lasting(SettlementSettings)
+    chain_settings: ChainSettings = Lasting(ChainSettings)
 
     @rpc
     def reconcile(self, cursor: str | None, limit: int) -> dict[str, Any]:
@@ -140,4 +144,4 @@ class Auditing(Service):
 
     @property
     def _office(self) -> Office:
-        return office_of(SettlementSettings(), ChainSettings())
+        return office_of(self.settings, self.chain_settings)

@@ -2,14 +2,16 @@
 
 import os
 import socket
+import subprocess
+import sys
 from contextlib import closing
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
-from services.chassis import database as chassis
-from services.chassis.database import open_database
+from services.chassis import engines
+from services.chassis.database import Database, open_database
 from services.messages.errors import Unavailable
 from tests import stack
 
@@ -21,7 +23,7 @@ def test_who_waits_too_long_for_a_lock_is_told_that_the_database_is_busy(
 ) -> None:
     # As they are to each other, only sooner.
     for name in ("STATEMENT_TIMEOUT_MS", "LOCK_TIMEOUT_MS"):
-        monkeypatch.setattr(chassis, name, getattr(chassis, name) // 10)
+        monkeypatch.setattr(engines, name, getattr(engines, name) // 10)
     with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
         with database.unit_of_work() as session:
             session.execute(text("CREATE TABLE number (value INTEGER NOT NULL)"))
@@ -46,3 +48,52 @@ def test_a_server_that_vanished_is_given_up_within_half_a_minute() -> None:
             )
     assert 0 < idle + interval * count <= 30
     assert 0 < unacknowledged_ms <= 30_000
+
+
+def test_a_connection_that_broke_while_it_rested_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
+        end_all_connections(database, url)
+        monkeypatch.setattr(engines, "ASK_AFTER_REST_SECONDS", 0.0)
+        assert value_of(database, "SELECT 1") == 1
+
+
+def test_a_connection_that_broke_just_after_its_use_costs_one_unit_of_work() -> None:
+    with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
+        end_all_connections(database, url)
+        with pytest.raises(Unavailable, match="database_unreachable"):
+            value_of(database, "SELECT 1")
+        assert value_of(database, "SELECT 1") == 1
+
+
+def test_greenlets_wait_for_the_server_beside_each_other() -> None:
+    with stack.fresh_database("toy") as url:
+        program = f"""
+import services.chassis.green, eventlet
+from sqlalchemy import text
+from services.chassis.database import Database, open_database
+
+database, begun = open_database({url!r}), []
+
+def sleep():
+    with database.snapshot() as session:
+        begun.append(1)
+        session.execute(text("SELECT pg_sleep(1)"))
+        # The other one began while this one waited.
+        assert len(begun) == 2
+
+for each in [eventlet.spawn(sleep), eventlet.spawn(sleep)]:
+    each.wait()
+"""
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def value_of(database: Database, query: str) -> object:
+    with database.snapshot() as session:
+        return session.execute(text(query)).scalar_one()
+
+
+def end_all_connections(database: Database, url: str) -> None:
+    """Have the server end the pooled connection of this database, which rests now."""
+    pid = value_of(database, "SELECT pg_backend_pid()")
+    with closing(open_database(url)) as other:
+        assert value_of(other, f"SELECT pg_terminate_backend({pid}, 5000)") is True

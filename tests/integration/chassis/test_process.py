@@ -152,9 +152,10 @@ def test_says_which_revision_is_there_and_which_is_needed(url: str) -> None:
 
 def test_the_standard_library_is_patched_before_psycopg_comes() -> None:
     program = (
-        "import services.chassis.green, os, eventlet.patcher\n"
+        "import services.chassis.green, eventlet.patcher\n"
         "import psycopg.waiting\n"
         "assert eventlet.patcher.is_monkey_patched('socket')\n"
-        "assert psycopg.waiting.wait is psycopg.waiting.wait_selector\n"
+        "assert psycopg.waiting.wait is services.chassis.green._wait\n"
+        "assert psycopg.waiting.wait_conn is not psycopg.waiting.wait_c\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

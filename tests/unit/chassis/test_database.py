@@ -155,7 +155,7 @@ def test_refuses_other_kinds_of_database_and_hides_the_password() -> None:
 def test_a_database_that_is_locked_for_too_long_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.chassis.database.SQLITE_BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr("services.chassis.engines.SQLITE_BUSY_TIMEOUT_MS", 10)
     url = f"sqlite:///{tmp_path}/numbers.db"
     ours, theirs = open_database(url), open_database(url)
     with theirs.engine.connect() as connection:

@@ -1,6 +1,7 @@
 """Logs are events with fields, never sentences with values; a field that looks like a secret is refused."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
@@ -63,6 +64,15 @@ def configure_logging(settings: LogSettings | None = None) -> None:
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     for noisy in ("kombu", "amqp", "alembic", "nameko"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def write_past_locks(logger: str, event: str, **fields: Any) -> None:
+    """Write a warning at once, past every lock: for a thread beside others that may never go on."""
+    record = logging.makeLogRecord(
+        {"name": logger, "levelno": logging.WARNING, "levelname": "WARNING", "msg": event, **fields}
+    )
+    for handler in logging.getLogger().handlers:
+        os.write(sys.stderr.fileno(), f"{handler.format(record)}\n".encode())
 
 
 def _renderers(settings: LogSettings) -> list[structlog.typing.Processor]:

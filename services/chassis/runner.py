@@ -1,14 +1,16 @@
 """Runs services in one process until it is told to stop: all of them embedded, one of them on the stack."""
 
-import signal
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 import eventlet
+import eventlet.patcher
 from kombu.exceptions import OperationalError
 from nameko.runners import ServiceRunner
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -18,6 +20,7 @@ from services.chassis.bus import connect
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
 from services.chassis.configuring import configured
+from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.memory_broker import memory_broker
 from services.chassis.metrics import serve_metrics
@@ -57,16 +60,24 @@ class Platform:
         """Wait until the services have stopped. Raises what killed one of them."""
         self._runner.wait()
 
-    def stop(self, *, within: float = DRAIN_SECONDS) -> None:
-        """Take nothing new, finish what runs, close everything; kill what is left after `within` seconds."""
+    def drain(self) -> None:
+        """Take nothing new, finish what runs, close everything, however long that takes."""
         if self.assembly.bus.is_memory:
             memory_broker(self.assembly.bus.amqp_uri).shorten_waits()
+        self._runner.stop()
+        self.rpc.close()
+
+    def stop(self, *, within: float = DRAIN_SECONDS) -> None:
+        """Drain; kill what is left after `within` seconds."""
         with eventlet.Timeout(within, exception=False):
-            self._runner.stop()
-            self.rpc.close()
+            self.drain()
             return
         _log.warning("drain_aborted", seconds=within)
         self._runner.kill()
+
+    def still_open(self) -> list[str]:
+        """Return what runs in each service: calls and handlers by method, and what runs all the time."""
+        return [name for container in self._runner.containers for name in _running_in(container)]
 
     def wait_until(self, condition: Callable[[], Any], *, timeout: float) -> None:
         """Let the services run until `condition()` is true. Raises TimeoutError after `timeout` seconds."""
@@ -113,8 +124,8 @@ def main(
 ) -> None:
     """Run the services until SIGTERM or SIGINT, then drain and exit 0.
 
-    Exit 1 when one died, 78 when the configuration is wrong. `process` names it in the settings, where it is
-    not called as its first service.
+    Exit 1 when one died, 75 when the drain took too long, 78 when the configuration is wrong. `process` names
+    it in the settings, where it is not called as its first service.
 
     Each of `background` runs in a greenlet beside them, such as the embedded gateway; when one ends or
     raises, the process ends.
@@ -130,18 +141,38 @@ def _run(
         configure_tracing()
         platform = _prepare(service_classes)
         serve_metrics(process, health=lambda: _health(platform, service_classes))
+        departure = Departure(process, still_open=platform.still_open, threads=_unpatched("threading"))
     stopping = GreenFlag()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: eventlet.spawn(stopping.set))
+    departure.on_signals(lambda: eventlet.spawn(stopping.set))
     names = [service_class.name for service_class in service_classes]
     platform.start()
     _log.info("services_started", services=names, bus=platform.assembly.bus.amqp_uri)
     died = _watch(platform, background, stopping)
     while not stopping.wait(3600.0):
         pass
-    platform.stop()
+    if died:
+        departure.begin(code=EXIT_DIED)
+    platform.drain()
     _log.info("services_stopped", services=names)
     return EXIT_DIED if died else 0
+
+
+def _unpatched(module: str) -> ModuleType:
+    """Return a module of the standard library as it was before greenlets."""
+    found: ModuleType = eventlet.patcher.original(module)
+    return found
+
+
+def _running_in(container: Any) -> Iterator[str]:
+    """Yield what runs in a Nameko container, which does not tell it publicly."""
+    service, (workers, threads) = container.service_name, map(dict, _kept_by(container))
+    called = Counter(context.entrypoint.method_name for context in workers)
+    yield from (f"{count} {service}.{method}" for method, count in called.items())
+    yield from (f"{service}: {name}" for name in sorted(set(threads.values())))
+
+
+def _kept_by(container: Any) -> tuple[Mapping[Any, Any], Mapping[Any, str]]:
+    return container._worker_threads, container._managed_threads  # noqa: SLF001 - Nameko is pinned
 
 
 def _health(platform: Platform, service_classes: Sequence[type[Service]]) -> dict[str, Any]:

@@ -49,6 +49,18 @@ class BusSettings(ServiceSettings):
         return is_memory(self.amqp_uri)
 
 
+class DrainSettings(ServiceSettings):
+    """How long a process may take to end: HIRELING_DRAIN_SECONDS."""
+
+    model_config = SettingsConfigDict(env_prefix="HIRELING_")
+
+    drain_seconds: float = Field(
+        default=25.0,
+        gt=0,
+        description="from SIGTERM on; below what its supervisor grants, 30 s in containers",
+    )
+
+
 class LogSettings(ServiceSettings):
     """How to log: HIRELING_LOG_LEVEL and HIRELING_LOG_FORMAT."""
 

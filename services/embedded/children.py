@@ -13,7 +13,8 @@ from pathlib import Path
 from services.embedded.errors import NotReady, PortBusy
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
-STOP_WITHIN = 12.0  # seconds a child may drain; one more than the services' own bound
+DRAIN_SECONDS = 10  # what a child is told that it has; whoever stops a marketplace waits for it
+STOP_WITHIN = DRAIN_SECONDS + 10.0  # and what it gets until it is killed
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

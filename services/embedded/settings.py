@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.chassis.settings import ServiceSettings
+from services.embedded.children import DRAIN_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEV_CHAIN_ID = 31337
@@ -65,6 +66,7 @@ class EmbeddedSettings(ServiceSettings):
             "HIRELING_MQTT_URL": f"mqtt://127.0.0.1:{self.mqtt_port}",
             "HIRELING_MQTT_VERSION": "3.1.1",
             "HIRELING_SECRETS": str(self.mqtt_password.parent),
+            "HIRELING_DRAIN_SECONDS": str(DRAIN_SECONDS),
             "HIRELING_RPC_URL": self.rpc_url,
             "HIRELING_DEPLOYMENT": str(self.deployment),
             "HIRELING_BROWNIE_HOME": str(self.home / "brownie"),

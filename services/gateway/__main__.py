@@ -1,5 +1,7 @@
 """Serve the gateway alone, with gunicorn's threads against RabbitMQ: ``python -m services.gateway``."""
 
+import math
+import signal
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -7,16 +9,18 @@ from gunicorn.app.base import BaseApplication
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.health import require_answer
+from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
 from services.chassis.rpc import RpcClient
-from services.chassis.settings import BusSettings, DatabaseSettings
+from services.chassis.settings import BusSettings, DatabaseSettings, DrainSettings
 from services.chassis.tracing import configure_tracing
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
 
-STOP_WITHIN_SECONDS = 10
+# No call lasts longer; a live stream would, and is broken off.
+STOP_WITHIN_SECONDS = 10.0
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hints
@@ -25,6 +29,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
     def __init__(self, settings: GatewaySettings, bus: BusSettings) -> None:
         self._settings = settings
         self._bus = bus
+        self._stop_within = min(STOP_WITHIN_SECONDS, DrainSettings().drain_seconds)
         super().__init__()
 
     def load_config(self) -> None:
@@ -35,13 +40,21 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
             "worker_class": "gthread",
             "workers": settings.workers,
             "threads": settings.threads,
-            "graceful_timeout": STOP_WITHIN_SECONDS,
+            "graceful_timeout": math.ceil(self._stop_within) + 1,  # until it is killed
+            "post_worker_init": self._let_leave,
             "timeout": 60,
             "keepalive": 15,
             "proc_name": "hireling-gateway",
             "control_socket_disable": True,  # one path for every instance of a user, and nobody asks it
         }.items():
             self.cfg.set(name, value)
+
+    def _let_leave(self, worker: Any) -> None:
+        """Have a worker end by itself, and say what it broke off."""
+        departure = Departure(
+            "gateway", still_open=lambda: [f"{worker.nr_conns} connections"], seconds=self._stop_within
+        )
+        departure.on_signals(lambda: worker.handle_exit(signal.SIGTERM, None))
 
     def load(self) -> Any:
         """Build the application in a worker process, which tells of itself."""

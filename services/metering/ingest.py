@@ -13,7 +13,6 @@ batch leads to, acknowledgements to devices above all, is published after its co
 
 import asyncio
 import gc
-import signal
 from collections.abc import Sequence
 from contextlib import aclosing, closing, suppress
 from typing import Any
@@ -24,6 +23,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.database_thread import DatabaseThread
+from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
@@ -111,6 +111,10 @@ class Ingest:
         metrics.IN_HAND.set_function(lambda: self._in_hand)
         metrics.EARLY.set_function(lambda: len(self._early))
         metrics.CONNECTED.set_function(self.ready.is_set)
+
+    def still_open(self) -> list[str]:
+        """Return what it has in hand, in words."""
+        return [f"{self._in_hand} messages in hand"]
 
     def health(self) -> dict[str, Any]:
         """Return how this process is. Raises where it has no broker to take messages from."""
@@ -282,16 +286,15 @@ def _origin(opened: Opened) -> str | None:
     return opened.device if isinstance(opened, Refused) else opened.incoming.topic
 
 
-async def serve(ingest: Ingest) -> None:
+async def serve(ingest: Ingest, departure: Departure) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, ingest.stop)
+    departure.on_signals(lambda: loop.call_soon_threadsafe(ingest.stop))
     await ingest.run()
 
 
 def main() -> None:
-    """Run the process; exit 78 where its configuration is wrong."""
+    """Run the process; exit 75 where it did not drain in time, 78 where its configuration is wrong."""
     configure_logging()
     configure_tracing()
     # Thousands of readings live for one transaction and die without cycles: looking for these at every 700th
@@ -304,7 +307,8 @@ def main() -> None:
         ingest = Ingest(database, mqtt=MqttSettings(), settings=MeteringSettings())
         ingest.show()
         serve_metrics("metering-ingest", health=ingest.health)
-    asyncio.run(serve(ingest))
+        departure = Departure("metering-ingest", still_open=ingest.still_open)
+    asyncio.run(serve(ingest, departure))
     database.close()
 
 

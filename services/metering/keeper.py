@@ -5,7 +5,6 @@ when somebody is shut out, and a second's changes together when somebody is let 
 everybody who is connected. It may die at any moment, for the file follows from the database.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from hireling.rental.broker_users import INGEST
 from services.chassis.clock import SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import DATABASE_DOWN, Database, open_database
+from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.migrations import check_schema
 from services.chassis.mqtt_settings import MqttSettings
@@ -94,12 +94,12 @@ def _own_account(mqtt: MqttSettings) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """Run the process; exit 78 where its configuration is wrong."""
+    """Run the process; exit 75 where it did not end in time, 78 where its configuration is wrong."""
     configure_logging()
     stopping = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopping.set())
     with configured():
+        departure = Departure("keeper", still_open=lambda: ["a look at the accounts"])
+        departure.on_signals(stopping.set)
         check_schema("metering")
         database = open_database(DatabaseSettings.of("metering").database_url)
         keeper = Keeper(database, settings=KeeperSettings(), mqtt=MqttSettings(), now=SystemClock().now)

@@ -9,7 +9,6 @@ the next one gathers. Both sides of a session are told of each move, those too t
 
 import asyncio
 import math
-import signal
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -23,6 +22,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.database_thread import DatabaseThread
+from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
 from services.chassis.migrations import check_schema
@@ -84,6 +84,10 @@ class Ingest:
         """Show how full this process's hands are, whenever its metrics are read."""
         metrics.IN_HAND.set_function(lambda: self._in_hand)
         metrics.CONNECTED.set_function(self.ready.is_set)
+
+    def still_open(self) -> list[str]:
+        """Return what it has in hand, in words."""
+        return [f"{self._in_hand} messages in hand"]
 
     def health(self) -> dict[str, Any]:
         """Return how this process is. Raises where it has no broker to take messages from."""
@@ -204,16 +208,15 @@ def _limits_of(settings: IngestSettings) -> RateLimits | None:
     )
 
 
-async def serve(ingest: Ingest) -> None:
+async def serve(ingest: Ingest, departure: Departure) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, ingest.stop)
+    departure.on_signals(lambda: loop.call_soon_threadsafe(ingest.stop))
     await ingest.run()
 
 
 def main() -> None:
-    """Run the process; exit 78 where its configuration is wrong."""
+    """Run the process; exit 75 where it did not drain in time, 78 where its configuration is wrong."""
     configure_logging()
     configure_tracing()
     with configured():
@@ -222,7 +225,8 @@ def main() -> None:
         ingest = Ingest(database, mqtt=MqttSettings(), settings=IngestSettings())
         ingest.show()
         serve_metrics("negotiation-ingest", health=ingest.health)
-    asyncio.run(serve(ingest))
+        departure = Departure("negotiation-ingest", still_open=ingest.still_open)
+    asyncio.run(serve(ingest, departure))
     database.close()
 
 

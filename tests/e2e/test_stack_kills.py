@@ -13,6 +13,7 @@ import pytest
 from hireling.durable import make_private_folder
 from hireling.rental.bill import SignedBill
 from hireling.rental.tariff import price
+from services.chassis.leaving import EXIT_UNDRAINED
 from services.embedded.accounts import Accounts
 from services.embedded.books import Outcome, leaks
 from services.embedded.children import inherited
@@ -100,6 +101,35 @@ def test_the_bill_is_what_it_would_have_been(
     assert operate(stack_market, "health")["well"]
     assert operate(stack_market, "reconcile")["found"] == []
     assert sum(queue["parked"] for queue in operate(stack_market, "queues")["found"]) == 0
+
+
+def test_every_process_ends_by_itself_where_the_servers_are_gone(
+    stack_market: StackMarketplace, trace: Trace, tmp_path: Path
+) -> None:
+    sides = Sides(stack_market, tmp_path)
+    sides.fill_wallet()
+    servers = ("rabbitmq", "postgres")
+    with sides.device(*trace.driver(SPEED)) as device:
+        with sides.renter(device.of("device_ready")[0]["device"]) as renter:
+            reaches(renter, READINGS_APART)
+            for name in servers:
+                stack.kill(name)
+            # Who outlives its time is killed, and would show it.
+            stack_market.rest()
+            codes = {
+                child.name: child.process.returncode for child in stack_market.children[1:] if child.process
+            }
+            for name in servers:
+                stack.start(name)
+            stack_market.resume()
+            signed = bill_of(renter)
+        device.wait_for("bill_countersigned", within=RENTAL_WITHIN)
+
+    assert {name: code for name, code in codes.items() if code not in {0, EXIT_UNDRAINED}} == {}
+    for name, code in codes.items():
+        log = stack_market.child(name).log.read_text()
+        assert ("drain_broken_off" in log) == (code == EXIT_UNDRAINED), name
+    assert_as_if_nothing_had_happened(signed, trace)
 
 
 @pytest.mark.timeout(1200)

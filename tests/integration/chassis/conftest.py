@@ -131,11 +131,14 @@ def publish(toys: Toys, *events: CounterRaised) -> None:
     publisher.drop()
 
 
-def start_process(**environment: str) -> subprocess.Popen[bytes]:
+def start_process(*, log: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
     """Start the toy and its neighbour as a process."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-m", PACKAGE], env={**os.environ, **environment}
-    )
+    with ExitStack() as files:
+        return subprocess.Popen(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-m", PACKAGE],
+            env={**os.environ, **environment},
+            stderr=None if log is None else files.enter_context(log.open("wb")),
+        )
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

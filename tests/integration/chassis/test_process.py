@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from services.chassis.database import open_database
+from services.chassis.leaving import EXIT_UNDRAINED
 from services.chassis.migrations import check_schema, migrate
 from services.chassis.outbox import count_unsent
 from services.messages.errors import OperatorError
@@ -44,10 +45,10 @@ class Processes:
         self.home = home
         self.all: list[subprocess.Popen[bytes]] = []
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, *, log: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
         """Start the toy and its neighbour, embedded."""
         process = start_process(
-            HIRELING_HOME=str(self.home), HIRELING_AMQP_URI="hireling-memory://", **environment
+            log=log, HIRELING_HOME=str(self.home), HIRELING_AMQP_URI="hireling-memory://", **environment
         )
         self.all.append(process)
         return process
@@ -120,6 +121,17 @@ def test_drains_on_a_signal_and_exits_zero(started: Processes, url: str, how: si
     wait(lambda: ticks_of(url) > 2, timeout=120.0)
     process.send_signal(how)
     assert process.wait(timeout=20) == 0
+
+
+def test_ends_in_its_time_even_where_no_greenlet_runs(started: Processes, tmp_path: Path) -> None:
+    stuck, log = tmp_path / "stuck", tmp_path / "log"
+    process = started.start(log=log, TOY_STICKS=str(stuck), HIRELING_DRAIN_SECONDS="0.5")
+    wait(stuck.exists, timeout=120.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == EXIT_UNDRAINED
+    said = log.read_text()
+    assert "drain_broken_off" in said
+    assert "toy: outbox relay" in said
 
 
 def ticks_of(url: str) -> int:

@@ -1,12 +1,13 @@
 """Runs the toy as a process of its own.
 
 It raises a counter TOY_RAISES times at once, since nobody outside can call an in-process bus; the first
-TOY_FAILURES handlings of its events fail.
+TOY_FAILURES handlings of its events fail. With TOY_STICKS it makes that file, and no greenlet runs any more.
 """
 
 import services.chassis.green  # noqa: F401 - first: it patches the standard library  # isort: skip
 
 import os
+from pathlib import Path
 from typing import Any
 
 import eventlet
@@ -31,6 +32,15 @@ def fall() -> None:
     raise ZeroDivisionError("a background task fell")
 
 
+def stick() -> None:
+    """Turn for ever without a pause."""
+    Path(os.environ["TOY_STICKS"]).touch()
+    while True:
+        pass
+
+
+BACKGROUND = {"TOY_FALLS": fall, "TOY_STICKS": stick}
+
 if __name__ == "__main__":
-    background: Any = [fall] if "TOY_FALLS" in os.environ else [raise_counters]
-    main(Toy, Neighbour, background=background)
+    chosen: list[Any] = [task for name, task in BACKGROUND.items() if name in os.environ]
+    main(Toy, Neighbour, background=chosen or [raise_counters])

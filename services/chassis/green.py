@@ -13,6 +13,7 @@ import eventlet
 os.environ.setdefault("PSYCOPG_WAIT_FUNC", "wait_selector")  # noqa: TID251 - not read but set
 eventlet.monkey_patch()
 
+from eventlet.green import select  # noqa: E402
 from eventlet.hubs import trampoline  # noqa: E402
 from psycopg import waiting  # noqa: E402
 
@@ -29,10 +30,19 @@ def _wait(gen: Any, fileno: int, interval: float = 0.0, timeout: float | None = 
     try:
         wanted = next(gen)
         while True:
-            trampoline(fileno, read=bool(wanted & waiting.WAIT_R), write=bool(wanted & waiting.WAIT_W))
-            wanted = gen.send(wanted)
+            wanted = gen.send(_ready(fileno, wanted))
     except StopIteration as done:
         return done.value
+
+
+def _ready(fileno: int, wanted: int) -> int:
+    """Wait for this connection to be readable, writable or either, and return which of them it is."""
+    if wanted == waiting.WAIT_RW:
+        # A pipeline, such as many rows in one statement: the hub waits for one of both alone.
+        readable, writable, _ = select.select([fileno], [fileno], [])
+        return (waiting.READY_R if readable else 0) | (waiting.READY_W if writable else 0)
+    trampoline(fileno, read=wanted == waiting.WAIT_R, write=wanted == waiting.WAIT_W)
+    return wanted
 
 
 waiting.wait = _wait

@@ -87,6 +87,25 @@ for each in [eventlet.spawn(sleep), eventlet.spawn(sleep)]:
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+def test_greenlets_write_many_rows_in_one_statement() -> None:
+    program = """
+import sys
+import services.chassis.green
+from sqlalchemy import text
+from services.chassis.database import open_database
+
+rows = [{"value": "x" * 1_000, "number": number} for number in range(5_000)]
+database = open_database(sys.argv[1])
+with database.unit_of_work() as session:
+    session.execute(text("CREATE TABLE kept (number INTEGER NOT NULL, value TEXT NOT NULL)"))
+    session.execute(text("INSERT INTO kept VALUES (:number, :value)"), rows)
+with database.snapshot() as session:
+    assert session.execute(text("SELECT count(*) FROM kept")).scalar_one() == len(rows)
+"""
+    with stack.fresh_database("toy") as url:
+        subprocess.run([sys.executable, "-c", program, url], check=True, timeout=60)
+
+
 def value_of(database: Database, query: str) -> object:
     with database.snapshot() as session:
         return session.execute(text(query)).scalar_one()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from nameko.exceptions import ContainerBeingKilled
 from sqlmodel import Session
 
+from services.chassis.bundles import Delivery, delivered
 from services.chassis.database import Database
 from services.chassis.inbox import HearingService, OnEvent, note_statement
 from services.messages.event import Event
@@ -29,8 +30,7 @@ class _Delivered:
     """An event as it came, and what went wrong with it."""
 
     event: Event
-    body: Any
-    message: Any
+    delivery: Delivery
     error: BaseException | None = None
 
 
@@ -62,14 +62,12 @@ class OnEvents(OnEvent):
         super().stop()
         self._give_back()
 
-    def handle_message(self, body: dict[str, Any], message: Any) -> None:
+    def handle_message(self, body: Any, message: Any) -> None:
         """Let it wait for the worker that is at work, or start one."""
-        try:
-            event = self.event_class.model_validate(body)
-        except ValueError as error:
-            self.put_aside(body, message, error)
-            return
-        self._waiting.append(_Delivered(event, body, message))
+        for delivery in delivered(body, message, self.queue_consumer):
+            event = self.event_of(delivery)
+            if event is not None:
+                self._waiting.append(_Delivered(event, delivery))
         self._go_on()
 
     def _go_on(self) -> None:
@@ -78,7 +76,7 @@ class OnEvents(OnEvent):
         self._busy = True
         gathered = _Gathered(self._waiting)
         # Many events, one worker: it goes on with the trace of the first.
-        context = self.unpack_message_headers(self._waiting[0].message)
+        context = self.unpack_message_headers(self._waiting[0].delivery)
 
         def done(_: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
             failure = None if exc_info is None else exc_info[1]
@@ -94,17 +92,12 @@ class OnEvents(OnEvent):
     def _give_back(self) -> None:
         # The last one first: each returns to the head of the queue.
         while self._waiting:
-            self.queue_consumer.requeue_message(self._waiting.pop().message)
+            self._waiting.pop().delivery.give_back()
 
     def _settle(self, taken: Sequence[_Delivered], failure: BaseException | None) -> None:
         self._busy = False
         for each in taken:
-            error = each.error or failure
-            if error is None:
-                self.queue_consumer.ack_message(each.message)
-                self.count("done")
-            else:
-                self.put_aside(each.body, each.message, error)
+            self.settle(each.delivery, each.error or failure)
         # Not from here: this is still inside a worker, and a full pool would run the next one inside it, and
         # the one after inside that, until the stack ends.
         self.container.spawn_managed_thread(self._go_on)

@@ -8,6 +8,7 @@ measured). After MAX_TRIES it is parked with its reason in ``<queue>.parked``, w
 """
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial, wraps
@@ -23,6 +24,7 @@ from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
+from services.chassis.bundles import Delivery, delivered
 from services.chassis.clock import Clock
 from services.chassis.counts import EVENTS_HEARD
 from services.chassis.database import Database
@@ -64,6 +66,7 @@ class OnEvent(Entrypoint, HeaderDecoder):
     """A method that hears one type of event: ``method(self, session, event)``, in a unit of work."""
 
     queue_consumer = QueueConsumer()
+    _stopping = False
 
     def __init__(self, event_class: type[Event], **options: Any) -> None:
         self.event_class = event_class
@@ -85,42 +88,59 @@ class OnEvent(Entrypoint, HeaderDecoder):
         from_zero(EVENTS_HEARD, [container.service_name], [self._counted_as], ["done", "retried", "parked"])
 
     def stop(self) -> None:
-        """Take no more events."""
+        """Take no more events; what no worker has begun goes back to its queue."""
+        self._stopping = True
         self.queue_consumer.unregister_provider(self)
 
-    def handle_message(self, body: dict[str, Any], message: Any) -> None:
-        """Run the handler in a worker."""
-        try:
-            event = self.event_class.model_validate(body)
-        except ValueError as error:
-            self.put_aside(body, message, error)
+    def handle_message(self, body: Any, message: Any) -> None:
+        """Run the handler in a worker, for the events of a bundle one after the other."""
+        self._handle_next(deque(delivered(body, message, self.queue_consumer)))
+
+    def _handle_next(self, waiting: deque[Delivery]) -> None:
+        while waiting:
+            delivery = waiting.popleft()
+            event = self.event_of(delivery)
+            if event is None:
+                continue
+            context = self.unpack_message_headers(delivery)
+            done = partial(self._handle_result, delivery, waiting)
+            try:
+                self.container.spawn_worker(self, (event,), {}, context_data=context, handle_result=done)
+            except ContainerBeingKilled:
+                delivery.give_back()
             return
-        context = self.unpack_message_headers(message)
+
+    def event_of(self, delivery: Delivery) -> Event | None:
+        """Return the event that was delivered, None where it is none: then it is put aside."""
         try:
-            self.container.spawn_worker(
-                self,
-                (event,),
-                {},
-                context_data=context,
-                handle_result=partial(self._handle_result, body, message),
-            )
-        except ContainerBeingKilled:
-            self.queue_consumer.requeue_message(message)
+            return self.event_class.model_validate(delivery.body)
+        except ValueError as error:
+            self.put_aside(delivery, error)
+            return None
 
     def _handle_result(  # noqa: PLR0917 - Nameko hands over the last three by position
-        self, body: Any, message: Any, worker_ctx: Any, result: Any, exc_info: Any
+        self, delivery: Delivery, waiting: deque[Delivery], worker_ctx: Any, result: Any, exc_info: Any
     ) -> tuple[Any, Any]:
-        if exc_info is None:
-            self.queue_consumer.ack_message(message)
-            self.count("done")
-        else:
-            self.put_aside(body, message, exc_info[1])
+        self.settle(delivery, None if exc_info is None else exc_info[1])
+        if waiting and self._stopping:
+            waiting[0].give_back()
+        elif waiting:
+            # Not from here: this is still inside a worker, and a full pool would run the next one inside it.
+            self.container.spawn_managed_thread(partial(self._handle_next, waiting))
         return result, exc_info
 
-    def put_aside(self, body: Any, message: Any, error: BaseException) -> None:
-        """Publish the message again, to come back later or to be parked, and only then acknowledge it."""
-        tries = int(message.headers.get(TRIES_HEADER, 0)) + 1
-        headers = {**message.headers, TRIES_HEADER: tries}
+    def settle(self, delivery: Delivery, error: BaseException | None) -> None:
+        """Have an event that was handled never come again, and one that was not come later."""
+        if error is None:
+            delivery.done()
+            self.count("done")
+        else:
+            self.put_aside(delivery, error)
+
+    def put_aside(self, delivery: Delivery, error: BaseException) -> None:
+        """Publish the event again, to come back later or to be parked, and only then acknowledge it."""
+        tries = int(delivery.headers.get(TRIES_HEADER, 0)) + 1
+        headers = {**delivery.headers, TRIES_HEADER: tries}
         fields = {
             "event_type": self.event_class.type,
             "handler": self.method_name,
@@ -131,20 +151,22 @@ class OnEvent(Entrypoint, HeaderDecoder):
             self.count("parked")
             _log.error("event_parked", queue=self.parked.name, exc_info=error, **fields)
             headers[REASON_HEADER] = fields["reason"]
-            self.publisher.publish(body, routing_key=self.parked.name, declare=[self.parked], headers=headers)
+            self.publisher.publish(
+                delivery.body, routing_key=self.parked.name, declare=[self.parked], headers=headers
+            )
         else:
             self.count("retried")
             delay = RETRY_DELAYS_MS[min(tries, len(RETRY_DELAYS_MS)) - 1]
             _log.warning("event_retried", delay_ms=delay, exc_info=error, **fields)
             exchange, queue = _waiting_room(delay)
             self.publisher.publish(
-                body,
+                delivery.body,
                 exchange=exchange,
                 routing_key=self.queue.name,
                 declare=[exchange, queue],
                 headers=headers,
             )
-        self.queue_consumer.ack_message(message)
+        delivery.done()
 
     @property
     def _counted_as(self) -> str:

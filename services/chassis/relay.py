@@ -2,10 +2,10 @@
 
 It does so in order, at least once, and marks a row only when it can no longer be lost.
 
-On RabbitMQ that is the publisher confirm; on the in-process bus it is the moment when every listener has
-acknowledged, so that after a crash the unmarked rest is simply published again. An event that no queue hears
-yet is kept and tried again for UNHEARD_AFTER, unless it may go unheard: a listener that was never started has
-no queue, and RabbitMQ would confirm the event into the void.
+On RabbitMQ that is the publisher confirm, one for all events of a type that wait together; on the in-process
+bus it is the moment when every listener has acknowledged, so that after a crash the unmarked rest is simply
+published again. An event that no queue hears yet is kept and tried again for UNHEARD_AFTER, unless it may go
+unheard: a listener that was never started has no queue, and RabbitMQ would confirm the event into the void.
 """
 
 from collections import defaultdict
@@ -21,6 +21,7 @@ from nameko.extensions import DependencyProvider
 from sqlmodel import Session
 
 from services.chassis.assembly import assembly_of
+from services.chassis.bundles import bundled, by_type, trace_headers
 from services.chassis.concurrency import GreenFlag
 from services.chassis.counts import EVENTS_PUBLISHED, OUTBOX_AGE_SECONDS, OUTBOX_UNSENT
 from services.chassis.logging import get_logger
@@ -28,7 +29,6 @@ from services.chassis.memory_broker import SETTLEMENT_HEADER, memory_broker
 from services.chassis.outbox import Backlog, OutboxRow, backlog_of, mark_sent, unsent_events
 from services.chassis.providers import SharedDatabase
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
-from services.chassis.rpc import TRACE_HEADER
 from services.messages.errors import OutcomeUnknown, Unavailable
 from services.messages.event import unheard_types
 
@@ -172,39 +172,50 @@ class OutboxRelay(DependencyProvider):
         """Publish the rows and return the ids of those that are done with."""
         done = []
         silent: set[str] = set()
-        for row in rows:
-            if row.type in silent:
+        for some in [[row] for row in rows] if self._memory is not None else by_type(rows):
+            if some[0].type in silent:
                 continue
             try:
-                self._publish_row(row)
+                self._publish_together(some)
             except Unroutable:
-                if (row.source, row.type) in unheard_types():
-                    done.append(row.id)
-                elif now - row.created_at >= UNHEARD_AFTER:
-                    _log.warning("event_unheard", event_type=row.type, event_key=row.key)
-                    done.append(row.id)
-                else:
-                    silent.add(row.type)
-                    self._unheard[row.type] = monotonic() + UNHEARD_RETRY_SECONDS
+                given_up = self._unheard_of(some, now=now)
+                done.extend(given_up)
+                if len(given_up) < len(some):
+                    silent.add(some[0].type)
+                    self._unheard[some[0].type] = monotonic() + UNHEARD_RETRY_SECONDS
             else:
-                self._unheard.pop(row.type, None)
-                EVENTS_PUBLISHED.labels(self.container.service_name, f"{row.source}.{row.type}").inc()
+                self._unheard.pop(some[0].type, None)
+                event = f"{some[0].source}.{some[0].type}"
+                EVENTS_PUBLISHED.labels(self.container.service_name, event).inc(len(some))
                 if self._memory is None:
-                    done.append(row.id)
+                    done.extend(row.id for row in some)
         return done
 
-    def _publish_row(self, row: OutboxRow) -> None:
-        tag = f"{row.source}:{row.id}"
-        headers = {SETTLEMENT_HEADER: tag, **({TRACE_HEADER: row.trace} if row.trace else {})}
-        exchange = get_event_exchange(row.source, self.container.config)
+    def _unheard_of(self, rows: Sequence[OutboxRow], *, now: datetime) -> list[int]:
+        """Return the ids of those of these events, which no queue hears, that need not be tried again."""
+        given_up = []
+        for row in rows:
+            if (row.source, row.type) not in unheard_types():
+                if now - row.created_at < UNHEARD_AFTER:
+                    continue
+                _log.warning("event_unheard", event_type=row.type, event_key=row.key)
+            given_up.append(row.id)
+        return given_up
+
+    def _publish_together(self, rows: Sequence[OutboxRow]) -> None:
+        """Publish events of one type: in one message, on a broker."""
+        first = rows[0]
+        exchange = get_event_exchange(first.source, self.container.config)
+        tag = f"{first.source}:{first.id}"
+        body, headers = bundled(rows) if len(rows) > 1 else (first.payload, trace_headers(first))
         self._publisher.publish(
-            row.payload,
+            body,
             exchange=exchange,
             declare=[exchange],
-            routing_key=row.type,
-            message_id=row.key,
-            headers=headers,
+            routing_key=first.type,
+            message_id=first.key,
+            headers={SETTLEMENT_HEADER: tag, **headers},
         )
         if self._memory is not None:
-            self._under_way[row.type].add(row.id)
-            self._memory.when_settled(tag, partial(self._settled.add, row.id))
+            self._under_way[first.type].add(first.id)
+            self._memory.when_settled(tag, partial(self._settled.add, first.id))

@@ -1,5 +1,7 @@
 """What the chassis promises a service, on either bus with either database."""
 
+import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -9,7 +11,7 @@ from sqlmodel import Session, select
 
 from services.chassis.inbox import MAX_TRIES, TRIES_HEADER
 from services.chassis.migrations import drift_of
-from services.chassis.outbox import add_event, count_unsent
+from services.chassis.outbox import add_event, add_new_events, count_unsent
 from services.chassis.publishing import ConfirmedPublisher
 from services.chassis.queues import QueueDesk, parked_queue
 from services.chassis.settings import is_memory
@@ -137,6 +139,52 @@ class TestEvent:
         with database.snapshot() as session:
             assert count_unsent(session) == 0
         database.close()
+
+
+class TestManyAtOnce:
+    """Events that one transaction added: on RabbitMQ they travel in one message."""
+
+    def test_are_heard_once_each(self, toys: Toys) -> None:
+        toys.start()
+        before = len(toys.call("gathered", of="neighbour"))
+        add_at_once(toys, [CounterRaised(name="a", value=value) for value in range(40)])
+        for service in ("toy", "neighbour"):
+            toys.wait_until(lambda: toys.call("heard", "a", of=service) == 40, timeout=30.0)  # noqa: B023
+        # RabbitMQ hands over as many messages as there are workers, here two.
+        assert max(toys.call("gathered", of="neighbour")[before:]) > 2
+
+    def test_wait_for_none_that_fails_and_it_comes_again(self, toys: Toys) -> None:
+        toys.start()
+        toys.call("fail_next", "bad", 2)
+        toys.call("fail_next", "neighbour's bad", 2)
+        events = [CounterRaised(name="a", value=value) for value in range(10)]
+        add_at_once(toys, [*events[:5], CounterRaised(name="bad", value=1), *events[5:]])
+        for service in ("toy", "neighbour"):
+            for name, times in (("a", 10), ("bad", 1)):
+                toys.wait_until(lambda: toys.call("heard", name, of=service) == times, timeout=30.0)  # noqa: B023
+        assert toys.call("failures_left", "bad") == toys.call("failures_left", "neighbour's bad") == 0
+
+    @ON_RABBITMQ
+    @pytest.mark.parametrize("signal", [signal.SIGTERM, signal.SIGKILL])
+    def test_are_heard_once_each_by_listeners_that_end_and_begin_again(
+        self, toys: Toys, signal: signal.Signals
+    ) -> None:
+        toys.start()
+        add_at_once(toys, [CounterRaised(name="a", value=value) for value in range(90)])
+        toys.wait_until(lambda: toys.call("heard", "a") > 0, timeout=30.0)
+        toys.processes[-1].send_signal(signal)
+        toys.processes[-1].wait(timeout=60)
+        toys.start()
+        for service in ("toy", "neighbour"):
+            toys.wait_until(lambda: toys.call("heard", "a", of=service) == 90, timeout=60.0)  # noqa: B023
+
+
+def add_at_once(toys: Toys, events: Sequence[CounterRaised]) -> None:
+    """Add events to the toy's outbox by one transaction, as another process does."""
+    database = toys.database()
+    with database.unit_of_work() as session:
+        add_new_events(session, events, now=datetime.now(UTC))
+    database.close()
 
 
 class TestGathered:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlmodel import Session
 
@@ -68,6 +68,7 @@ class Database:
         # Rows that another copy holds are skipped, which only works on what is committed now.
         self._queue = engine.execution_options(hireling_writes=True, **_isolation(engine, "READ COMMITTED"))
         self._frozen = engine.execution_options(**_isolation(engine, "REPEATABLE READ"))
+        self._plain = engine.execution_options(**_isolation(engine, "AUTOCOMMIT"))
         self._write_lock = write_lock
         self._listeners: list[Callable[[], None]] = []
 
@@ -117,6 +118,16 @@ class Database:
         """
         with _translated(), Session(self._frozen, expire_on_commit=False, autoflush=False) as session:
             yield session
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Open a connection for one statement that reads: by itself it sees one state, whole.
+
+        It takes one way to the server where a snapshot takes three. PostgreSQL plans it for the very values
+        that it is given: a word that everything has wants another way than one that nothing has.
+        """
+        with _translated(), self._plain.connect() as connection, _never_prepared(connection):
+            yield connection
 
     def on_event_added(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every commit in this process that added an event to the outbox."""
@@ -179,6 +190,19 @@ def _translated(*, committing: bool = False) -> Iterator[None]:
         if committing:
             raise OutcomeUnknown("commit_unknown", f"connection lost while committing: {reason}") from error
         raise Unavailable("database_unreachable", f"no connection to the database: {reason}") from error
+
+
+@contextmanager
+def _never_prepared(connection: Connection) -> Iterator[None]:
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    usual, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = usual
 
 
 @contextmanager

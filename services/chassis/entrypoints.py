@@ -2,19 +2,23 @@
 
 import inspect
 import random
+import sys
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
 from typing import Any, TypeVar
 
 import eventlet
+from nameko.exceptions import UnserializableValueError, serialize
 from nameko.rpc import Rpc as NamekoRpc
 from nameko.timer import Timer as NamekoTimer
 from pydantic import ValidationError
 
+from services.chassis.answers import send, written
 from services.chassis.database import BUSY_PAUSES_SECONDS, DATABASE_BUSY, effects_so_far
 from services.chassis.inbox import on_event
 from services.chassis.logging import get_logger
+from services.chassis.rpc import EXCHANGE
 from services.messages.errors import CallerError, HirelingError, Invalid, Unavailable, invalid_of
 
 __all__ = ["on_event", "rpc", "timer"]
@@ -38,8 +42,10 @@ class Rpc(NamekoRpc):
         if exc_info is not None:
             exc_info = _typed(exc_info)
             _log_failure("rpc_failed", exc_info)
-        sent: tuple[Any, ExcInfo | None] = super().handle_result(message, worker_ctx, result, exc_info)
-        return sent
+        envelope, exc_info = _enveloped(result, exc_info)
+        send(envelope, to=message, amqp_uri=self.container.config["AMQP_URI"], exchange=EXCHANGE)
+        self.rpc_consumer.queue_consumer.ack_message(message)
+        return result, exc_info
 
 
 class Timer(NamekoTimer):
@@ -90,6 +96,16 @@ def _typed(exc_info: ExcInfo) -> ExcInfo:
     if not isinstance(error, ValidationError):
         return exc_info
     return Invalid, invalid_of(error, what=error.title), exc_info[2]
+
+
+def _enveloped(result: Any, exc_info: ExcInfo | None) -> tuple[str, ExcInfo | None]:
+    """Return what travels, and what went wrong: also that the result is nothing that travels."""
+    if exc_info is not None:
+        return written(None, serialize(exc_info[1])), exc_info
+    try:
+        return written(result, None), None
+    except Exception:  # noqa: BLE001 - whatever it is, the service goes on and its caller hears of it
+        return written(None, serialize(UnserializableValueError(result))), sys.exc_info()  # type: ignore[return-value]
 
 
 def _log_failure(event: str, exc_info: ExcInfo) -> None:

@@ -7,15 +7,17 @@ connection.
 """
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from kombu import Connection, Consumer, Exchange, Queue
 from kombu.exceptions import OperationalError
 from structlog.contextvars import get_contextvars
 
+from services.chassis.answers import result_of, text_of
 from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, HEARTBEAT_SECONDS, connect
 from services.chassis.concurrency import Flag, concurrency_for
 from services.chassis.counts import RPC_CALLED, RPC_CALLED_SECONDS, outcome_of
@@ -23,7 +25,7 @@ from services.chassis.database import inside_unit_of_work, note_effect
 from services.chassis.logging import get_logger
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 from services.chassis.tracing import TRACEPARENT, begin, current_traceparent
-from services.messages.errors import ERRORS, HirelingError, OperatorError, OutcomeUnknown, Unavailable
+from services.messages.errors import OutcomeUnknown, Unavailable
 
 EXCHANGE = Exchange("nameko-rpc", durable=True, type="topic")
 # Nameko hands a worker the headers that begin so.
@@ -31,13 +33,15 @@ TRACE_HEADER = f"nameko.{TRACEPARENT}"
 
 _log = get_logger(__name__)
 
+Result = TypeVar("Result")
+
 
 @dataclass
 class _Pending:
     """A call that waits for its reply."""
 
     arrived: Flag
-    body: dict[str, Any] | None = None
+    envelope: bytes | None = None
 
 
 class RpcClient:
@@ -68,6 +72,24 @@ class RpcClient:
         was certainly not called (no broker, no such service running); OutcomeUnknown when no reply came in
         time. A request that waits in the service's queue is dropped when its caller's time is over.
         """
+        return self._call(
+            service, method, {"args": arguments, "kwargs": keywords}, timeout=timeout, read=result_of
+        )
+
+    def call_for_text(self, service: str, method: str, *arguments: Any, timeout: float) -> bytes:
+        """Call as `call` does, and return the result's JSON as it was written, for who only hands it on."""
+        body: dict[str, Any] = {"args": arguments, "kwargs": {}}
+        return self._call(service, method, body, timeout=timeout, read=text_of)
+
+    def _call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        *,
+        timeout: float,
+        read: Callable[[bytes, str], Result],
+    ) -> Result:
         if inside_unit_of_work():
             raise RuntimeError(
                 f"call of {service}.{method} inside a unit of work would hold the database for {timeout} s"
@@ -76,7 +98,7 @@ class RpcClient:
         began, outcome = monotonic(), "done"
         work = begin(f"call {service}.{method}", service=_caller(), kind="call")
         try:
-            return self._call(service, method, {"args": arguments, "kwargs": keywords}, timeout=timeout)
+            return read(self._answer(service, method, body, timeout=timeout), f"{service}.{method}")
         except BaseException as error:
             outcome = outcome_of(error)
             raise
@@ -85,12 +107,12 @@ class RpcClient:
             RPC_CALLED.labels(service, method, outcome).inc()
             RPC_CALLED_SECONDS.labels(service, method).observe(monotonic() - began)
 
-    def _call(self, service: str, method: str, body: dict[str, Any], *, timeout: float) -> Any:
+    def _answer(self, service: str, method: str, body: dict[str, Any], *, timeout: float) -> bytes:
         correlation_id = str(uuid.uuid4())
         pending = self._pending[correlation_id] = _Pending(self._concurrency.flag())
         try:
             self._send(service, method, body, correlation_id=correlation_id, timeout=timeout)
-            if not pending.arrived.wait(timeout) or pending.body is None:
+            if not pending.arrived.wait(timeout) or pending.envelope is None:
                 reason = "no reply" if not pending.arrived.wait(0) else "connection lost"
                 raise OutcomeUnknown(
                     "no_reply",
@@ -98,7 +120,7 @@ class RpcClient:
                     service=service,
                     method=method,
                 )
-            return _result_of(pending.body, f"{service}.{method}")
+            return pending.envelope
         finally:
             del self._pending[correlation_id]
 
@@ -162,7 +184,7 @@ class RpcClient:
         try:
             with (
                 connection,
-                Consumer(connection.default_channel, [queue], callbacks=[self._on_reply], no_ack=True),
+                Consumer(connection.default_channel, [queue], on_message=self._on_reply, no_ack=True),
             ):
                 listening.set()
                 self._drain(connection)
@@ -183,10 +205,12 @@ class RpcClient:
                 connection.heartbeat_check()
                 beaten_at = monotonic()
 
-    def _on_reply(self, body: dict[str, Any], message: Any) -> None:
+    def _on_reply(self, message: Any) -> None:
+        # Read by who waits for it, each in a thread or greenlet of its own.
         pending = self._pending.get(message.properties.get("correlation_id"))
         if pending is not None:
-            pending.body = body
+            text = message.body
+            pending.envelope = text.encode() if isinstance(text, str) else bytes(text)
             pending.arrived.set()
 
     def _fail_pending(self) -> None:
@@ -201,19 +225,3 @@ def _caller() -> str:
 def _trace_headers() -> dict[str, str]:
     traceparent = current_traceparent()
     return {TRACE_HEADER: traceparent} if traceparent else {}
-
-
-def _result_of(body: dict[str, Any], target: str) -> Any:
-    error = body.get("error")
-    if error:
-        raise _error_of(error, target)
-    return body["result"]
-
-
-def _error_of(error: dict[str, Any], target: str) -> HirelingError:
-    known = ERRORS.get(error.get("exc_type", ""))
-    arguments = error.get("exc_args") or []
-    if known is not None and error.get("exc_path") == f"{known.__module__}.{known.__name__}" and arguments:
-        return known.from_wire(arguments[0])
-    detail = f"{target} failed: {error.get('exc_type')}"
-    return OperatorError("remote_failure", detail, error=str(error.get("value"))[:500], target=target)

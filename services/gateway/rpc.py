@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app
+from flask import Response, current_app
 from pydantic import BaseModel
 
 from services.chassis.clock import Clock
@@ -34,6 +34,10 @@ class Neighbours:
         """Return the result of a service's method, a JSON value."""
         return self.caller.call(service, method, *arguments, timeout=self.settings.call_seconds)
 
+    def call_for_text(self, service: str, method: str, *arguments: Any) -> bytes:
+        """Return the JSON of the result of a service's method, unread."""
+        return self.caller.call_for_text(service, method, *arguments, timeout=self.settings.call_seconds)
+
 
 def wire(model: BaseModel) -> Any:
     """Return a message as it travels: JSON values."""
@@ -43,6 +47,11 @@ def wire(model: BaseModel) -> Any:
 def call(service: str, method: str, *arguments: Any) -> Any:
     """Return the result of a service's method, for the request at hand."""
     return neighbours().call(service, method, *arguments)
+
+
+def handed_on(service: str, method: str, *arguments: Any) -> Response:
+    """Return the response that is the result of a service's method, as the service wrote it."""
+    return Response(neighbours().call_for_text(service, method, *arguments), mimetype="application/json")
 
 
 def neighbours() -> Neighbours:

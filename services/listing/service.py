@@ -1,5 +1,7 @@
 """The listing service's entrypoints: decode, decide, store, answer."""
 
+import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -12,6 +14,7 @@ from hireling.rental.mandate import SignedMandate
 from hireling.rental.typed_data import Domain, from_hex
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.outbox import add_event
+from services.chassis.rows import WrittenJson
 from services.chassis.rpc import RpcClient
 from services.chassis.service import Service
 from services.listing import device as rules
@@ -136,29 +139,29 @@ class Listing(Service):
         return _listing_view(*found, now=self.clock.now())
 
     @rpc
-    def search_listings(self, query: dict[str, Any]) -> dict[str, Any]:
-        """Return a page of the listings that count now, newest first."""
+    def search_listings(self, query: dict[str, Any]) -> WrittenJson:
+        """Return a page of the listings that count now, newest first, as written JSON."""
         wanted = ListingQuery.model_validate(query, strict=False)
         now = self.clock.now()
         alive_since = now - timedelta(seconds=SETTINGS.online_seconds)
-        with self.database.snapshot() as session:
-            pairs = store.page_of_listings(
-                session,
+        with self.database.glance() as connection:
+            found = store.page_of_listings(
+                connection,
                 kind=wanted.kind,
                 words=wanted.q,
-                valid_at=int(now.timestamp()),
+                now=now,
                 seen_since=alive_since if wanted.online is True else None,
                 unseen_since=alive_since if wanted.online is False else None,
                 after=Position.decode(wanted.cursor) if wanted.cursor else None,
                 limit=wanted.limit,
             )
-        shown = pairs[: wanted.limit]
+        shown = found[: wanted.limit]
         more = (
-            Position(shown[-1][0].published_at, shown[-1][0].listing).encode()
-            if len(pairs) > wanted.limit
+            Position(shown[-1].published_at, shown[-1].listing).encode()
+            if len(found) > wanted.limit
             else None
         )
-        return _page([_listing_view(row, device, now=now) for row, device in shown], following=more)
+        return _written_page(shown, alive_since=alive_since, following=more)
 
     @on_event(DeviceRegistered)
     def on_device_registered(self, session: Session, event: DeviceRegistered) -> None:
@@ -305,15 +308,39 @@ def _device_view(row: Device) -> dict[str, Any]:
 def _listing_view(row: ListingRow, device: Device, *, now: datetime) -> dict[str, Any]:
     """Return what a ListingView would say, without building one.
 
-    The document was checked when it was published and is kept as it travels: fifty of them, read and written
-    again, would be most of a search's time.
+    The document was checked when it was published and is kept as it travels.
     """
-    seen, alive_for = device.last_seen, timedelta(seconds=SETTINGS.online_seconds)
+    alive_since = now - timedelta(seconds=SETTINGS.online_seconds)
     return {
         "listing": row.listing,
         "document": row.document,
         "signature": row.signature,
-        "online": seen is not None and now - seen <= alive_for,
+        "online": _is_online(device.last_seen, alive_since),
         "registered": device.registered,
-        "last_seen": None if seen is None else seen.isoformat().replace("+00:00", "Z"),
+        "last_seen": _moment(device.last_seen),
     }
+
+
+def _written_page(
+    found: Sequence[store.Found], *, alive_since: datetime, following: str | None
+) -> WrittenJson:
+    """Return what a Page of ListingViews would be written as, around the documents as they are kept.
+
+    Fifty documents, read and written again here and at the gateway, would be most of a search's time. What
+    else stands in it has no character that JSON would escape: hex, truth values, moments and cursors.
+    """
+    items = ",".join(
+        f'{{"listing":"{each.listing}","document":{each.document},"signature":"{each.signature}",'
+        f'"online":{json.dumps(_is_online(each.last_seen, alive_since))},'
+        f'"registered":{json.dumps(each.registered)},"last_seen":{json.dumps(_moment(each.last_seen))}}}'
+        for each in found
+    )
+    return WrittenJson(f'{{"items":[{items}],"next":{json.dumps(following)}}}')
+
+
+def _is_online(last_seen: datetime | None, alive_since: datetime) -> bool:
+    return last_seen is not None and last_seen >= alive_since
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

@@ -6,7 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.listing import SignedListing
 from services.gateway.parameters import ListingPath, ListingSearch, problems
-from services.gateway.rpc import call, wire
+from services.gateway.rpc import call, handed_on, wire
 from services.messages.listing import ListingView
 from services.messages.page import Page
 
@@ -24,7 +24,7 @@ def publish_listing(body: SignedListing) -> Any:
 @routes.get("/listings", operation_id="search_listings", responses={200: Page[ListingView]})
 def search_listings(query: ListingSearch) -> Any:
     """Return a page of the listings that count now, newest first."""
-    return call("listing", "search_listings", wire(query))
+    return handed_on("listing", "search_listings", wire(query))
 
 
 @routes.get("/listings/<listing>", operation_id="get_listing", responses={200: ListingView})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hireling.rental.listing import SignedListing
 from hireling.rental.mandate import SignedMandate
 from services.messages.errors import Conflict, Invalid, NotFound, Refused
 from services.messages.listing import ListingView
@@ -198,6 +199,47 @@ class TestSearchListings:
     def test_shows_no_listing_past_its_time(self, front: Front) -> None:
         front.offer_for_hire()
         front.clock.advance(seconds=3_601)
+        assert not front.call("listing", "search_listings", {})["items"]
+
+    def test_hands_on_what_was_signed_whatever_stands_in_it(self, front: Front) -> None:
+        listing = front.offer_for_hire(title='A "lathe" \\ \u00fc \U0001f527 {"error": null}')
+        answer = front.client.get("/v1/listings").json
+        assert answer is not None
+        (found,) = answer["items"]
+        assert (
+            SignedListing.model_validate(
+                {"document": found["document"], "signature": found["signature"]}, strict=False
+            )
+            == listing
+        )
+        assert answer == front.call("listing", "search_listings", {})
+        assert found == front.get(f"/v1/listings/{found['listing']}")
+
+    def test_finds_a_word_with_signs_that_mean_something_to_sql(self, front: Front) -> None:
+        front.offer_for_hire(title="100%_a/b\\c'd")
+        for word in ("100%", "%_a", "a/b", "b\\c", "c'd"):
+            assert front.call("listing", "search_listings", {"q": word})["items"], word
+        for word in ("1%0", "100__a", "a_b", "/%"):
+            assert not front.call("listing", "search_listings", {"q": word})["items"], word
+
+    def test_pages_through_words_of_the_same_moment(self, front: Front) -> None:
+        for number in range(5):
+            front.offer_for_hire(
+                DeviceActor(clock=front.clock, meter=a_key(f"meter {number}")), title=f"Machine {number}"
+            )
+        titles, cursor = [], None
+        for _ in range(3):
+            page = front.call("listing", "search_listings", {"q": "machine", "limit": 2, "cursor": cursor})
+            titles += [listing["document"]["title"] for listing in page["items"]]
+            cursor = page["next"]
+        assert sorted(titles) == [f"Machine {number}" for number in range(5)]
+        assert cursor is None
+
+    def test_shows_what_was_listed_a_day_ago_until_its_time_is_over(self, front: Front) -> None:
+        front.offer_for_hire(valid_until=front.device.now(86_400))
+        front.clock.advance(seconds=86_399)
+        assert front.call("listing", "search_listings", {})["items"]
+        front.clock.advance(seconds=1)
         assert not front.call("listing", "search_listings", {})["items"]
 
     def test_refuses_a_cursor_it_never_gave(self, front: Front) -> None:

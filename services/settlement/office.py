@@ -166,7 +166,7 @@ class Office:
                 self.serve_as(rotating.current(session))
                 is_queued = bool(Store(session, now=now()).queued(limit=1))
             # Asked first: a block that comes meanwhile is seen as news.
-            head = self.chain.head().hash
+            head = self.chain.head()
             is_news = self.pace.is_news(head)
             is_behind = is_news and self._follow(database, now)
             if is_news or is_queued:
@@ -189,11 +189,11 @@ class Office:
 
     def wait_for_news(self) -> None:
         """Wait until the chain is worth a look."""
-        self.pace.wait_for_news(self._head)
+        self.pace.wait_for_news(self._height)
 
-    def _head(self) -> bytes | None:
+    def _height(self) -> int | None:
         try:
-            return self.chain.head().hash
+            return self.chain.height()
         except (ChainUnreachable, NodeRefused):
             return None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Double, Text, and_, cast, delete, func, or_
+from sqlalchemy import ColumnElement, Double, Text, and_, cast, delete, func, or_
 from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
@@ -48,6 +48,23 @@ class Store(ChainStore):
     def rental_as_it_is(self, rental_id: str) -> RentalRow:
         """Return the rental for reading only. Raises NotFound."""
         return _found(self._session.get(RentalRow, rental_id), rental_id)
+
+    def rental_beside(self, rental_id: str) -> tuple[RentalRow, int, bool]:
+        """Return the rental for reading only, how often it was refused, and whether its bill is countersigned.
+
+        All by one query. Raises NotFound.
+        """
+        refusals = select(func.count()).where(RefusalRow.rental_id == RentalRow.rental_id)
+        skipped = select(func.count()).where(*_skipped(), BatchedClaimRow.rental_id == RentalRow.rental_id)
+        countersigned = select(BillRow.countersigned).where(BillRow.rental_id == RentalRow.rental_id)
+        statement = select(
+            RentalRow,
+            refusals.scalar_subquery() + skipped.scalar_subquery(),
+            countersigned.scalar_subquery(),
+        ).where(RentalRow.rental_id == rental_id)
+        found = self._session.exec(statement).one_or_none()
+        row, refused, is_countersigned = (None, 0, None) if found is None else found
+        return _found(row, rental_id), int(refused), bool(is_countersigned)
 
     def rentals_with_open_money(self) -> Sequence[RentalRow]:
         """Return the rentals whose money the escrow holds."""
@@ -132,10 +149,7 @@ class Store(ChainStore):
 
     def skipped_claims(self, rental_id: str) -> Sequence[BatchedClaimRow]:
         """Return a rental's claims that the escrow skipped in a batch."""
-        said = col(BatchedClaimRow.outcome)
-        statement = select(BatchedClaimRow).where(
-            BatchedClaimRow.rental_id == rental_id, said.is_not(None), said != CLAIMED
-        )
+        statement = select(BatchedClaimRow).where(BatchedClaimRow.rental_id == rental_id, *_skipped())
         return self._session.exec(statement).all()
 
     # -- flags
@@ -235,11 +249,6 @@ class Store(ChainStore):
             raise _no_bill(rental_id)
         return BillPart(length=found[0], text=found[1])
 
-    def is_countersigned(self, rental_id: str) -> bool:
-        """Return whether the rental has a bill that the owner's side countersigned."""
-        statement = select(BillRow.countersigned).where(BillRow.rental_id == rental_id)
-        return bool(self._session.exec(statement).one_or_none())
-
     def page_of_bills(self, *, after: tuple[datetime, str] | None, limit: int) -> Sequence[BillRow]:
         """Return up to limit + 1 bills, newest first."""
         issued, key = col(BillRow.issued_at), col(BillRow.rental_id)
@@ -263,6 +272,11 @@ class Store(ChainStore):
             return False
         row.holder, row.until = holder, self.now + timedelta(seconds=seconds)
         return True
+
+
+def _skipped() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    said = col(BatchedClaimRow.outcome)
+    return said.is_not(None), said != CLAIMED
 
 
 def _no_bill(rental_id: str) -> NotFound:

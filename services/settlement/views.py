@@ -14,12 +14,8 @@ from services.settlement.store import Store
 
 def view_of(store: Store, rental_id: str) -> RentalView:
     """Return a rental as both sides see it. Raises NotFound."""
-    return rental_view(
-        store.rental_as_it_is(rental_id),
-        store.transactions_of(rental_id),
-        refusals=len(refusals_of(store, rental_id)),
-        countersigned=store.is_countersigned(rental_id),
-    )
+    row, refusals, countersigned = store.rental_beside(rental_id)
+    return rental_view(row, store.transactions_of(rental_id), refusals=refusals, countersigned=countersigned)
 
 
 def rental_view(

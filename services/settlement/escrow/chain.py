@@ -86,6 +86,10 @@ class Chain:
         """Return the newest block."""
         return self._node.head()
 
+    def height(self) -> int:
+        """Return the newest block's number."""
+        return self._node.height()
+
     def block(self, number: int) -> Block | None:
         """Return a block, None where the chain has no such number."""
         return self._node.block(number)

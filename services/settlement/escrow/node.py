@@ -96,6 +96,10 @@ class Node:
             raise ChainUnreachable("the node has no newest block")
         return found
 
+    def height(self) -> int:
+        """Return the newest block's number."""
+        return _number(self._ask("eth_blockNumber"))
+
     def block(self, number: int) -> Block | None:
         """Return a block, None where the chain has no such number (any more)."""
         return self._block(hex(number))

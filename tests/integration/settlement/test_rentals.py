@@ -2,14 +2,15 @@
 
 import pytest
 
-from hireling.rental.bill import verify_bill
+from hireling.rental.bill import envelope_of, verify_bill
 from hireling.rental.money import fee_of
+from hireling.rental.signing import sign
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
 from services.messages.errors import Conflict
 from services.settlement import service
 from services.settlement.intake import EARLY_AT_ONCE
-from tests.builders import OWNER_KEY, a_reading_chain
+from tests.builders import OWNER_AGENT_KEY, OWNER_KEY, a_reading_chain
 from tests.chain_rentals import acknowledge, holdings
 from tests.integration.settlement.market import Market
 
@@ -51,6 +52,16 @@ class TestARental:
         assert {each.kind for each in bill.bill.transactions} == {"open", "claim", "close"}
         with pytest.raises(Conflict, match="countersigned meanwhile"):
             market.call("get_bill_part", to_hex(signed.rental_id), 1_000, 5)
+
+        device = to_hex(signed.agreement.rules.detail.device)
+        waits = {"device": device, "unfinished": True}
+        work = [item["rental_id"] for item in market.call("list_rentals", waits)["items"]]
+        assert work.count(to_hex(signed.rental_id)) == 1
+        signature = sign(OWNER_AGENT_KEY, signed.domain, envelope_of(bill.bill))
+        market.call("countersign_bill", to_hex(signed.rental_id), to_hex(signature))
+        assert market.rental(signed).countersigned
+        work = [item["rental_id"] for item in market.call("list_rentals", waits)["items"]]
+        assert to_hex(signed.rental_id) not in work
 
     def test_counts_readings_in_order_whatever_order_they_come_in(self, market: Market) -> None:
         signed = market.funded()

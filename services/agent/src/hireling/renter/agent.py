@@ -215,17 +215,33 @@ class RenterAgent:
             await self._request_funding(rental_id, permit, terms.rules.fund_by)
         if terms.pay.start_at <= self._clock.now().timestamp():
             seat.take_early()
+        is_greeted = False
         while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
             self._refuse_failed(view)
             if self._clock.now().timestamp() > terms.rules.fund_by:
                 raise FundingFailed("the escrow was not opened in time; nothing is locked")
-            await self._clock.sleep(POLL_SECONDS)
+            if seat.line is not None and not is_greeted:
+                is_greeted, page = True, await self._ride_of(page).greet(seat.line)
+            await self._wait_for_word(seat)
         if view.state in WITHOUT_BILL:
             await self._note_done(rental_id, spent=0)
             raise FundingFailed(f"the rental is {view.state.value.lower()}; nothing is locked")
         opened = next((item.hash for item in view.transactions if item.hash), None)
         self._announce("funded", rental_id=_id(page), tx=f"0x{opened.hex()}" if opened else "")
         return self._book.write(page.model_copy(update={"stage": "funded"}))
+
+    async def _wait_for_word(self, seat: Seat) -> None:
+        """Wait a moment, or until the machine speaks: then it saw the money itself."""
+        ways = {
+            asyncio.ensure_future(self._clock.sleep(POLL_SECONDS)),
+            asyncio.ensure_future(seat.wait_for_word()),
+        }
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
 
     async def _request_funding(self, rental_id: bytes, permit: object, fund_by: int) -> None:
         while True:
@@ -249,7 +265,15 @@ class RenterAgent:
         if not is_on:
             return self._book.write(page.model_copy(update={"stage": "over"}))
         page = self._book.write(page.model_copy(update={"stage": "running"}))
-        ride = self._ride = Ride(
+        ride = self._ride = self._ride_of(page)
+        if self._wants_stop:
+            ride.stop()
+        async with seat.taken_by(ride) as line:
+            page = await ride.run(line)
+        return self._book.write(page.model_copy(update={"stage": "over"}))
+
+    def _ride_of(self, page: Page) -> Ride:
+        return Ride(
             page,
             book=self._book,
             platform=self._platform,
@@ -258,11 +282,6 @@ class RenterAgent:
             announce=self._announce,
             stop_after=self._stop_after,
         )
-        if self._wants_stop:
-            ride.stop()
-        async with seat.taken_by(ride) as line:
-            page = await ride.run(line)
-        return self._book.write(page.model_copy(update={"stage": "over"}))
 
     async def _settle(self, page: Page) -> Kept | None:
         view = await self._wait_for_the_end(page)

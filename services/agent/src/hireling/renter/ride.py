@@ -117,6 +117,16 @@ class Ride:
         self._ceiling_at = self._asked_at = datetime.fromtimestamp(0, UTC)
         self._news.set()
 
+    async def greet(self, line: MqttLine) -> Page:
+        """Say what the machine needs to unlock once it sees the money; return the page.
+
+        It costs nothing without the money, and nobody waits for it afterwards.
+        """
+        self._line = line
+        await self._sign_due_ceiling()
+        await self._ask()
+        return self._page
+
     async def run(self, line: MqttLine) -> Page:
         """Use the machine until its last reading, or until clearly none will come; return the page."""
         self._line = line
@@ -298,6 +308,7 @@ class Ride:
             wanted = UnlockAction.STOP if self._wants_stop else UnlockAction.UNLOCK
             if challenge.action is not wanted:
                 continue
+            self._asked_at = self._clock.now()
             unlock = Unlock(
                 rental_id=challenge.rental_id,
                 device=self.device,

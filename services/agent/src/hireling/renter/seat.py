@@ -5,11 +5,15 @@ has not heard of the name yet, the line is tried again from the moment it is nee
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from hireling.announce import Announce, Field
 from hireling.mqtt_line import Listener, MqttLine
+
+# A challenge or two, and no flood.
+EARLY_MESSAGES = 32
 
 
 class Seat:
@@ -22,6 +26,18 @@ class Seat:
         self._listener: Listener | None = None
         self._line: MqttLine | None = None
         self._running: asyncio.Task[None] | None = None
+        self._early: deque[tuple[str, bytes]] = deque(maxlen=EARLY_MESSAGES)
+        self._heard = asyncio.Event()
+
+    @property
+    def line(self) -> MqttLine | None:
+        """Return the line where it is up."""
+        return self._line if self._line is not None and self._line.is_up else None
+
+    async def wait_for_word(self) -> None:
+        """Wait until the machine says something new."""
+        await self._heard.wait()
+        self._heard.clear()
 
     def take_early(self) -> None:
         """Begin to connect."""
@@ -32,12 +48,14 @@ class Seat:
     async def taken_by(self, listener: Listener) -> AsyncIterator[MqttLine]:
         """Have this one listen, over the early line where it is up, until the block ends."""
         self._listener = listener
-        if self._line is None or not self._line.is_up:
+        if self.line is None:
             # Its next try may be seconds away.
             await self.leave()
             self._connect(self._announce)
         else:
             listener.on_line_up()
+            while self._early:
+                listener.on_message(*self._early.popleft())
         assert self._line is not None  # noqa: S101 - it was up, or was just made
         try:
             yield self._line
@@ -48,14 +66,19 @@ class Seat:
     async def leave(self) -> None:
         """Hang up."""
         running, self._running, self._line = self._running, None, None
+        self._early.clear()
+        self._heard.clear()
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
     def on_message(self, topic: str, payload: bytes) -> None:
-        """Hand a message on; before somebody listens there is nothing to hear."""
+        """Hand a message on, or keep it until somebody listens."""
         if self._listener is not None:
             self._listener.on_message(topic, payload)
+        else:
+            self._early.append((topic, payload))
+            self._heard.set()
 
     def on_line_up(self) -> None:
         """Hand the news on."""

@@ -50,7 +50,7 @@ class Store(ChainStore):
         return _found(self._session.get(RentalRow, rental_id), rental_id)
 
     def rental_beside(self, rental_id: str) -> tuple[RentalRow, int, bool]:
-        """Return the rental for reading only, how often it was refused, and whether its bill is countersigned.
+        """Return a rental for reading only, how often it was refused, and whether its bill is countersigned.
 
         All by one query. Raises NotFound.
         """

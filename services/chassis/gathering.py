@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from services.chassis.bundles import Delivery, delivered
 from services.chassis.database import Database
-from services.chassis.inbox import HearingService, OnEvent, note_statement
+from services.chassis.inbox import HearingService, OnEvent, note_rows
 from services.messages.event import Event
 
 # One transaction of some tens of milliseconds.
@@ -151,5 +151,5 @@ def _note(
     keys = {f"{event.source}.{event.type}:{event.key()}": event for event in events}
     now = service.clock.now()
     rows = [{"handler": handler, "key": key, "handled_at": now} for key in keys]
-    new = set(session.execute(note_statement(session, rows)).scalars())
+    new = note_rows(session, rows)
     return [event for key, event in keys.items() if key in new]

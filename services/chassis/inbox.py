@@ -20,7 +20,6 @@ from nameko.events import get_event_exchange
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint
 from nameko.messaging import HeaderDecoder, QueueConsumer
-from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -236,13 +235,14 @@ def _waiting_room(delay_ms: int) -> tuple[Exchange, Queue]:
 def _note(session: Session, handler: str, event: Event, *, now: datetime) -> bool:
     """Note the event as handled and return whether it was new."""
     row = {"handler": handler, "key": f"{event.source}.{event.type}:{event.key()}", "handled_at": now}
-    return session.execute(note_statement(session, [row])).first() is not None
+    return bool(note_rows(session, [row]))
 
 
-def note_statement(session: Session, rows: Sequence[dict[str, Any]]) -> Executable:
-    """Return what notes events as handled and returns the keys of those that were not before.
+def note_rows(session: Session, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """Note events as handled, and return the keys of those that were not before.
 
     A copy handling one at this very moment is waited for.
     """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    return insert(INBOX).values(rows).on_conflict_do_nothing().returning(INBOX.c.key)
+    statement = insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
+    return frozenset(session.connection().execute(statement, rows).scalars())

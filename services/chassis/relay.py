@@ -89,16 +89,16 @@ class OutboxRelay(DependencyProvider):
         while not self._stopping and not self._assembly.everyone_listens.wait(POLL_SECONDS):
             pass
         while not self._stopping:
-            self._wake.wait(POLL_SECONDS)
+            was_told = self._wake.wait(POLL_SECONDS)
             self._wake.clear()
-            self._publish_everything()
-        self._publish_everything()
+            self._publish_everything(was_told=was_told)
+        self._publish_everything(was_told=True)
         self._publisher.drop()
 
-    def _publish_everything(self) -> None:
+    def _publish_everything(self, *, was_told: bool) -> None:
         try:
             self._measure()
-            while self._has_work() and self._publish_batch() == BATCH:
+            while (was_told or self._has_work()) and self._publish_batch() == BATCH:
                 self._measure()
         except (Unavailable, OutcomeUnknown) as error:
             _log.warning("outbox_delayed", reason=str(error)[:500], retry_seconds=FAILURE_SECONDS)

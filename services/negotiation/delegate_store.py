@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, or_, update
+from sqlalchemy import bindparam, delete, exists, func, or_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select
 
 from hireling.rental.appointment import DelegateOrder
 from hireling.rental.mandate import SignedRevocation
@@ -97,6 +98,10 @@ def waiting(session: Session, now: datetime, *, limit: int) -> Mapping[str, Appo
 
     Each with its machine's appointment, those that were asked first at first.
     """
+    return dict(session.exec(_WAITING, params={"now": now, "limit": limit}).all())
+
+
+def _waiting() -> Select[str, AppointmentRow]:
     made = (
         select(func.count())
         .select_from(OfferRow)
@@ -106,15 +111,19 @@ def waiting(session: Session, now: datetime, *, limit: int) -> Mapping[str, Appo
     decided = exists().where(
         col(DelegateDecisionRow.quote_id) == col(Quote.quote_id), col(DelegateDecisionRow.round) == made
     )
-    statement = (
+    return (
         select(Quote.quote_id, AppointmentRow)
         .join(AppointmentRow, col(AppointmentRow.device) == col(Quote.device))
-        .where(Quote.status == "open", col(Quote.answer_by) >= now, col(Quote.owner_signature).is_(None))
+        .where(Quote.status == "open", col(Quote.answer_by) >= bindparam("now"))
+        .where(col(Quote.owner_signature).is_(None))
         .where(or_(made % 2 == 0, col(Quote.renter_signature).is_not(None)), ~decided)
         .order_by(col(Quote.asked_at), col(Quote.quote_id))
-        .limit(limit)
+        .limit(bindparam("limit"))
     )
-    return dict(session.exec(statement).all())
+
+
+# Made once: it is asked four times a second.
+_WAITING = _waiting()
 
 
 def standing(session: Session) -> frozenset[str]:

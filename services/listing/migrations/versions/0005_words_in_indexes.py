@@ -26,6 +26,8 @@ def upgrade() -> None:
         ["words"],
         postgresql_using="gin",
         postgresql_ops={"words": "gin_trgm_ops"},
+        # Who lists waits a moment longer, and nobody's search has to read what is not in the index yet.
+        postgresql_with={"fastupdate": "off"},
     )
 
 

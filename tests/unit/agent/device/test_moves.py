@@ -13,6 +13,7 @@ from hireling.device.moves import MovesOverMqtt
 from hireling.mqtt_line import LineDown, MqttLine
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformFault, PlatformNotFound, PlatformRefused
+from hireling.platform_views import QuoteView
 from hireling.rental.moves import Move, MoveAnswer, MoveProblem, SessionView
 from hireling.rental.offer import SignedOffer, sign_offer
 from hireling.rental.session_document import quote_id_of
@@ -201,3 +202,27 @@ class TestHearing:
         scene = Scene(done)
         assert not scene.hear(session(OFFER, made=40))
         assert scene.moves.take_news() == []
+
+    def test_gives_none_that_was_answered_before_it_was_told(self) -> None:
+        scene = Scene(done)
+
+        async def journey() -> None:
+            scene.hear(session())
+            # The owner's agent had the question from the marketplace itself, and answers it.
+            await scene.moves.make_offer(QUOTE_ID, OFFER)
+            assert scene.moves.take_news() == []
+            assert not scene.hear(session())
+            assert scene.moves.take_news() == []
+
+        go(journey)
+
+    def test_gives_none_of_which_the_marketplace_knows_more(self) -> None:
+        scene = Scene(done)
+        scene.hear(session())
+        known = session(OFFER, OFFER)
+        scene.moves.note(
+            QuoteView.model_validate({name: getattr(known, name) for name in QuoteView.model_fields})
+        )
+        assert scene.moves.take_news() == []
+        assert scene.hear(session(OFFER, OFFER))
+        assert len(scene.moves.take_news()) == 1

@@ -5,7 +5,7 @@ It lists the machine, bargains for it, serves one rental after the other, and fo
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -172,10 +172,17 @@ class DeviceAgent:
                         self._pricing.note_deal(rental.quote_id)
             # Only now: an answer may be long in coming, and a renter who paid waits for the machine.
             if self._takes_questions():
-                news = () if self._moves is None else self._moves.take_news()
-                await self._bargain({quote.quote_id: quote for quote in (*work.quotes, *news)}.values())
+                await self._bargain(self._newest(work.quotes))
         except PlatformError as error:
             self._tools.announce("platform_unreachable", detail=str(error))
+
+    def _newest(self, quotes: Sequence[QuoteView]) -> Iterable[QuoteView]:
+        """Return these and what the broker told of, each session once and as it stands by the latest word."""
+        if self._moves is None:
+            return quotes
+        for quote in quotes:
+            self._moves.note(quote)
+        return {quote.quote_id: quote for quote in (*quotes, *self._moves.take_news())}.values()
 
     async def _bargain(self, quotes: Iterable[QuoteView]) -> None:
         for quote in quotes:

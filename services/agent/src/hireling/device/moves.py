@@ -60,6 +60,8 @@ class MovesOverMqtt:
         self._announce = announce
         self._told: OrderedDict[str, SessionView] = OrderedDict()
         self._news: dict[str, SessionView] = {}
+        # How many offers each session has, by the latest word of any way.
+        self._made_so_far: OrderedDict[str, int] = OrderedDict()
         self._asked: dict[str, asyncio.Future[MoveAnswer]] = {}
 
     def on_session(self, payload: bytes) -> bool:
@@ -69,7 +71,8 @@ class MovesOverMqtt:
         self._told.move_to_end(session.quote_id)
         if len(self._told) > SESSIONS_KEPT:
             self._told.popitem(last=False)
-        is_ours = session.turn == "owner" and session.made == len(session.offers)
+        is_whole = session.made == len(session.offers)
+        is_ours = session.turn == "owner" and is_whole and self._is_latest(session.quote_id, session.made)
         if is_ours:
             self._news[session.quote_id] = session
         else:
@@ -86,12 +89,26 @@ class MovesOverMqtt:
     def take_news(self) -> list[QuoteView]:
         """Return the sessions that wait for the owner's agent, each once."""
         news, self._news = self._news, {}
-        return [_quote(session) for session in news.values()]
+        # What was answered meanwhile, as the marketplace told of it by HTTP, is no news.
+        return [_quote(each) for each in news.values() if self._is_latest(each.quote_id, each.made)]
+
+    def note(self, quote: QuoteView) -> None:
+        """Note how far a session has come, by whichever way it was heard of."""
+        if self._is_latest(quote.quote_id, len(quote.offers)):
+            self._made_so_far[quote.quote_id] = len(quote.offers)
+            self._made_so_far.move_to_end(quote.quote_id)
+            if len(self._made_so_far) > SESSIONS_KEPT:
+                self._made_so_far.popitem(last=False)
+
+    def _is_latest(self, quote_id: str, made: int) -> bool:
+        return made >= self._made_so_far.get(quote_id, 0)
 
     async def make_offer(self, quote_id: str, offer: SignedOffer) -> QuoteView:
         """Put an offer on the table."""
         view = await self._made(Move(ref=_ref(), quote_id=quote_id, offer=offer))
-        return view or await self._platform.make_offer(quote_id, offer)
+        view = view or await self._platform.make_offer(quote_id, offer)
+        self.note(view)
+        return view
 
     async def sign_agreement(self, *, quote_id: str, by: Side, offer: bytes, signature: bytes) -> QuoteView:
         """Sign the agreement that the last offer makes."""

@@ -69,10 +69,18 @@ def story(play: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
     return lambda: asyncio.run(run())
 
 
+async def _take(stage: Stage) -> "asyncio.Task[MqttLine]":
+    taking = asyncio.create_task(stage.seat.take_early())
+    await asyncio.sleep(0)  # it makes the line,
+    await asyncio.sleep(0)  # which begins to run
+    return taking
+
+
 async def _hands_on(stage: Stage) -> None:
-    stage.seat.take_early()
+    taking = await _take(stage)
     assert stage.seat.line is None
     await stage.lines[0].come_up()
+    assert await taking is stage.lines[0]
     assert stage.seat.line is stage.lines[0]
     stage.seat.on_message("readings", b"early")
     ear = Ear()
@@ -84,8 +92,9 @@ async def _hands_on(stage: Stage) -> None:
 
 
 async def _waits(stage: Stage) -> None:
-    stage.seat.take_early()
+    taking = await _take(stage)
     await stage.lines[0].come_up()
+    await taking
     waiting = asyncio.ensure_future(stage.seat.wait_for_word())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -98,8 +107,8 @@ async def _waits(stage: Stage) -> None:
 
 
 async def _begins_anew(stage: Stage) -> None:
-    stage.seat.take_early()
-    await asyncio.sleep(0)
+    taking = await _take(stage)
+    taking.cancel()
     # Not let in yet: that is no news before the money is there.
     stage.lines[0].announce("broker_lost", reason="not in use")
     async with stage.seat.taken_by(Ear()) as line:
@@ -109,8 +118,9 @@ async def _begins_anew(stage: Stage) -> None:
 
 
 async def _keeps_few(stage: Stage) -> None:
-    stage.seat.take_early()
+    taking = await _take(stage)
     await stage.lines[0].come_up()
+    await taking
     for number in range(EARLY_MESSAGES + 5):
         stage.seat.on_message("readings", str(number).encode())
     ear = Ear()

@@ -6,7 +6,8 @@ From any crash in between it comes back onto the same rental.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -16,7 +17,7 @@ from hireling.announce import Announce
 from hireling.broker_pass import BrokerPass
 from hireling.clock import Clock
 from hireling.durable import make_private_folder, write_atomically
-from hireling.keystore import Keystore
+from hireling.keystore import Key, Keystore
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
@@ -34,7 +35,7 @@ from hireling.renter.ride import Ride, topics_of
 from hireling.renter.seat import Seat
 from hireling.renter.wallet import Wallet
 
-POLL_SECONDS = 0.3
+POLL_SECONDS = 0.5
 # The money's side of the marketplace hears of an agreement about so much later.
 HEARD_OF_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 5.0
@@ -108,6 +109,7 @@ class RenterAgent:
         self._clock = clock
         self._announce = announce
         self._ride: Ride | None = None
+        self._opened: tuple[str, Key] | None = None
         self._wants_stop = False
         self._said = ""
 
@@ -213,16 +215,9 @@ class RenterAgent:
             await asyncio.to_thread(self._brief.ledger.note_opened, rental_id)
             permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
             await self._request_funding(rental_id, permit, terms.rules.fund_by)
-        if terms.pay.start_at <= self._clock.now().timestamp():
-            seat.take_early()
-        is_greeted = False
-        while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
-            self._refuse_failed(view)
-            if self._clock.now().timestamp() > terms.rules.fund_by:
-                raise FundingFailed("the escrow was not opened in time; nothing is locked")
-            if seat.line is not None and not is_greeted:
-                is_greeted, page = True, await self._ride_of(page).greet(seat.line)
-            await self._wait_for_word(seat)
+        async with self._greeting(page, seat) as ride:
+            view = await self._wait_for_money(page, seat)
+        page = ride.page
         if view.state in WITHOUT_BILL:
             await self._note_done(rental_id, spent=0)
             raise FundingFailed(f"the rental is {view.state.value.lower()}; nothing is locked")
@@ -230,18 +225,45 @@ class RenterAgent:
         self._announce("funded", rental_id=_id(page), tx=f"0x{opened.hex()}" if opened else "")
         return self._book.write(page.model_copy(update={"stage": "funded"}))
 
-    async def _wait_for_word(self, seat: Seat) -> None:
-        """Wait a moment, or until the machine speaks: then it saw the money itself."""
-        ways = {
-            asyncio.ensure_future(self._clock.sleep(POLL_SECONDS)),
-            asyncio.ensure_future(seat.wait_for_word()),
-        }
+    async def _wait_for_money(self, page: Page, seat: Seat) -> RentalView:
+        rental_id, fund_by = page.agreement.rental_id, page.agreement.agreement.rules.fund_by
+        is_near = False
+        while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
+            self._refuse_failed(view)
+            if self._clock.now().timestamp() > fund_by:
+                raise FundingFailed("the escrow was not opened in time; nothing is locked")
+            # Its machine saw the money: the marketplace sees it within moments.
+            is_near = await self._hears(seat, HEARD_OF_SECONDS if is_near else POLL_SECONDS) or is_near
+        return view
+
+    @asynccontextmanager
+    async def _greeting(self, page: Page, seat: Seat) -> AsyncIterator[Ride]:
+        """Take the seat meanwhile, where the rental begins now, and tell the machine what unlocks it."""
+        ride = self._ride_of(page)
+
+        async def greet() -> None:
+            await ride.greet(await seat.take_early())
+
+        is_now = page.agreement.agreement.pay.start_at <= self._clock.now().timestamp()
+        greeting = asyncio.create_task(greet()) if is_now else None
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            yield ride
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            if greeting is not None:
+                greeting.cancel()
+                await asyncio.gather(greeting, return_exceptions=True)
+
+    async def _hears(self, seat: Seat, seconds: float) -> bool:
+        """Wait so long at most, and return whether the machine spoke before that."""
+        word = asyncio.ensure_future(seat.wait_for_word())
+        time = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({word, time}, return_when=asyncio.FIRST_COMPLETED)
+            return word.done()
+        finally:
+            word.cancel()
+            time.cancel()
+            await asyncio.gather(word, time, return_exceptions=True)
 
     async def _request_funding(self, rental_id: bytes, permit: object, fund_by: int) -> None:
         while True:
@@ -272,12 +294,18 @@ class RenterAgent:
             page = await ride.run(line)
         return self._book.write(page.model_copy(update={"stage": "over"}))
 
+    def _session_key(self, page: Page) -> Key:
+        """Return the rental's key, which is opened once: that is meant to take a while."""
+        if self._opened is None or self._opened[0] != page.session_key:
+            self._opened = page.session_key, self._keys.load(page.session_key)
+        return self._opened[1]
+
     def _ride_of(self, page: Page) -> Ride:
         return Ride(
             page,
             book=self._book,
             platform=self._platform,
-            session=self._keys.load(page.session_key),
+            session=self._session_key(page),
             clock=self._clock,
             announce=self._announce,
             stop_after=self._stop_after,
@@ -334,7 +362,7 @@ class RenterAgent:
             damage=0,
             valid_until=page.agreement.agreement.claim_by,
         )
-        signature = sign(self._keys.load(page.session_key), page.agreement.domain, close)
+        signature = sign(self._session_key(page), page.agreement.domain, close)
         try:
             await self._platform.submit_close(close, by="renter", signature=signature)
         except PlatformRefused as error:
@@ -399,7 +427,7 @@ class RenterAgent:
             return BrokerPass(
                 self._platform,
                 domain=agreement.domain,
-                key=self._keys.load(page.session_key),
+                key=self._session_key(page),
                 device=device,
                 clock=self._clock,
                 rental_id=agreement.rental_id,

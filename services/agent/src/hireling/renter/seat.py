@@ -39,26 +39,27 @@ class Seat:
         await self._heard.wait()
         self._heard.clear()
 
-    def take_early(self) -> None:
-        """Begin to connect."""
-        if self._running is None:
-            self._connect(self._announce_arrival)
+    async def take_early(self) -> MqttLine:
+        """Connect, and return the line once it is up."""
+        line = self._line or self._connect(self._announce_arrival)
+        await line.wait_up()
+        return line
 
     @asynccontextmanager
     async def taken_by(self, listener: Listener) -> AsyncIterator[MqttLine]:
         """Have this one listen, over the early line where it is up, until the block ends."""
         self._listener = listener
-        if self.line is None:
+        line = self.line
+        if line is None:
             # Its next try may be seconds away.
             await self.leave()
-            self._connect(self._announce)
+            line = self._connect(self._announce)
         else:
             listener.on_line_up()
             while self._early:
                 listener.on_message(*self._early.popleft())
-        assert self._line is not None  # noqa: S101 - it was up, or was just made
         try:
-            yield self._line
+            yield line
         finally:
             self._listener = None
             await self.leave()
@@ -85,9 +86,10 @@ class Seat:
         if self._listener is not None:
             self._listener.on_line_up()
 
-    def _connect(self, announce: Announce) -> None:
-        self._line = self._make_line(announce)
-        self._running = asyncio.create_task(self._line.run(self))
+    def _connect(self, announce: Announce) -> MqttLine:
+        self._line = line = self._make_line(announce)
+        self._running = asyncio.create_task(line.run(self))
+        return line
 
     def _announce_arrival(self, event: str, **fields: Field) -> None:
         # Until the money is there nobody need be let in.

@@ -24,7 +24,7 @@ from services.chassis.rows import WrittenJson, insert_rows
 from services.listing.models import Device, ListingRow
 from services.listing.publication import words_of
 
-JOB = 2_500
+JOB = 1_000
 DEVICES = cast(Table, Device.__table__)  # type: ignore[attr-defined]  # SQLModel does not tell of it
 LISTINGS = cast(Table, ListingRow.__table__)  # type: ignore[attr-defined]
 MACHINES_AN_OWNER = 50

@@ -1,6 +1,5 @@
 """The listing service's entrypoints: decode, decide, store, answer."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import monotonic
@@ -33,6 +32,7 @@ SETTINGS = ListingSettings()
 LARGEST_PAGE = 200
 MEASURED_EVERY_SECONDS = 10.0
 TOLD_AGAIN_SECONDS = 60.0
+_TRUTH = {True: "true", False: "false"}
 # Of each bus, since services of several marketplaces may share a process.
 _told: WeakKeyDictionary[RpcClient, tuple[float, tuple[Domain, Domain]]] = WeakKeyDictionary()
 
@@ -331,11 +331,15 @@ def _written_page(
     """
     items = ",".join(
         f'{{"listing":"{each.listing}","document":{each.document},"signature":"{each.signature}",'
-        f'"online":{json.dumps(_is_online(each.last_seen, alive_since))},'
-        f'"registered":{json.dumps(each.registered)},"last_seen":{json.dumps(_moment(each.last_seen))}}}'
+        f'"online":{_TRUTH[_is_online(each.last_seen, alive_since)]},"registered":{_TRUTH[each.registered]},'
+        f'"last_seen":{_quoted(_moment(each.last_seen))}}}'
         for each in found
     )
-    return WrittenJson(f'{{"items":[{items}],"next":{json.dumps(following)}}}')
+    return WrittenJson(f'{{"items":[{items}],"next":{_quoted(following)}}}')
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else f'"{text}"'
 
 
 def _is_online(last_seen: datetime | None, alive_since: datetime) -> bool:

@@ -56,12 +56,14 @@ class Child:
     environment: Mapping[str, str]
     log: Path
     ready: Callable[[], bool] = lambda: True
+    before: Callable[[], object] = lambda: None
     ready_within: float = 90.0  # imports alone take 5 s, and much more on a busy machine
     cwd: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Start the process; its output is appended to its log."""
+        """Do what is to be done before, and start the process; its output is appended to its log."""
+        self.before()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             # Its own session: Ctrl-C reaches the supervisor alone, which then stops its children in order.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hireling.durable import make_private_folder, write_atomically
 from services.chassis.health import SERVICES
+from services.embedded.chain_state import ChainState
 from services.embedded.children import Child, answers, inherited, require_free_port
 from services.embedded.errors import EmbeddedError
 from services.embedded.settings import DEV_CHAIN_ID, PROJECT, EmbeddedSettings
@@ -43,7 +44,9 @@ class Marketplace:
     def __init__(self, settings: EmbeddedSettings, *, say: Say = silent) -> None:
         self.settings = settings
         self._say = say
+        self.chain_state = ChainState(settings.home / "chain" / "state.json")
         self.chain = self._child("chain", self._anvil_command(), ready=self._chain_answers)
+        self.chain.before = self.chain_state.mend
         self.broker = self._python("broker", "services.embedded.broker", lambda: answers(settings.mqtt_port))
         self.ingest = self._python("ingest", "services.metering.ingest", lambda: True)
         self.moves = self._python("moves", "services.negotiation.ingest", lambda: True)
@@ -114,6 +117,7 @@ class Marketplace:
 
     def revive(self) -> list[str]:
         """Start again every child that has died; return their names."""
+        self.chain_state.keep()
         dead = [child for child in self.children if not child.running]
         for child in dead:
             child.start()
@@ -187,7 +191,7 @@ class Marketplace:
             *("--host", "127.0.0.1", "--port", str(settings.chain_port)),
             *("--chain-id", str(DEV_CHAIN_ID), "--block-time", "1"),
             # --state alone writes nothing on kill -9; the interval bounds what a power cut loses to 1 s.
-            *("--state", str(settings.home / "chain" / "state.json"), "--state-interval", "1"),
+            *("--state", str(self.chain_state.path), "--state-interval", "1"),
             # Calls at recent blocks are answered after a restart too. Without a limit all states since the
             # first block, a hundred megabytes after ten minutes, are written every second.
             *("--preserve-historical-states", "--prune-history", str(STATES_KEPT)),

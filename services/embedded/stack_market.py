@@ -210,6 +210,7 @@ class StackMarketplace(Marketplace):
 
     def _restart_what_dies(self) -> None:
         while not self._closing.wait(WATCH_EVERY):
+            self.chain_state.keep()
             with self._hands:
                 for child in self._children:
                     if not child.running:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -288,12 +288,18 @@ def _reorganise(depth: int, scene: Scene) -> None:
     scene.chain.call("anvil_reorg", depth, NO_TRANSACTIONS)
 
 
-def strike_each(scene: Scene, faults: Sequence[Fault]) -> None:
+def strike_each(scene: Scene, faults: Iterable[Fault]) -> None:
     """Bring about one fault after the other under a steady load."""
+    strike_groups(scene, [[fault] for fault in faults])
+
+
+def strike_groups(scene: Scene, groups: Iterable[Sequence[Fault]]) -> None:
+    """Bring about groups of faults under a steady load; it has to recover only between two groups."""
     scene.crowd.go()
-    for fault in faults:
+    for faults in groups:
         _use_goes_on(scene)
-        fault.strike(scene)
+        for fault in faults:
+            fault.strike(scene)
     _use_goes_on(scene)
 
 

@@ -9,11 +9,9 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
-
-from tests.e2e.ports import free_ports
 
 CHUNK = 65_536
 LOOPBACK = "127.0.0.1"
@@ -25,10 +23,11 @@ RESET = struct.pack("ii", 1, 0)
 class Line:
     """One way to one server; connect to `port` instead of the server's own."""
 
-    def __init__(self, run: Callable[[Coroutine[Any, Any, None]], None], *, name: str, target: int) -> None:
-        self.name, self.target = name, target
+    def __init__(
+        self, run: Callable[[Coroutine[Any, Any, None]], None], *, name: str, port: int, target: int
+    ) -> None:
+        self.name, self.port, self.target = name, port, target
         self._run = run
-        (self.port,) = free_ports(1)
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self._sockets: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,7 +111,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
 class Lines:
     """All lines of a run, in a thread of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, ports: Iterable[int]) -> None:
+        """Take the ports of all lines, free and nobody else's."""
+        self._ports = iter(ports)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lines", daemon=True)
         self._thread.start()
@@ -120,7 +121,7 @@ class Lines:
 
     def to(self, target: int, *, name: str) -> Line:
         """Return a new, open line to a local port."""
-        line = Line(self._run, name=name, target=target)
+        line = Line(self._run, name=name, port=next(self._ports), target=target)
         line.open()
         self._lines.append(line)
         return line

@@ -34,7 +34,10 @@ CLAIM_EVERY = 2  # seconds
 WITHIN = 600.0
 LOOK_EVERY = 0.3
 ANSWER_WITHIN = 10.0
+ASKED_WITHIN = 120.0
+RECKONED_WITHIN = 60.0  # a page of rentals, held against the chain
 PAGE = 100
+MOST_LINES = 40
 SERVERS = ("rabbitmq", "postgres", "mosquitto", "chain")
 AGENTS = "agents"
 # What a process is told of a server, besides the addresses of databases.
@@ -167,7 +170,21 @@ class Scene:
 
     def get(self, path: str) -> Any:
         """Return the gateway's answer."""
-        return self.api.get(path).raise_for_status().json()
+        return self.answer(path).json()
+
+    def answer(self, path: str) -> httpx.Response:
+        """Return the gateway's answer, asking again where it has none yet, as its callers do."""
+        deadline = time.monotonic() + ASKED_WITHIN
+        while True:
+            try:
+                answer = self.api.get(path)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR or time.monotonic() > deadline:
+                    return answer.raise_for_status()
+            time.sleep(LOOK_EVERY)
 
     def pages(self, path: str) -> Iterator[Any]:
         """Yield the items of a list, over all its pages."""
@@ -188,7 +205,7 @@ class Scene:
                     return verbs.queues(rpc, desk, timeout=ANSWER_WITHIN)
                 case _:
                     return verbs.reconcile(
-                        rpc, page=PAGE, timeout=ANSWER_WITHIN, progress=lambda _checked: None
+                        rpc, page=PAGE, timeout=RECKONED_WITHIN, progress=lambda _checked: None
                     )
         finally:
             rpc.close()
@@ -202,7 +219,7 @@ class Scene:
 @contextmanager
 def opened(folder: Path) -> Iterator[Scene]:
     """Run a marketplace and its crowd for the length of the block."""
-    gateway, chain = free_ports(2)
+    gateway, chain, *of_lines = free_ports(2 + MOST_LINES)
     with ExitStack() as cleanup:
         settings = StackSettings(
             hireling_home=folder / "market",
@@ -215,7 +232,7 @@ def opened(folder: Path) -> Iterator[Scene]:
             databases={name: cleanup.enter_context(stack.fresh_database(name)) for name in DATABASES},
         )
         market = StackMarketplace(settings)
-        lines = Lines()
+        lines = Lines(of_lines)
         cleanup.callback(lines.close)
         ways = _laid(lines, market, settings)
         api = cleanup.enter_context(httpx.Client(base_url=settings.gateway_url, timeout=ANSWER_WITHIN))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.faults.lines import LOOPBACK, Line, Lines
+from tests.e2e.ports import free_ports
 
 SOON = 0.3  # seconds in which what is not held back would long have come
 WITHIN = 10.0
@@ -21,7 +22,7 @@ def heard() -> list[bytes]:
 @pytest.fixture
 def line(heard: list[bytes]) -> Iterator[Line]:
     """Return an open line to a server that sends back whatever it hears."""
-    lines = Lines()
+    lines = Lines(free_ports(1))
     with socket.create_server((LOOPBACK, 0)) as server:
         threading.Thread(target=serve, args=(server, heard), daemon=True).start()
         yield lines.to(server.getsockname()[1], name="test")

@@ -85,7 +85,7 @@ def add_new_events(session: Session, events: Sequence[Event], *, now: datetime) 
         for event in events
     ]
     if rows:
-        session.execute(insert(OUTBOX), rows)
+        insert_rows(session, OUTBOX, rows)
         session.info[EVENT_ADDED] = True
 
 

@@ -1,12 +1,12 @@
 """The negotiation service's only queries."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Row, Select, Table, bindparam, func, insert, update
+from sqlalchemy import Row, Select, Table, func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -16,7 +16,7 @@ from hireling.rental.mandate import SignedMandate
 from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from hireling.rental.session_document import MadeOffer, SessionDocument
 from hireling.rental.typed_data import from_hex, to_hex
-from services.chassis.rows import WrittenJson
+from services.chassis.rows import WrittenJson, insert_rows, update_rows
 from services.messages.negotiation import QuoteStatus, Side, WonPrice
 from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote
 from services.negotiation.remembered import Remembered
@@ -30,11 +30,6 @@ _RESERVATION: Table = MandateReservation.metadata.tables["mandate_reservation"]
 _CHANGES = ("status", "answer_by", "owner_signature", "renter_signature")
 _STATE = [QUOTE.c[name] for name in ("quote_id", *_CHANGES)]
 MADE = sql_select(func.count()).where(OFFER.c.quote_id == QUOTE.c.quote_id).scalar_subquery().label("made")
-_SAVE = (
-    update(QUOTE)
-    .where(QUOTE.c.quote_id == bindparam("named"))
-    .values({name: bindparam(f"to_{name}") for name in _CHANGES})
-)
 
 
 def load_all(session: Session, quote_ids: Collection[str], remembered: Remembered) -> dict[str, QuoteSession]:
@@ -104,23 +99,22 @@ def add_quotes(session: Session, quotes: Sequence[QuoteSession], *, asked_at: da
         }
         for quote in quotes
     ]
-    _insert(session, QUOTE, rows)
+    insert_rows(session, QUOTE, rows)
 
 
 def save_all(session: Session, quotes: Sequence[QuoteSession]) -> None:
     """Keep what steps changed in sessions: status, deadline and signatures."""
     rows = [
         {
-            "named": quote.quote_id,
-            "to_status": quote.status.value,
-            "to_answer_by": quote.answer_by,
-            "to_owner_signature": _signature(quote, "owner"),
-            "to_renter_signature": _signature(quote, "renter"),
+            "quote_id": quote.quote_id,
+            "status": quote.status.value,
+            "answer_by": quote.answer_by,
+            "owner_signature": _signature(quote, "owner"),
+            "renter_signature": _signature(quote, "renter"),
         }
         for quote in quotes
     ]
-    if rows:
-        session.connection().execute(_SAVE, rows)
+    update_rows(session, QUOTE, rows)
 
 
 def add_offers(session: Session, offers: Sequence[SignedOffer], *, made_at: datetime) -> None:
@@ -135,7 +129,7 @@ def add_offers(session: Session, offers: Sequence[SignedOffer], *, made_at: date
         }
         for made in offers
     ]
-    _insert(session, OFFER, rows)
+    insert_rows(session, OFFER, rows)
 
 
 def document_of(session: Session, quote: QuoteSession) -> SessionDocument | None:
@@ -167,7 +161,7 @@ def add_agreements(session: Session, quotes: Sequence[QuoteSession], *, now: dat
         {"rental_id": to_hex(each.rental_id), "quote_id": name, "signed": _json(each), "agreed_at": now}
         for name, each in agreed
     ]
-    _insert(session, AGREEMENT, rows)
+    insert_rows(session, AGREEMENT, rows)
 
 
 def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
@@ -267,11 +261,6 @@ def _appointment(row: Row[Any]) -> SignedAppointment | None:
     if row.appointment is None:
         return None
     return SignedAppointment.model_validate(row.appointment, strict=False)
-
-
-def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        session.connection().execute(insert(table), rows)
 
 
 def _signature(quote: QuoteSession, side: Side) -> str | None:

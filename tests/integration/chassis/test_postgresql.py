@@ -5,17 +5,23 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, MetaData, Table, Text, select, text
+from sqlalchemy.exc import IntegrityError
 
 from services.chassis import engines
 from services.chassis.database import Database, open_database
+from services.chassis.rows import WORTH_A_COPY, insert_rows, update_rows
+from services.chassis.tables import UtcDateTime
 from services.messages.errors import Unavailable
 from tests import stack
 
 pytestmark = pytest.mark.stack
+
+NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 
 
 def test_who_waits_too_long_for_a_lock_is_told_that_the_database_is_busy(
@@ -69,7 +75,8 @@ def test_greenlets_wait_for_the_server_beside_each_other() -> None:
     with stack.fresh_database("toy") as url:
         program = f"""
 import services.chassis.green, eventlet
-from sqlalchemy import text
+from sqlalchemy import Column, MetaData, Table, Text, select, text
+from sqlalchemy.exc import IntegrityError
 from services.chassis.database import Database, open_database
 
 database, begun = open_database({url!r}), []
@@ -91,7 +98,8 @@ def test_greenlets_write_many_rows_in_one_statement() -> None:
     program = """
 import sys
 import services.chassis.green
-from sqlalchemy import text
+from sqlalchemy import Column, MetaData, Table, Text, select, text
+from sqlalchemy.exc import IntegrityError
 from services.chassis.database import open_database
 
 rows = [{"value": "x" * 1_000, "number": number} for number in range(5_000)]
@@ -116,3 +124,33 @@ def end_all_connections(database: Database, url: str) -> None:
     pid = value_of(database, "SELECT pg_backend_pid()")
     with closing(open_database(url)) as other:
         assert value_of(other, f"SELECT pg_terminate_backend({pid}, 5000)") is True
+
+
+def test_rows_are_inserted_and_changed_together() -> None:
+    with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
+        table = Table("thing", MetaData(), Column("name", Text, primary_key=True), Column("at", UtcDateTime))
+        table.create(database.engine)
+        number = 2 * WORTH_A_COPY
+        with database.unit_of_work() as session:
+            insert_rows(session, table, [{"name": str(each), "at": NOW} for each in range(number)])
+            update_rows(session, table, [{"name": str(each), "at": None} for each in range(1, number)])
+        with database.unit_of_work() as session:
+            update_rows(session, table, [{"name": "1", "at": NOW}])
+            insert_rows(session, table, [{"name": "last", "at": NOW}])
+        with database.snapshot() as session:
+            rows = session.connection().execute(select(table)).mappings()
+            assert {row["name"]: row["at"] for row in rows} == {
+                **{str(each): None for each in range(number)},
+                "0": NOW,
+                "1": NOW,
+                "last": NOW,
+            }
+
+
+def test_a_row_that_is_there_already_is_an_integrity_error_however_it_is_inserted() -> None:
+    with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
+        table = Table("thing", MetaData(), Column("name", Text, primary_key=True))
+        table.create(database.engine)
+        for number in (2, 2 * WORTH_A_COPY):
+            with pytest.raises(IntegrityError), database.unit_of_work() as session:
+                insert_rows(session, table, [{"name": "same"}] * number)

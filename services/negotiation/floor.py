@@ -5,6 +5,7 @@ alone: then the bug is that of one move and not of its neighbours.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +34,8 @@ from services.negotiation.sitting import Sitting
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Made = QuoteSession | HirelingError
+Done = tuple[list[Made], Collection[QuoteSession]]
+Work = Callable[[Session], Done]
 # A session's id, and a signature that asks for it.
 _Question = tuple[str, bytes]
 
@@ -42,13 +45,22 @@ _log = get_logger(__name__)
 class Floor:
     """Makes moves in the sessions of one database; ``call`` asks the neighbours about questions.
 
-    ``patience`` is how long a question waits for its answer, ``hold`` a slot for its money.
+    ``patience`` is how long a question waits for its answer, ``hold`` a slot for its money. ``turns`` is one
+    lock of the process, for its workers to take turns.
     """
 
     def __init__(
-        self, database: Database, remembered: Remembered, *, call: Call, patience: timedelta, hold: timedelta
+        self,
+        database: Database,
+        remembered: Remembered,
+        *,
+        call: Call,
+        patience: timedelta,
+        hold: timedelta,
+        turns: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._database, self._remembered = database, remembered
+        self._turns = nullcontext() if turns is None else turns
         self._call, self._patience, self._hold = call, patience, hold
 
     def make(self, move: Move, *, now: datetime) -> QuoteSession:
@@ -111,7 +123,7 @@ class Floor:
         names = {moving.session_named(move) for move in moves}
         opening = self._opening([move.document for move in moves if isinstance(move, QuestionMove)], now=now)
 
-        def work(session: Session) -> tuple[list[Made], Collection[QuoteSession]]:
+        def work(session: Session) -> Done:
             sitting = Sitting(
                 session,
                 names,
@@ -124,9 +136,25 @@ class Floor:
             sitting.write()
             return results, sitting.changed()
 
-        results, changed = self._database.work(work)
+        results, changed = self._works(moves)(work)
         self._remembered.note(changed)
         return results
+
+    def _works(self, moves: Sequence[Move]) -> Callable[[Work], Done]:
+        """Return how to do work in which these moves are made.
+
+        An offer reads and changes its own session alone, which is locked; what else it looks at (who holds
+        the time, whether the owner stopped the agent) is looked at again by the signature. Questions and
+        signatures take what others may take too: they are made as if alone, those of this process one after
+        the other, since of two at once one would be made in vain.
+        """
+        if all(isinstance(move, OfferMove) for move in moves):
+            return self._database.work_on_locked
+        return self._alone
+
+    def _alone(self, work: Work) -> Done:
+        with self._turns:
+            return self._database.work(work)
 
     def _opening(self, questions: Sequence[SignedQuoteRequest], *, now: datetime) -> Mapping[_Question, Made]:
         """Return the sessions that new questions open, or why they open none; of old ones nothing.

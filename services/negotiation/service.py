@@ -1,5 +1,6 @@
 """The negotiation service's entrypoints: decode, decide, store, answer."""
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import SignedOffer
 from hireling.rental.states import State
 from hireling.rental.typed_data import from_hex
+from services.chassis.concurrency import GreenConcurrency
 from services.chassis.entrypoints import on_event, rpc, timer
+from services.chassis.providers import Lasting
 from services.messages.errors import NotFound, Refused
 from services.messages.events.listing import ListingPublished
 from services.messages.events.settlement import BillIssued, RentalChanged
@@ -47,6 +50,8 @@ class Negotiation(Delegation):
 
     name = "negotiation"
     personal = people.TABLES
+
+    turns: AbstractContextManager[Any] = Lasting(GreenConcurrency().lock)
 
     @rpc
     def request_quote(self, signed_request: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +218,9 @@ class Negotiation(Delegation):
     def _floor(self) -> Floor:
         patience = timedelta(seconds=SETTINGS.answer_seconds)
         hold = timedelta(seconds=SETTINGS.hold_seconds)
-        return Floor(self.database, self.remembered, call=self._call, patience=patience, hold=hold)
+        return Floor(
+            self.database, self.remembered, call=self._call, patience=patience, hold=hold, turns=self.turns
+        )
 
     def _alone(self, move: Move) -> dict[str, Any]:
         """Make one move and return its session. Raises what keeps it from being made."""

@@ -127,3 +127,26 @@ def test_many_moves_sent_twice_at_once_are_made_once(front: Front) -> None:
     for offer in offers:
         quote = front.call("negotiation", "get_quote", offer.offer.quote_id)
         assert (len(quote["offers"]), quote["signed_by"]) == (1, ["owner"])
+
+
+def test_of_offers_that_race_for_one_round_one_is_made(front: Front) -> None:
+    first = front.offered(front.offer_for_hire())
+    counters = [front.renter.counter_offer(first.offer, percent=percent) for percent in range(84, 96)]
+
+    def make(offer: SignedOffer) -> str:
+        while True:
+            try:
+                front.call("negotiation", "make_offer", first.offer.quote_id, offer)
+            except Unavailable as error:
+                assert error.code == "database_busy"  # noqa: PT017  every other one is raised below
+                eventlet.sleep(0.05)
+            except Conflict as error:
+                return error.code
+            else:
+                return "made"
+
+    answers = list(eventlet.GreenPool(len(counters)).imap(make, counters))
+    assert answers.count("made") == 1
+    assert set(answers) == {"made", "not_your_turn"}
+    made = front.call("negotiation", "get_quote", first.offer.quote_id)["offers"]
+    assert [each["offer"]["round"] for each in made] == ["0", "1"]

@@ -13,13 +13,15 @@ platform's services and gateway, ``all_cpu_ms_per_session`` with broker, ingests
 servers; ``cpu_ms_by_process`` has each, ``generator_cpu_ms_per_session`` is this client's own. A machine that
 is busy with other things changes them less than sessions a second, but at several times its cores by half. At
 the end every session is replayed from its documents, and its reservation is looked for. The last line is
-one JSON object; its first figures are those of ``together``. Ends with 1 where anything went wrong.
+one JSON object; its first figures are those of ``together``. What was answered with 503, nothing done, is
+sent again, and counted as ``retried``. Ends with 1 where anything went wrong.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -50,6 +52,7 @@ MOVES = ROUNDS + 3
 # What answers requests: one process, or one each.
 SERVING = frozenset({"platform", *DATABASES})
 TOLD_WITHIN_SECONDS = 300.0
+RETRY_SECONDS = 0.2
 HEADERS = {"Content-Type": "application/json"}
 
 
@@ -59,12 +62,23 @@ class Tally:
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.errors: list[str] = []
+        self.retried = 0
+
+    async def answer(self, http: httpx.AsyncClient, path: str, content: bytes | str) -> httpx.Response:
+        """Post until it is answered: 503 says that nothing was done, and an agent tries again."""
+        while True:
+            answer = await http.post(path, content=content, headers=HEADERS)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            self.retried += 1
+            await asyncio.sleep(RETRY_SECONDS * random.random())
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of all moves."""
         return {
             "p50_ms": round(statistics.median(self.latencies) * 1000, 1),
             "p99_ms": round(statistics.quantiles(self.latencies, n=100)[98] * 1000, 1),
+            "retried": self.retried,
             "errors": len(self.errors),
         }
 
@@ -108,7 +122,7 @@ def alone(at_once: int) -> Play:
             for session in waiting:
                 for move in session.moves:
                     began = time.perf_counter()
-                    answer = await http.post(move.path, content=move.document.encode(), headers=HEADERS)
+                    answer = await tally.answer(http, move.path, move.document.encode())
                     tally.latencies.append(time.perf_counter() - began)
                     if answer.is_error:
                         tally.errors.append(f"{move.path}: {answer.status_code} {answer.text}")
@@ -129,7 +143,7 @@ def together(agents: int, each: int) -> Play:
                 for place in range(MOVES):
                     moves = ",".join(session.moves[place].among_others for session in held)
                     began = time.perf_counter()
-                    answer = await http.post("/v1/moves", content=f'{{"moves":[{moves}]}}', headers=HEADERS)
+                    answer = await tally.answer(http, "/v1/moves", f'{{"moves":[{moves}]}}')
                     tally.latencies.extend([time.perf_counter() - began] * len(held))
                     answered = [answer.text] * len(held) if answer.is_error else answer.json()["answers"]
                     tally.errors.extend(str(each) for each in answered if not _is_done(each))

@@ -42,9 +42,12 @@ class ConfirmedPublisher:
         exchange: Exchange,
         routing_key: str,
         declare: Sequence[Queue | Exchange] = (),
+        outlives_bus: bool = True,
         **properties: Any,
     ) -> None:
         """Publish one JSON message and wait for the bus to confirm it.
+
+        What outlives the bus is confirmed once it is on its disk, or handled, whichever comes first.
 
         Raises Unroutable; Unavailable when it was certainly not sent; OutcomeUnknown when the connection
         broke meanwhile.
@@ -58,7 +61,7 @@ class ConfirmedPublisher:
                 routing_key=routing_key,
                 declare=list(declare),
                 mandatory=True,
-                delivery_mode="persistent",
+                delivery_mode="persistent" if outlives_bus else "transient",
                 confirm_timeout=CONFIRM_TIMEOUT_SECONDS,
                 **properties,
             )

@@ -142,6 +142,9 @@ class RpcClient:
                     exchange=EXCHANGE,
                     declare=[EXCHANGE],
                     routing_key=f"{service}.{method}",
+                    # A call that nobody answers in time is unknown anyway, and the next one would wait here
+                    # for this one's disk.
+                    outlives_bus=False,
                     reply_to=self._reply_key,
                     correlation_id=correlation_id,
                     expiration=timeout,

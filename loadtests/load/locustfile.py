@@ -83,12 +83,21 @@ class Searching(FastHttpUser):
     """A renter who looks for a machine: by class, by area, by maker, what is online, page after page."""
 
     fixed_count = SEARCHERS
-    wait_time = constant_throughput(SEARCHES_A_SECOND / SEARCHERS)
     cursor: str | None = None
 
     def on_start(self) -> None:
-        """Begin at any moment: all at once, again and again, is how no people search."""
-        gevent.sleep(random.uniform(0, SEARCHERS / SEARCHES_A_SECOND))
+        """Begin at any moment."""
+        self._next_at = time.monotonic()
+        gevent.sleep(self.wait_time())
+
+    def wait_time(self) -> float:
+        """Return the seconds until it searches again: as many a second as told, each at a moment of its own.
+
+        Users at a steady pace come to search in step once one slow moment has held up all of them, and then
+        wait for each other again and again, as no people do.
+        """
+        self._next_at += random.expovariate(SEARCHES_A_SECOND / SEARCHERS)
+        return max(0.0, self._next_at - time.monotonic())
 
     @task(4)
     def by_class(self) -> None:

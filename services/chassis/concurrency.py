@@ -5,8 +5,8 @@ threads to talk to RabbitMQ, and greenlets to share one thread with the in-proce
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import eventlet
@@ -77,6 +77,23 @@ class GreenFlag:
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds; return whether it was set."""
         return bool(self._event.wait(timeout))
+
+
+class GreenTurns:
+    """Lets greenlets go one after the other, who need not: each waits so many seconds at most."""
+
+    def __init__(self, *, patience: float) -> None:
+        self._one, self._patience = Semaphore(1), patience
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Go when the one before is through, or patience is."""
+        is_ours = self._one.acquire(timeout=self._patience)
+        try:
+            yield
+        finally:
+            if is_ours:
+                self._one.release()
 
 
 class GreenConcurrency:

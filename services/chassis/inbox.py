@@ -243,6 +243,8 @@ def note_rows(session: Session, rows: Sequence[dict[str, Any]]) -> frozenset[str
 
     A copy handling one at this very moment is waited for.
     """
+    if not rows:
+        return frozenset()
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
     return frozenset(session.connection().execute(statement, rows).scalars())

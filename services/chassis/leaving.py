@@ -15,6 +15,8 @@ from services.chassis.logging import write_past_locks
 from services.chassis.settings import DrainSettings
 
 EXIT_UNDRAINED = 75  # EX_TEMPFAIL of sysexits.h: what was under way comes again
+# A log that nobody reads any more takes no line, and holds up no end.
+TELL_SECONDS = 1.0
 
 StillOpen = Callable[[], Sequence[str]]
 
@@ -62,16 +64,21 @@ class Departure:
 
     def _end(self, code: int) -> None:
         try:
-            write_past_locks(
-                __name__,
-                "drain_broken_off",
-                process=self._process,
-                seconds=self._seconds,
-                exit_code=code,
-                still_open=self._open_now(),
-            )
+            telling = self._threads.Thread(target=self._tell, args=[code], daemon=True)
+            telling.start()
+            telling.join(TELL_SECONDS)
         finally:
             os._exit(code)
+
+    def _tell(self, code: int) -> None:
+        write_past_locks(
+            __name__,
+            "drain_broken_off",
+            process=self._process,
+            seconds=self._seconds,
+            exit_code=code,
+            still_open=self._open_now(),
+        )
 
     def _open_now(self) -> list[str]:
         try:

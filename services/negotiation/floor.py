@@ -45,8 +45,8 @@ _log = get_logger(__name__)
 class Floor:
     """Makes moves in the sessions of one database; ``call`` asks the neighbours about questions.
 
-    ``patience`` is how long a question waits for its answer, ``hold`` a slot for its money. ``turns`` is one
-    lock of the process, for its workers to take turns.
+    ``patience`` is how long a question waits for its answer, ``hold`` a slot for its money. ``take_turn``
+    lets the workers of a process go one after the other.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Floor:
         call: Call,
         patience: timedelta,
         hold: timedelta,
-        turns: AbstractContextManager[Any] | None = None,
+        take_turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._database, self._remembered = database, remembered
-        self._turns = nullcontext() if turns is None else turns
+        self._take_turn = take_turn
         self._call, self._patience, self._hold = call, patience, hold
 
     def make(self, move: Move, *, now: datetime) -> QuoteSession:
@@ -153,7 +153,7 @@ class Floor:
         return self._alone
 
     def _alone(self, work: Work) -> Done:
-        with self._turns:
+        with self._take_turn():
             return self._database.work(work)
 
     def _opening(self, questions: Sequence[SignedQuoteRequest], *, now: datetime) -> Mapping[_Question, Made]:

@@ -1,7 +1,7 @@
 """The negotiation service's entrypoints: decode, decide, store, answer."""
 
-from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session
@@ -12,7 +12,7 @@ from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import SignedOffer
 from hireling.rental.states import State
 from hireling.rental.typed_data import from_hex
-from services.chassis.concurrency import GreenConcurrency
+from services.chassis.concurrency import GreenTurns
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.providers import Lasting
 from services.messages.errors import NotFound, Refused
@@ -37,6 +37,8 @@ from services.negotiation.settings import NegotiationSettings
 
 SETTINGS = NegotiationSettings()
 EXPIRY_SECONDS = 5.0
+# Taking turns only spares work. Whoever takes longer waits for another copy's lock, and is not waited for.
+TURN_SECONDS = 0.5
 
 # In these the machine is at work, or still promised to whoever agreed.
 _USING = frozenset(
@@ -51,7 +53,7 @@ class Negotiation(Delegation):
     name = "negotiation"
     personal = people.TABLES
 
-    turns: AbstractContextManager[Any] = Lasting(GreenConcurrency().lock)
+    turns: GreenTurns = Lasting(partial(GreenTurns, patience=TURN_SECONDS))
 
     @rpc
     def request_quote(self, signed_request: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +221,12 @@ class Negotiation(Delegation):
         patience = timedelta(seconds=SETTINGS.answer_seconds)
         hold = timedelta(seconds=SETTINGS.hold_seconds)
         return Floor(
-            self.database, self.remembered, call=self._call, patience=patience, hold=hold, turns=self.turns
+            self.database,
+            self.remembered,
+            call=self._call,
+            patience=patience,
+            hold=hold,
+            take_turn=self.turns.taken,
         )
 
     def _alone(self, move: Move) -> dict[str, Any]:

@@ -47,8 +47,9 @@ def load_all_locked(
     # In one order, so that two calls never wait for each other; and read once they are ours, for what another
     # one committed meanwhile is not in what was read with the lock.
     locked = sql_select(QUOTE.c.quote_id).where(QUOTE.c.quote_id.in_(quote_ids))
-    session.connection().execute(locked.order_by(QUOTE.c.quote_id).with_for_update())
-    return _sessions_of(session, _states(quote_ids), remembered)
+    ours = session.connection().execute(locked.order_by(QUOTE.c.quote_id).with_for_update()).scalars().all()
+    # No others: one that was opened meanwhile is not locked.
+    return _sessions_of(session, _states(ours), remembered)
 
 
 def open_sessions_of(session: Session, device: str, remembered: Remembered) -> list[QuoteSession]:

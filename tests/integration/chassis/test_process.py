@@ -1,9 +1,11 @@
 """The runner as a process: how it starts, drains, dies and comes back."""
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,22 @@ def test_ends_in_its_time_even_where_no_greenlet_runs(started: Processes, tmp_pa
     said = log.read_text()
     assert "drain_broken_off" in said
     assert "toy: outbox relay" in said
+
+
+def test_ends_in_its_time_even_where_nobody_reads_its_log(started: Processes, tmp_path: Path) -> None:
+    stuck, log = tmp_path / "stuck", tmp_path / "log"
+    os.mkfifo(log)
+    pipe = os.open(log, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        process = started.start(log=log, TOY_STICKS=str(stuck), HIRELING_DRAIN_SECONDS="0.5")
+        wait(stuck.exists, timeout=120.0)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(pipe, b"x")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == EXIT_UNDRAINED
+    finally:
+        os.close(pipe)
 
 
 def ticks_of(url: str) -> int:

@@ -24,6 +24,12 @@ from tests.fakes.front import Front
 HALF_A_DAY = 43_200
 
 
+@pytest.fixture
+def one_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let metering start with one seat for bargainers."""
+    monkeypatch.setenv("METERING_BARGAINERS", "1")
+
+
 def wish(front: Front, key: Signer, *, rental_id: str | None = None, **changes: Any) -> SignedBrokerAccess:
     """Answer a fresh challenge."""
     challenge = BrokerChallenge.model_validate(front.get("/v1/broker/challenge"), strict=False)
@@ -121,8 +127,8 @@ class TestABargainer:
         key = front.renter.session_key
         assert refusal(front, key, rental_id=asked(front, quote_id)) == (403, "quote_closed")
 
-    def test_has_a_seat_while_few_others_bargain(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("METERING_BARGAINERS", "1")
+    @pytest.mark.usefixtures("one_seat")
+    def test_has_a_seat_while_few_others_bargain(self, front: Front) -> None:
         listing = front.offer_for_hire()
         question = asked(front, front.ask(listing))
         enter(front, front.renter.session_key, rental_id=question)

@@ -5,10 +5,11 @@ nothing of it was acknowledged: an event is delivered again, a database rolls ba
 machine sends its reading again, and a caller hears that the outcome is unknown.
 """
 
+import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType, ModuleType
 
 from services.chassis.logging import write_past_locks
@@ -61,6 +62,12 @@ class Departure:
 
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, leave)
+
+    async def of(self, run: Callable[[], Awaitable[None]], *, stop: Callable[[], None]) -> None:
+        """Run what `stop` ends in an event loop, until told to end by SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        self.on_signals(lambda: loop.call_soon_threadsafe(stop))
+        await run()
 
     def _end(self, code: int) -> None:
         try:

@@ -286,13 +286,6 @@ def _origin(opened: Opened) -> str | None:
     return opened.device if isinstance(opened, Refused) else opened.incoming.topic
 
 
-async def serve(ingest: Ingest, departure: Departure) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
-    loop = asyncio.get_running_loop()
-    departure.on_signals(lambda: loop.call_soon_threadsafe(ingest.stop))
-    await ingest.run()
-
-
 def main() -> None:
     """Run the process; exit 75 where it did not drain in time, 78 where its configuration is wrong."""
     configure_logging()
@@ -308,7 +301,7 @@ def main() -> None:
         ingest.show()
         serve_metrics("metering-ingest", health=ingest.health)
         departure = Departure("metering-ingest", still_open=ingest.still_open)
-    asyncio.run(serve(ingest, departure))
+    asyncio.run(departure.of(ingest.run, stop=ingest.stop))
     database.close()
 
 

@@ -208,13 +208,6 @@ def _limits_of(settings: IngestSettings) -> RateLimits | None:
     )
 
 
-async def serve(ingest: Ingest, departure: Departure) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
-    loop = asyncio.get_running_loop()
-    departure.on_signals(lambda: loop.call_soon_threadsafe(ingest.stop))
-    await ingest.run()
-
-
 def main() -> None:
     """Run the process; exit 75 where it did not drain in time, 78 where its configuration is wrong."""
     configure_logging()
@@ -226,7 +219,7 @@ def main() -> None:
         ingest.show()
         serve_metrics("negotiation-ingest", health=ingest.health)
         departure = Departure("negotiation-ingest", still_open=ingest.still_open)
-    asyncio.run(serve(ingest, departure))
+    asyncio.run(departure.of(ingest.run, stop=ingest.stop))
     database.close()
 
 

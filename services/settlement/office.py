@@ -171,9 +171,9 @@ class Office:
             is_behind = is_news and self._follow(database, now)
             if is_news or is_queued:
                 self._drive_lane(database, now)
-                is_waiting = self.lane(database, now).is_waiting
-                self.pace.note_driven(None if is_behind else head, is_waiting=is_waiting)
+                self.pace.note_waiting(is_waiting=self.lane(database, now).is_waiting)
             if is_news:
+                self.pace.note_followed(None if is_behind else head)
                 self.pace.note_paid()
         except (ChainUnreachable, NodeRefused) as error:
             raise Unavailable("chain_unreachable", str(error)) from error

@@ -24,8 +24,8 @@ class Pace:
     def __init__(self) -> None:
         self._news = GreenFlag()
         self._paid = GreenFlag()
-        self._driven: Block | None = None
-        self._driven_at = 0.0
+        self._followed: Block | None = None
+        self._followed_at = 0.0
         self._is_waiting = False
 
     def hurry(self) -> None:
@@ -34,14 +34,15 @@ class Pace:
 
     def is_news(self, head: Block) -> bool:
         """Return whether the chain may say something new under this newest block."""
-        return head != self._driven or monotonic() >= self._driven_at + ANEW_SECONDS
+        return head != self._followed or monotonic() >= self._followed_at + ANEW_SECONDS
 
-    def note_driven(self, head: Block | None, *, is_waiting: bool) -> None:
-        """Note that all was done that this newest block asks for; None where more is left.
+    def note_followed(self, head: Block | None) -> None:
+        """Note that all was read that there is under this newest block; None where more is left."""
+        self._followed, self._followed_at = head, monotonic()
 
-        ``is_waiting`` says that the chain has still to say what became of something that was sent.
-        """
-        self._driven, self._driven_at, self._is_waiting = head, monotonic(), is_waiting
+    def note_waiting(self, *, is_waiting: bool) -> None:
+        """Note whether the chain has still to say what became of something that was sent."""
+        self._is_waiting = is_waiting
 
     def note_paid(self) -> None:
         """Have bills issued now: the chain may have paid a rental out."""
@@ -58,7 +59,7 @@ class Pace:
         self._news.clear()
 
     def _has_grown(self, height: int | None) -> bool:
-        return height is not None and (self._driven is None or height != self._driven.number)
+        return height is not None and (self._followed is None or height != self._followed.number)
 
     def wait_for_bills(self) -> None:
         """Wait until a rental may have been paid out."""

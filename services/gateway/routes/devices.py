@@ -13,6 +13,9 @@ from services.messages.negotiation import CalendarView
 from services.messages.page import Page
 from services.messages.settlement import RentalQuery
 
+# As many as one page holds: an old booking must not be hidden by newer bills that nobody countersigned.
+MOST_AT_WORK = 200
+
 routes = APIBlueprint(
     "devices", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="devices")]
 )
@@ -60,6 +63,6 @@ def get_work(path: DevicePath) -> Any:
     """Return what waits for the device's agent, so that a lost notice only delays."""
     device = wire(path)["device"]
     quotes = call("negotiation", "list_open_quotes", device)
-    unfinished = RentalQuery(device=path.device, unfinished=True)
+    unfinished = RentalQuery(device=path.device, unfinished=True, limit=MOST_AT_WORK)
     rentals = call("settlement", "list_rentals", wire(unfinished))["items"]
     return {"quotes": quotes, "rentals": rentals}

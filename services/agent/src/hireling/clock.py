@@ -4,9 +4,10 @@ import asyncio
 import ctypes
 import os
 import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hireling.rental.hashing import keccak256
 from hireling.rental.reading import ClockQuality
@@ -39,6 +40,18 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
+
+
+async def comes_within(clock: Clock, seconds: float, awaited: Coroutine[Any, Any, object]) -> bool:
+    """Wait for something, so long at most by this clock, and return whether it came; else it is cancelled."""
+    coming, waiting = asyncio.ensure_future(awaited), asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({coming, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return coming.done()
+    finally:
+        coming.cancel()
+        waiting.cancel()
+        await asyncio.gather(coming, waiting, return_exceptions=True)
 
 
 class SystemClock:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hireling.announce import Announce
-from hireling.clock import Clock
+from hireling.clock import Clock, comes_within
 from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader, NotFunded, WrongChain
 from hireling.device.log import RentalLog, log_path
@@ -283,7 +283,9 @@ class Engagement:
                     field = "reason" if isinstance(error, NotKept) else "detail"
                     self._tools.announce(event, rental_id=self._id, **{field: str(error)})
                 said = str(error)
-                await self._wait_for_a_hint(CHAIN_POLL_SECONDS)
+                # What the marketplace tells is nothing but a reason to look.
+                await comes_within(self._tools.clock, CHAIN_POLL_SECONDS, self._hint.wait())
+                self._hint.clear()
                 continue
             self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)
             if refused is None:
@@ -294,20 +296,6 @@ class Engagement:
             return True
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
         return False
-
-    async def _wait_for_a_hint(self, seconds: float) -> None:
-        """Wait so long, or until the marketplace tells of a rental: nothing but a reason to look."""
-        ways = {
-            asyncio.ensure_future(self._tools.clock.sleep(seconds)),
-            asyncio.ensure_future(self._hint.wait()),
-        }
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-        self._hint.clear()
 
     async def _wait_for_start(self, log: RentalLog) -> None:
         """Wait for the agreed start; where there is nothing to wait for, the log is over after it.

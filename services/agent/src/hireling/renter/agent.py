@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hireling.announce import Announce
 from hireling.broker_pass import BrokerPass
-from hireling.clock import Clock
+from hireling.clock import Clock, comes_within
 from hireling.durable import make_private_folder, write_atomically
 from hireling.keystore import Key, Keystore
 from hireling.mqtt_line import Broker, MqttLine
@@ -232,8 +232,9 @@ class RenterAgent:
             self._refuse_failed(view)
             if self._clock.now().timestamp() > fund_by:
                 raise FundingFailed("the escrow was not opened in time; nothing is locked")
-            # Its machine saw the money: the marketplace sees it within moments.
-            is_near = await self._hears(seat, HEARD_OF_SECONDS if is_near else POLL_SECONDS) or is_near
+            # Once its machine speaks it saw the money: the marketplace sees it within moments.
+            pause = HEARD_OF_SECONDS if is_near else POLL_SECONDS
+            is_near = await comes_within(self._clock, pause, seat.wait_for_word()) or is_near
         return view
 
     @asynccontextmanager
@@ -252,18 +253,6 @@ class RenterAgent:
             if greeting is not None:
                 greeting.cancel()
                 await asyncio.gather(greeting, return_exceptions=True)
-
-    async def _hears(self, seat: Seat, seconds: float) -> bool:
-        """Wait so long at most, and return whether the machine spoke before that."""
-        word = asyncio.ensure_future(seat.wait_for_word())
-        time = asyncio.ensure_future(self._clock.sleep(seconds))
-        try:
-            await asyncio.wait({word, time}, return_when=asyncio.FIRST_COMPLETED)
-            return word.done()
-        finally:
-            word.cancel()
-            time.cancel()
-            await asyncio.gather(word, time, return_exceptions=True)
 
     async def _request_funding(self, rental_id: bytes, permit: object, fund_by: int) -> None:
         while True:

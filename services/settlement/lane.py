@@ -21,7 +21,7 @@ from services.chassis.logging import get_logger
 from services.chassis.tracing import rental_work
 from services.settlement import metrics
 from services.settlement.escrow.chain import Chain, Fees
-from services.settlement.escrow.node import Call, ChainUnreachable, NodeRefused, Receipt, Reverted
+from services.settlement.escrow.node import Block, Call, ChainUnreachable, NodeRefused, Receipt, Reverted
 from services.settlement.models import AttemptRow, TransactionRow
 from services.settlement.moves import ANNOUNCE, CLAIMS, root_announced
 from services.settlement.store import Store
@@ -91,12 +91,13 @@ class Lane:
             self._driving.release()
 
     def _follow_up(self) -> int:
-        # Asked before any receipt: a nonce counted here has its receipt by the time that is asked for.
+        # Asked before any receipt: a nonce counted here has its receipt by the time that is asked for, unless
+        # the chain goes back in between.
+        head = self._chain.head()
         mined_nonce = self._chain.nonce()
-        deep = self._chain.head().number - (self._confirmations - 1)
         unsettled = self._unsettled(mined_nonce)
         for row in unsettled:
-            self._look_after(row, mined_nonce=mined_nonce, deep=deep)
+            self._look_after(row, mined_nonce=mined_nonce, head=head)
         self.is_waiting = bool(unsettled)
         return mined_nonce
 
@@ -109,15 +110,33 @@ class Lane:
 
     # -- signed ones
 
-    def _look_after(self, row: TransactionRow, *, mined_nonce: int, deep: int) -> None:
+    def _look_after(self, row: TransactionRow, *, mined_nonce: int, head: Block) -> None:
         attempts = self._attempts(row)
         sighting = self._sighting(row, attempts)
         if sighting.receipt is not None:
-            self._note_mined(row, sighting, deep=deep)
+            self._note_mined(row, sighting, deep=self._deep(head))
         elif row.nonce is not None and row.nonce < mined_nonce:
-            self._requeue(row)
+            if self._went_to_another(row.nonce, head):
+                self._requeue(row)
         else:
             self._chase(row, attempts, is_next=row.nonce == mined_nonce)
+
+    def _deep(self, head: Block) -> int:
+        """Return the newest block that is believed where this is the newest there is."""
+        return max(0, head.number - (self._confirmations - 1))
+
+    def _went_to_another(self, nonce: int, head: Block) -> bool:
+        """Return whether a nonce without a receipt is gone for good.
+
+        It was counted as deep as all that is believed, and the newest block from before the receipts is still
+        there: one chain gave all these answers. Otherwise the next look tells.
+        """
+        try:
+            is_counted = nonce < self._chain.nonce(at=self._deep(head))
+        except NodeRefused:  # a node that no longer has that block's state
+            return False
+        still = self._chain.block(head.number)
+        return is_counted and still is not None and still.hash == head.hash
 
     def _sighting(self, row: TransactionRow, attempts: Sequence[AttemptRow]) -> Sighting:
         for attempt in attempts:

@@ -128,9 +128,9 @@ class Chain:
         """Raise Reverted if the relayer's call would fail now."""
         self._node.read(call, sender=self.relayer)
 
-    def nonce(self) -> int:
-        """Return how many of the relayer's transactions are mined."""
-        return self._node.nonce(self.relayer)
+    def nonce(self, *, at: int | None = None) -> int:
+        """Return how many of the relayer's transactions are mined, or were after block `at`."""
+        return self._node.nonce(self.relayer, at=at)
 
     def fees(self) -> Fees:
         """Return what a transaction should pay now: room for the base fee to double."""

@@ -104,9 +104,12 @@ class Node:
         """Return a block, None where the chain has no such number (any more)."""
         return self._block(hex(number))
 
-    def nonce(self, address: bytes) -> int:
-        """Return how many of the address's transactions are mined."""
-        return _number(self._ask("eth_getTransactionCount", to_hex(address), "latest"))
+    def nonce(self, address: bytes, *, at: int | None = None) -> int:
+        """Return how many of the address's transactions are mined, or were after block `at`.
+
+        Raises NodeRefused where the node no longer knows that block's state.
+        """
+        return _number(self._ask("eth_getTransactionCount", to_hex(address), _when(at)))
 
     def ether(self, address: bytes) -> int:
         """Return the address's balance in wei."""
@@ -121,8 +124,7 @@ class Node:
 
         Raises Reverted; NodeRefused where the node no longer knows that block's state.
         """
-        when = "latest" if at is None else hex(at)
-        return _bytes(self._ask("eth_call", _transaction(call, sender), when))
+        return _bytes(self._ask("eth_call", _transaction(call, sender), _when(at)))
 
     def gas(self, call: Call, *, sender: bytes) -> int:
         """Return how much gas the call would need now. Raises Reverted."""
@@ -200,6 +202,10 @@ def _refuse(method: str, refusal: Any) -> NoReturn:
     if "revert" in message.lower():
         raise Reverted(message[:200])
     raise NodeRefused(f"{method}: {message[:500]}")
+
+
+def _when(block: int | None) -> str:
+    return "latest" if block is None else hex(block)
 
 
 def _transaction(call: Call, sender: bytes | None) -> dict[str, str]:

@@ -38,6 +38,20 @@ class CutOff(Chain):
         raise ChainUnreachable("the line broke")
 
 
+class GoesBack(Chain):
+    """A door to a chain that goes back once, just after it was asked how many transactions are mined."""
+
+    def __init__(self, real: Chain, goes_back: Callable[[], object]) -> None:
+        super().__init__(node=real._node, deployment=real.deployment, relayer=real._relayer)
+        self._goes_back = [goes_back]
+
+    def nonce(self, *, at: int | None = None) -> int:
+        counted = super().nonce(at=at)
+        while self._goes_back:
+            self._goes_back.pop()()
+        return counted
+
+
 class Books:
     """Settlement's rows, and a lane for each life of its process."""
 
@@ -202,6 +216,29 @@ class TestLaneAfterACrash:
         assert taken is not None
         assert books.row().nonce == taken + 1
         assert received(relayer) == AMOUNT
+
+    @pytest.mark.parametrize("deep", [1, 4], ids=["a little", "behind what was believed"])
+    def test_sends_the_very_bytes_again_where_the_chain_goes_back_while_it_is_asked(
+        self, chain: DevChain, books: Books, deep: int
+    ) -> None:
+        relayer = door(chain)
+        lane = books.lane(relayer, confirmations=2)
+        for number in range(4):
+            books.queue(relayer, number=number)
+            until(lane, lambda: all(row.status in {"mined", "confirmed"} for row in books.rows()))
+        signed = [(row.nonce, row.hash) for row in books.rows()]
+
+        going_back = GoesBack(relayer, lambda: chain.call("anvil_reorg", deep, []))
+        lane = books.lane(going_back, confirmations=2)
+        lane.advance()
+        assert received(relayer) < 4 * AMOUNT
+        until(lane, lambda: received(relayer) == 4 * AMOUNT)
+        chain.mine()
+        lane.advance()
+
+        # Those that the first look had taken for confirmed are the watch's to doubt.
+        assert [(row.nonce, row.hash) for row in books.rows()] == signed
+        assert received(relayer) == 4 * AMOUNT
 
     def test_pays_more_for_a_stuck_transaction_under_the_same_nonce(
         self, chain: DevChain, books: Books

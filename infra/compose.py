@@ -24,6 +24,7 @@ from types import FrameType
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCKER = shutil.which("docker") or "docker"
+OVERLAYS = ("docker-compose.tls.yml", "docker-compose.bus-tls.yml")
 LOGS = PROJECT / "build" / "test" / "compose"
 ASK_SECONDS = 30.0
 BUILD_SECONDS = 1800.0
@@ -126,7 +127,7 @@ def take_down(environment: Mapping[str, str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave the half of it
     # What came by another file or profile in the meantime goes too.
-    files = os.pathsep.join([environment["COMPOSE_FILE"], str(PROJECT / "docker-compose.tls.yml")])
+    files = os.pathsep.join([environment["COMPOSE_FILE"], *(str(PROJECT / name) for name in OVERLAYS)])
     environment = {**environment, "COMPOSE_FILE": files, "COMPOSE_PROFILES": "*"}
     LOGS.mkdir(parents=True, exist_ok=True)
     with (LOGS / "containers.log").open("wb") as log:

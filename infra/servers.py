@@ -150,12 +150,18 @@ def postgres(root: Path, *, port: int, password: str) -> Server:
     )
 
 
-def rabbitmq(root: Path, *, port: int, cluster_port: int, epmd_port: int) -> list[Server]:
-    """Say how to serve a node of its own, with a name service of its own."""
+def rabbitmq(
+    root: Path, *, port: int, cluster_port: int, epmd_port: int, listener: str | None = None
+) -> list[Server]:
+    """Say how to serve a node of its own, with a name service of its own.
+
+    `listener` are the settings of another listener than the plain one, on the same port.
+    """
     user = unprivileged("rabbitmq")
     folder = home(root, name="rabbitmq", user=user)
     settings = (INFRA / "rabbitmq" / "rabbitmq.conf").read_text()
-    write_for(user, folder / "rabbitmq.conf", f"{settings}listeners.tcp.local = 127.0.0.1:{port}\n")
+    listener = listener or f"listeners.tcp.local = 127.0.0.1:{port}\n"
+    write_for(user, folder / "rabbitmq.conf", settings + listener)
     write_for(user, folder / "enabled_plugins", "[].\n")
     environment = {
         "PATH": "/usr/lib/rabbitmq/bin:/usr/bin:/bin:/usr/sbin:/sbin",

@@ -20,7 +20,7 @@ write() {
 }
 
 for name in postgres rabbitmq grafana $SERVICES; do password "/server-secrets/$name"; done
-bus="amqp://hireling:$(cat /server-secrets/rabbitmq)@rabbitmq:5672//"
+bus="${BUS_SCHEME:-amqp}://hireling:$(cat /server-secrets/rabbitmq)@rabbitmq:${BUS_PORT:-5672}//"
 uid=10000
 for service in $SERVICES; do
   uid=$((uid + 1)) # as in docker-compose.yml: each service runs under a number of its own

@@ -17,6 +17,7 @@ thread.
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -25,8 +26,10 @@ from kombu import Connection
 from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport import TRANSPORT_ALIASES, virtual
 
+from services.chassis.bus_tls import SCHEME, Untrusted, untrusted
 from services.chassis.memory_broker import RawMessage, broker_named
 from services.chassis.settings import MEMORY_SCHEME, is_memory
+from services.messages.errors import OperatorError
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 30
@@ -207,7 +210,7 @@ def connect(amqp_uri: str, *, heartbeat: int = 0) -> Connection:
 
     With a `heartbeat` (seconds) the caller must call ``heartbeat_check`` every second, or the broker hangs
     up; without one, nobody hangs up on an idle connection. Raises OperationalError or OSError when the bus
-    cannot be reached.
+    cannot be reached, Untrusted where its certificate does not hold.
     """
     connection = Connection(
         amqp_uri,
@@ -218,5 +221,24 @@ def connect(amqp_uri: str, *, heartbeat: int = 0) -> Connection:
     try:
         connection.connect()
     except connection.connection_errors as error:
-        raise OperationalError(str(error)) from error
+        raise untrusted(error) or OperationalError(str(error)) from error
     return connection
+
+
+def knock(amqp_uri: str) -> None:
+    """Connect to the bus and hang up.
+
+    Raises OperationalError or OSError when it cannot be reached, OperatorError where it can and its
+    certificate does not hold: waiting does not help.
+    """
+    try:
+        connect(amqp_uri).release()
+    except Untrusted as error:
+        raise OperatorError("broker_untrusted", str(error)) from error
+
+
+def require_trust(amqp_uri: str) -> None:
+    """Raise OperatorError where the bus is there over TLS and its certificate does not hold."""
+    if amqp_uri.startswith(f"{SCHEME}:"):
+        with suppress(OperationalError, OSError):
+            knock(amqp_uri)

@@ -16,7 +16,7 @@ from nameko.runners import ServiceRunner
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from services.chassis.assembly import Assembly
-from services.chassis.bus import connect
+from services.chassis.bus import knock
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
 from services.chassis.configuring import configured
@@ -223,9 +223,10 @@ def _watch(platform: Platform, background: Sequence[Callable[[], None]], stoppin
 def wait_for_broker(amqp_uri: str) -> None:
     """Return once the broker answers.
 
-    Raises OperationalError or OSError when it does not within BROKER_PATIENCE_SECONDS.
+    Raises OperationalError or OSError when it does not within BROKER_PATIENCE_SECONDS, and OperatorError
+    where its certificate does not hold.
     """
-    connect(amqp_uri).release()
+    knock(amqp_uri)
 
 
 def _package_of(service_class: type[Service]) -> str:

@@ -5,10 +5,11 @@ that HIRELING_SECRETS names; the environment wins.
 """
 
 import os
+import ssl
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEMORY_SCHEME = "hireling-memory"
@@ -36,12 +37,26 @@ class HomeSettings(ServiceSettings):
 
 
 class BusSettings(ServiceSettings):
-    """The message bus: HIRELING_AMQP_URI and HIRELING_MAX_WORKERS (at once, per service)."""
+    """The message bus: HIRELING_AMQP_URI, HIRELING_AMQP_CA, HIRELING_MAX_WORKERS (at once, per service)."""
 
     model_config = SettingsConfigDict(env_prefix="HIRELING_")
 
     amqp_uri: str = f"{MEMORY_SCHEME}://"
+    amqp_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the authority that signed the broker's certificate, for amqps://; "
+        "default: the system's",
+    )
     max_workers: int = Field(default=10, ge=1)
+
+    @field_validator("amqp_ca")
+    @classmethod
+    def _holds_certificates(cls, authority: Path | None) -> Path | None:
+        try:
+            ssl.create_default_context(cafile=authority)
+        except OSError as error:
+            raise ValueError(f"no certificates can be read from {authority}: {error}") from error
+        return authority
 
     @property
     def is_memory(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from services.chassis.bus import require_trust
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.health import require_answer
@@ -79,6 +80,7 @@ def main() -> None:
             raise ValueError(
                 "the in-memory bus lives in one process: set HIRELING_AMQP_URI, or run the embedded platform"
             )
+        require_trust(bus.amqp_uri)
         check_schema("gateway")
         server = Server(GatewaySettings(), bus)
     server.run()

@@ -29,8 +29,8 @@ def doubled(stack: Containers) -> Containers:
 
 @pytest.fixture
 def encrypted(stack: Containers) -> Containers:
-    """Return the running stack with MQTT over TLS."""
-    over_tls = stack.with_file("docker-compose.tls.yml")
+    """Return the running stack with MQTT and the bus over TLS."""
+    over_tls = stack.with_file("docker-compose.tls.yml").with_file("docker-compose.bus-tls.yml")
     over_tls.up(ONE_COPY)
     return over_tls
 

@@ -1,4 +1,4 @@
-"""MQTT over TLS: a machine that knows the authority works, one that does not is never let on to the wire."""
+"""MQTT and the bus over TLS: a machine that knows the authority works, one that does not is turned away."""
 
 import ssl
 from pathlib import Path

@@ -45,6 +45,17 @@ class TestEnvironment:
         with pytest.raises(ValidationError, match="max_workers"):
             BusSettings()
 
+    def test_refuses_an_authority_that_cannot_be_read(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        monkeypatch.setenv("HIRELING_AMQP_CA", str(file))
+        for text in (None, "", "no certificate\n"):
+            if text is not None:
+                file.write_text(text)
+            with pytest.raises(ValidationError, match=r"no certificates can be read from .*ca\.pem"):
+                BusSettings()
+
     def test_tells_the_buses_apart(self) -> None:
         assert is_memory("hireling-memory://x")
         assert not is_memory("amqp://guest@localhost//")

@@ -36,12 +36,14 @@ def services_of(name: str) -> dict[str, dict[str, Any]]:
 
 
 TLS = services_of("docker-compose.tls.yml")
-SERVICES = {**services_of("docker-compose.yml"), "certificates": TLS["certificates"]}
+BUS_TLS = services_of("docker-compose.bus-tls.yml")
+PLAIN = services_of("docker-compose.yml")
+SERVICES = {**PLAIN, **{name: file[name] for file in (TLS, BUS_TLS) for name in set(file) - set(PLAIN)}}
 PUBLISHED = {"gateway", "mosquitto", "chain", "grafana"}
 # Not processes of the stack: plumbing, words, the agents' distribution, the one-machine supervisor.
 NOT_RUN = {"agent", "chassis", "embedded", "messages"}
 # Their own entrypoint, or handing secrets out, needs root to begin with.
-BEGIN_AS_ROOT = {"secrets", "certificates", "migrations", "rabbitmq"}
+BEGIN_AS_ROOT = {"secrets", "certificates", "bus-certificates", "migrations", "rabbitmq"}
 # One that writes its configuration where it starts.
 WRITES_ITS_ROOT = {"rabbitmq"}
 
@@ -111,3 +113,13 @@ def test_mosquitto_over_tls_is_as_without_it_inside() -> None:
     )
     assert tls[: len(plain)] == plain
     assert tls[len(plain)] == "listener 8883"
+
+
+def test_whoever_uses_the_bus_over_tls_knows_its_authority_and_nobody_else_its_key() -> None:
+    callers = {"gateway", "listing", "negotiation", "metering", "settlement", "operator"}
+    for name in callers:
+        assert BUS_TLS[name]["environment"] == {"HIRELING_AMQP_CA": "/authority/ca.pem"}
+        assert BUS_TLS[name]["volumes"] == ["bus-authority:/authority:ro"]
+    assert set(BUS_TLS) - callers == {"secrets", "bus-certificates", "rabbitmq"}
+    of_key = [name for name, service in BUS_TLS.items() if "certificates:" in str(service.get("volumes"))]
+    assert sorted(of_key) == ["bus-certificates", "rabbitmq"]

@@ -3,7 +3,6 @@
 The door to the chain with the relayer's key, the bill key, the drivers.
 """
 
-import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -25,6 +24,7 @@ from services.settlement.escrow.deployment import Deployment, read_deployment
 from services.settlement.escrow.node import Call, ChainUnreachable, Node, NodeRefused, Reverted
 from services.settlement.keys import Keys
 from services.settlement.lane import Lane
+from services.settlement.lease import Lease
 from services.settlement.models import TransactionRow
 from services.settlement.moves import Moves
 from services.settlement.pace import Pace
@@ -33,7 +33,6 @@ from services.settlement.settings import DEV_CHAIN_ID, ChainSettings, Settlement
 from services.settlement.store import Store
 from services.settlement.watch import Watch
 
-LEASE = "chain"
 # Wei: below this an alert says that a relayer is short of gas, so none begins with less.
 LEAST_FUEL = 10**17
 Now = Callable[[], datetime]
@@ -53,8 +52,7 @@ class Office:
         self._reconciliations: WeakKeyDictionary[Database, Reconciliation] = WeakKeyDictionary()
         self.settings = settings
         self.pace = Pace()
-        self._holder = uuid.uuid4().hex
-        self._lease_until: datetime | None = None
+        self._lease = Lease(seconds=settings.lease_seconds)
         self._bill_key: Secp256k1Key = self._keys.bills
         self._node = Node(chain_settings.rpc_url, seconds=settings.chain_seconds)
         self._deployment = _deployment(chain_settings)
@@ -145,16 +143,7 @@ class Office:
 
     def holds_lease(self, database: Database, now: Now) -> bool:
         """Return whether this copy drives the chain now; the others wait until its lease runs out."""
-        moment, length = now(), timedelta(seconds=self.settings.lease_seconds)
-        if self._lease_until is not None and moment < self._lease_until - length / 2:
-            return True
-        held = database.work(
-            lambda session: Store(session, now=moment).hold_lease(
-                LEASE, holder=self._holder, seconds=self.settings.lease_seconds
-            )
-        )
-        self._lease_until = moment + length if held else None
-        return held
+        return self._lease.holds(database, now=now())
 
     def drive(self, database: Database, now: Now) -> None:
         """Read the chain, queue what is due, and look after the lane.

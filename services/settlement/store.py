@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Double, Text, and_, cast, delete, func, or_
 from sqlmodel import col, select
@@ -25,6 +25,13 @@ from services.settlement.models import (
     RentalRow,
     TransactionRow,
 )
+
+
+class Held(NamedTuple):
+    """Whose a lease is, and until when by its holder's clock."""
+
+    holder: str
+    until: datetime
 
 
 class Store(ChainStore):
@@ -257,10 +264,10 @@ class Store(ChainStore):
             statement = statement.where(or_(issued < after[0], and_(issued == after[0], key < after[1])))
         return self._session.exec(statement).all()
 
-    def hold_lease(self, name: str, *, holder: str, seconds: int) -> bool:
-        """Return whether ``holder`` has the lease from now for this long.
+    def hold_lease(self, name: str, *, holder: str, seconds: int, lapsed: Held | None) -> Held:
+        """Return who has the lease: ``holder``, from now for this long, where it or nobody had it.
 
-        It had it, or nobody has it any more.
+        ``lapsed`` is one that has run out, whatever its time says.
         """
         row = self._session.exec(
             select(LeaseRow).where(LeaseRow.name == name).with_for_update()
@@ -268,10 +275,11 @@ class Store(ChainStore):
         if row is None:
             row = LeaseRow(name=name, holder=holder, until=self.now)
             self.add(row)
-        if row.holder != holder and row.until > self.now:
-            return False
+        held = Held(row.holder, row.until)
+        if row.holder != holder and row.until > self.now and held != lapsed:
+            return held
         row.holder, row.until = holder, self.now + timedelta(seconds=seconds)
-        return True
+        return Held(row.holder, row.until)
 
 
 def _skipped() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.embedded.marketplace import STATES_KEPT
-
 ROOT = Path(__file__).parents[1]
 ANVIL = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 DEPLOY = ROOT / "contracts/scripts/deploy.sh"
@@ -96,8 +94,7 @@ class DevChain:
             "--quiet",
             *self._options,
         ]
-        command += ["--state", str(self.state_file), "--state-interval", "1"]
-        command += ["--preserve-historical-states", "--prune-history", str(STATES_KEPT)]
+        command += ["--state", str(self.state_file), "--state-interval", "1", "--prune-history", "64"]
         if self._block_seconds is not None:
             command += ["--block-time", str(self._block_seconds)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)

@@ -5,17 +5,19 @@ threads to talk to RabbitMQ, and greenlets to share one thread with the in-proce
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import eventlet
 from eventlet import tpool
 from eventlet.event import Event
+from eventlet.greenpool import GreenPool
 from eventlet.semaphore import Semaphore
 
 from services.chassis.settings import is_memory
 
+Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
 
@@ -26,6 +28,14 @@ def beside(reckon: Callable[[], Result]) -> Result:
     """
     result: Result = tpool.execute(reckon)
     return result
+
+
+def at_once(ask: Callable[[Asked], Result], about: Iterable[Asked], *, most: int) -> list[Result]:
+    """Return what `ask` returns of each, in their order, so many greenlets at a time at most.
+
+    For calls that wait for somebody's answer. Raises what the first of them raises, once it is its turn.
+    """
+    return list(GreenPool(most).imap(ask, about))
 
 
 class Flag(Protocol):

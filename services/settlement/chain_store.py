@@ -126,10 +126,15 @@ class ChainStore:
         highest = self._session.exec(select(func.max(TransactionRow.nonce))).one()
         return -1 if highest is None else int(highest)
 
-    def attempts(self, transaction_id: int) -> Sequence[AttemptRow]:
-        """Return the signed transactions of an intent, oldest first."""
-        statement = select(AttemptRow).where(AttemptRow.transaction_id == transaction_id)
-        return self._session.exec(statement.order_by(col(AttemptRow.signed_at))).all()
+    def attempts(self, transaction_ids: Sequence[int]) -> dict[int, list[AttemptRow]]:
+        """Return the signed transactions of these intents, each intent's oldest first."""
+        if not transaction_ids:
+            return {}
+        statement = select(AttemptRow).where(col(AttemptRow.transaction_id).in_(transaction_ids))
+        found: dict[int, list[AttemptRow]] = {}
+        for attempt in self._session.exec(statement.order_by(col(AttemptRow.signed_at))):
+            found.setdefault(attempt.transaction_id, []).append(attempt)
+        return found
 
     def forget_attempts(self, transaction_id: int) -> None:
         """Delete signed transactions that can never be mined any more."""

@@ -2,11 +2,11 @@
 
 One intent is one nonce, and at most one transaction with it is ever mined.
 
-An intent is queued in the unit of work that makes it true. Later, outside any unit of work: it is simulated
-(a revert refuses it, nothing was sent); signed with the next nonce, the raw transaction on disk BEFORE it is
-broadcast; broadcast; looked up; confirmed once it lies k blocks deep. Three outcomes: confirmed, refused, and
-unknown, which only looking at the chain resolves. After a crash, or where the chain forgot blocks, the very
-same bytes are broadcast again.
+An intent is queued in the unit of work that makes it true. Later, outside any unit of work, all that are
+queued are estimated beside each other (a revert refuses one, nothing was sent); signed with the next nonces,
+the raw transactions on disk BEFORE any is broadcast; broadcast in the order of their nonces; looked up;
+confirmed once they lie k blocks deep. Three outcomes: confirmed, refused, and unknown, which only looking at
+the chain resolves. After a crash, or where the chain forgot blocks, the very same bytes are broadcast again.
 """
 
 import threading
@@ -16,17 +16,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hireling.rental.typed_data import from_hex
+from services.chassis.concurrency import at_once
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
 from services.chassis.tracing import rental_work
 from services.settlement import metrics
 from services.settlement.escrow.chain import Chain, Fees
-from services.settlement.escrow.node import Block, Call, ChainUnreachable, NodeRefused, Receipt, Reverted
+from services.settlement.escrow.node import Block, Call, ChainUnreachable, NodeRefused, Reverted
+from services.settlement.lane_rows import LaneRows, Mined, Signed, id_of
 from services.settlement.models import AttemptRow, TransactionRow
-from services.settlement.moves import ANNOUNCE, CLAIMS, root_announced
-from services.settlement.store import Store
+from services.settlement.moves import CLAIMS
 
 BATCH = 20
+# The node answers these at the same time; a public one would not take many more from one caller.
+ASKED_AT_ONCE = 8
 # A node that has the transaction already says so in one of these ways (geth, anvil, erigon, nethermind).
 ALREADY_THERE = ("already known", "already imported", "alreadyknown", "known transaction")
 
@@ -34,12 +37,13 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """What the chain says of an intent: which of its attempts is mined, if any."""
+class Estimate:
+    """What an intent's call would need: gas, or why it cannot be sent, by the contract or by the node."""
 
-    hash: str | None = None
-    receipt: Receipt | None = None
-    failure: str | None = None
+    row: TransactionRow
+    gas: int = 0
+    reverted: str | None = None
+    refused: str | None = None
 
 
 class Lane:
@@ -54,7 +58,7 @@ class Lane:
         confirmations: int,
         stuck_after: timedelta,
     ) -> None:
-        self._database = database
+        self._rows = LaneRows(database, now)
         self._chain = chain
         self._now = now
         self._confirmations = confirmations
@@ -90,176 +94,146 @@ class Lane:
         finally:
             self._driving.release()
 
-    def _follow_up(self) -> int:
-        # Asked before any receipt: a nonce counted here has its receipt by the time that is asked for, unless
-        # the chain goes back in between.
-        head = self._chain.head()
-        mined_nonce = self._chain.nonce()
-        unsettled = self._unsettled(mined_nonce)
-        for row in unsettled:
-            self._look_after(row, mined_nonce=mined_nonce, head=head)
-        self.is_waiting = bool(unsettled)
-        return mined_nonce
-
     def _advance(self) -> None:
         mined_nonce = self._follow_up()
-        for row in self._queued():
+        queued = self._rows.queued(limit=BATCH)
+        if queued:
             self.is_waiting = True
-            with self._work("send", row):
-                self._send(row, mined_nonce=mined_nonce)
+            self._send(queued, mined_nonce=mined_nonce)
 
     # -- signed ones
 
-    def _look_after(self, row: TransactionRow, *, mined_nonce: int, head: Block) -> None:
-        attempts = self._attempts(row)
-        sighting = self._sighting(row, attempts)
-        if sighting.receipt is not None:
-            self._note_mined(row, sighting, deep=self._deep(head))
-        elif row.nonce is not None and row.nonce < mined_nonce:
-            if self._went_to_another(row.nonce, head):
-                self._requeue(row)
-        else:
-            self._chase(row, attempts, is_next=row.nonce == mined_nonce)
+    def _follow_up(self) -> int:
+        head = self._chain.head()
+        deep = max(0, head.number - (self._confirmations - 1))
+        mined_nonce = self._chain.nonce()
+        unsettled = self._rows.unsettled(mined_nonce=mined_nonce)
+        may_be_mined = [each for each in unsettled if _nonce(each) < mined_nonce]
+        found = at_once(lambda each: self._look_up(each, deep=deep), may_be_mined, most=ASKED_AT_ONCE)
+        self._note_mined([mined for mined in found if mined is not None and mined.is_news])
+        missing = [signed for signed, mined in zip(may_be_mined, found, strict=True) if mined is None]
+        if missing:
+            self._requeue_lost(missing, deep=deep, head=head)
+        for signed in unsettled:
+            if _nonce(signed) >= mined_nonce:
+                self._chase(signed, is_next=_nonce(signed) == mined_nonce)
+        self.is_waiting = bool(unsettled)
+        return mined_nonce
 
-    def _deep(self, head: Block) -> int:
-        """Return the newest block that is believed where this is the newest there is."""
-        return max(0, head.number - (self._confirmations - 1))
-
-    def _went_to_another(self, nonce: int, head: Block) -> bool:
-        """Return whether a nonce without a receipt is gone for good.
-
-        It was counted as deep as all that is believed, and the newest block from before the receipts is still
-        there: one chain gave all these answers. Otherwise the next look tells.
-        """
-        try:
-            is_counted = nonce < self._chain.nonce(at=self._deep(head))
-        except NodeRefused:  # a node that no longer has that block's state
-            return False
-        still = self._chain.block(head.number)
-        return is_counted and still is not None and still.hash == head.hash
-
-    def _sighting(self, row: TransactionRow, attempts: Sequence[AttemptRow]) -> Sighting:
-        for attempt in attempts:
+    def _look_up(self, signed: Signed, *, deep: int) -> Mined | None:
+        """Return what the chain says of an intent, None where it has none of its transactions."""
+        row = signed.row
+        for attempt in signed.attempts:
             receipt = self._chain.receipt(from_hex(attempt.hash))
             if receipt is not None:
-                failure = None if receipt.succeeded else self._reason(row)
-                return Sighting(attempt.hash, receipt, failure)
-        return Sighting()
+                reason = None if receipt.succeeded else self._reason(row)
+                final = "confirmed" if receipt.succeeded else "refused"
+                status = final if receipt.block <= deep else "mined"
+                return Mined(row, attempt.hash, receipt, status, reason)
+        return None
 
-    def _note_mined(self, row: TransactionRow, sighting: Sighting, *, deep: int) -> None:
-        receipt = sighting.receipt
-        assert receipt is not None  # noqa: S101 - the caller saw it
-        final = "confirmed" if receipt.succeeded else "refused"
-        status = final if receipt.block <= deep else "mined"
-        if (row.status, row.hash, row.block) == (status, sighting.hash, receipt.block):
+    def _note_mined(self, news: Sequence[Mined]) -> None:
+        if not news:
             return
+        self._rows.note_mined(news, self._chain.anchor)
+        for mined in news:
+            with self._work("see", mined.row):
+                _log.info(
+                    "transaction_seen",
+                    kind=mined.row.kind,
+                    rental_id=mined.row.rental_id,
+                    status=mined.status,
+                    tx_hash=mined.hash,
+                    block=mined.receipt.block,
+                )
+            if mined.status != "mined":
+                metrics.TRANSACTIONS.labels(mined.row.kind, mined.status).inc()
 
-        def note(store: Store) -> None:
-            kept = store.transaction(_id(row))
-            kept.status, kept.hash, kept.block = status, sighting.hash, receipt.block
-            kept.gas_used, kept.reason = receipt.gas_used, sighting.failure
-            if (kept.kind, status) == (ANNOUNCE, "confirmed"):
-                store.say(root_announced(kept, self._chain.anchor, seen_at=store.now))
+    def _requeue_lost(self, missing: Sequence[Signed], *, deep: int, head: Block) -> None:
+        """Begin those intents anew whose nonces went to others' transactions, so that theirs are never mined.
 
-        with self._work("see", row):
-            self._write(note)
-            _log.info(
-                "transaction_seen",
-                kind=row.kind,
-                rental_id=row.rental_id,
-                status=status,
-                tx_hash=sighting.hash,
-                block=receipt.block,
-            )
-        if status != "mined":
-            metrics.TRANSACTIONS.labels(row.kind, status).inc()
-
-    def _requeue(self, row: TransactionRow) -> None:
-        """Begin the intent anew.
-
-        Its nonce went to a transaction that is none of its attempts, so none can ever be mined.
+        A node may count a nonce a moment before it has the receipt, or the chain may go back between the two
+        questions. So a nonce is only believed where it is counted k blocks deep, and where the newest block
+        from before all questions is still there: one chain gave all answers. Else the next look tells.
         """
+        try:
+            settled_nonce = self._chain.nonce(at=deep)
+        except NodeRefused:
+            return  # it does not know that block's state, and will soon know a newer one's
+        lost = [
+            each
+            for each in missing
+            if _nonce(each) < settled_nonce and self._look_up(each, deep=deep) is None
+        ]
+        still = self._chain.block(head.number)
+        if still is None or still.hash != head.hash:
+            return
+        for signed in lost:
+            self._rows.begin_anew(signed.row)
+            _log.warning("transaction_requeued", kind=signed.row.kind, nonce=signed.row.nonce)
 
-        def begin_anew(store: Store) -> None:
-            kept = store.transaction(_id(row))
-            kept.status, kept.nonce, kept.hash, kept.sent_at, kept.block = "queued", None, None, None, None
-            kept.reason = f"nonce {row.nonce} went to another transaction"
-            kept.gas_used = None
-            store.forget_attempts(_id(row))
-
-        self._write(begin_anew)
-        _log.warning("transaction_requeued", kind=row.kind, nonce=row.nonce)
-
-    def _chase(self, row: TransactionRow, attempts: Sequence[AttemptRow], *, is_next: bool) -> None:
+    def _chase(self, signed: Signed, *, is_next: bool) -> None:
         """Hand the newest attempt to the node unless it has it, or pay more where it has waited too long."""
-        newest = attempts[-1]
+        row, newest = signed.row, signed.newest
         if row.block is not None:
-            self._note_forgotten(row)
+            self._rows.note_forgotten(row)
+            _log.warning("transaction_forgotten", kind=row.kind, block=row.block, nonce=row.nonce)
         elif newest.hash in self._handed_over and row.status != "unknown":
             if is_next and self._now() >= newest.signed_at + self._stuck_after:
                 self._outbid(row, newest)
             return
         self._hand_over(row, newest)
 
-    def _note_forgotten(self, row: TransactionRow) -> None:
-        def note(store: Store) -> None:
-            kept = store.transaction(_id(row))
-            kept.status, kept.block, kept.gas_used = "sent", None, None
-            kept.reason = f"the chain forgot block {row.block}"
-
-        self._write(note)
-        _log.warning("transaction_forgotten", kind=row.kind, block=row.block, nonce=row.nonce)
-
     def _outbid(self, row: TransactionRow, stuck: AttemptRow) -> None:
-        call = _call_of(row)
         market, bumped = self._chain.fees(), Fees(stuck.max_fee, stuck.tip).bumped()
         fees = Fees(max(market.max_fee, bumped.max_fee), max(market.tip, bumped.tip))
         # Its own limit again: a node may estimate on top of what is pending, where the very same call costs
         # less.
-        attempt = self._sign(row, call, nonce=stuck.nonce, gas=stuck.gas, fees=fees)
-        self._write(lambda store: store.add(attempt))
+        attempt = self._sign(row, nonce=stuck.nonce, gas=stuck.gas, fees=fees)
+        self._rows.add(attempt)
         self._hand_over(row, attempt)
 
     # -- queued ones
 
-    def _send(self, row: TransactionRow, *, mined_nonce: int) -> None:
-        call = _call_of(row)
+    def _send(self, queued: Sequence[TransactionRow], *, mined_nonce: int) -> None:
+        gas: dict[int, int] = {}
+        for estimate in at_once(self._estimate, queued, most=ASKED_AT_ONCE):
+            if estimate.reverted is not None:
+                self._refuse(estimate.row, estimate.reverted)
+            elif estimate.refused is not None:
+                self._set_aside(estimate.row, estimate.refused)
+            else:
+                gas[id_of(estimate.row)] = estimate.gas
+        if not gas:
+            return
+        fees = self._chain.fees()
+        going = [row for row in queued if id_of(row) in gas]
+        signed = self._rows.sign_off(
+            going,
+            lambda row, nonce: self._sign(row, nonce=nonce, gas=gas[id_of(row)], fees=fees),
+            mined_nonce=mined_nonce,
+        )
+        for each in signed:
+            with self._work("send", each.row):
+                _log.info(
+                    "transaction_signed",
+                    kind=each.row.kind,
+                    rental_id=each.row.rental_id,
+                    nonce=each.row.nonce,
+                    tx_hash=each.newest.hash,
+                )
+                self._hand_over(each.row, each.newest)
+
+    def _estimate(self, row: TransactionRow) -> Estimate:
         try:
-            self._chain.simulate(call)
-            gas = self._chain.gas(call)
+            return Estimate(row, gas=self._chain.gas(_call_of(row)))
         except Reverted as error:
-            self._refuse(row, str(error))
-            return
+            return Estimate(row, reverted=str(error))
         except NodeRefused as error:
-            self._set_aside(row, str(error))
-            return
-        attempt = self._sign(row, call, nonce=self._next_nonce(mined_nonce), gas=gas, fees=self._chain.fees())
-
-        def sign_off(store: Store) -> bool:
-            kept = store.transaction(_id(row))
-            if kept.status != "queued":
-                return False
-            kept.status, kept.nonce, kept.hash = "sent", attempt.nonce, attempt.hash
-            kept.sent_at, kept.reason = attempt.signed_at, None
-            store.add(attempt)
-            return True
-
-        if self._database.work(lambda session: sign_off(Store(session, now=self._now()))):
-            _log.info(
-                "transaction_signed",
-                kind=row.kind,
-                rental_id=row.rental_id,
-                nonce=attempt.nonce,
-                tx_hash=attempt.hash,
-            )
-            self._hand_over(row, attempt)
+            return Estimate(row, refused=str(error))
 
     def _refuse(self, row: TransactionRow, reason: str) -> None:
-        def refuse(store: Store) -> None:
-            kept = store.transaction(_id(row))
-            kept.status, kept.reason = "refused", reason
-
-        self._write(refuse)
+        self._rows.note(row, status="refused", reason=reason)
         metrics.TRANSACTIONS.labels(row.kind, "refused").inc()
         _log.warning("transaction_refused", kind=row.kind, rental_id=row.rental_id, reason=reason)
 
@@ -271,14 +245,14 @@ class Lane:
         if row.kind == CLAIMS:
             self._refuse(row, reason)
             return
-        self._note(row, status="queued", reason=reason)
+        self._rows.note(row, status="queued", reason=reason)
         _log.warning("transaction_set_aside", kind=row.kind, rental_id=row.rental_id, reason=reason)
 
-    def _sign(self, row: TransactionRow, call: Call, *, nonce: int, gas: int, fees: Fees) -> AttemptRow:
-        signed = self._chain.sign(call, nonce=nonce, gas=gas, fees=fees)
+    def _sign(self, row: TransactionRow, *, nonce: int, gas: int, fees: Fees) -> AttemptRow:
+        signed = self._chain.sign(_call_of(row), nonce=nonce, gas=gas, fees=fees)
         return AttemptRow(
             hash=f"0x{signed.hash.hex()}",
-            transaction_id=_id(row),
+            transaction_id=id_of(row),
             nonce=nonce,
             raw=f"0x{signed.raw.hex()}",
             gas=gas,
@@ -291,34 +265,21 @@ class Lane:
         try:
             self._chain.broadcast(from_hex(attempt.raw))
         except ChainUnreachable as error:
-            self._note(row, status="unknown", reason=str(error))
+            self._rows.note(row, status="unknown", reason=str(error))
             raise
         except (NodeRefused, Reverted) as error:
             if not any(words in str(error).lower() for words in ALREADY_THERE):
                 # It stays signed: the next look tells whether its nonce was taken, and tries again where not.
-                self._note(row, status="sent", reason=str(error))
+                self._rows.note(row, status="sent", reason=str(error))
                 _log.warning("broadcast_refused", kind=row.kind, nonce=attempt.nonce, reason=str(error))
                 return
         self._handed_over.add(attempt.hash)
-        self._note(row, status="sent", reason=None)
-
-    # -- rows
+        self._rows.note(row, status="sent", reason=None)
 
     def _work(self, verb: str, row: TransactionRow) -> AbstractContextManager[None]:
         """Return work on a transaction, in the trace of its rental or linked to those of a batch."""
-        rentals = [row.rental_id] if row.kind != CLAIMS else self._rentals_in(row)
+        rentals = [row.rental_id] if row.kind != CLAIMS else self._rows.rentals_in(row)
         return rental_work(f"{verb} {row.kind}", service="settlement", rental_ids=rentals)
-
-    def _rentals_in(self, row: TransactionRow) -> list[str | None]:
-        with self._database.snapshot() as session:
-            return list(Store(session, now=self._now()).rentals_in_batch(_id(row)))
-
-    def _note(self, row: TransactionRow, *, status: str, reason: str | None) -> None:
-        def note(store: Store) -> None:
-            kept = store.transaction(_id(row))
-            kept.status, kept.reason = status, reason
-
-        self._write(note)
 
     def _reason(self, row: TransactionRow) -> str:
         try:
@@ -327,29 +288,10 @@ class Lane:
             return str(error)
         return "mined and failed"
 
-    def _next_nonce(self, mined_nonce: int) -> int:
-        with self._database.snapshot() as session:
-            return max(mined_nonce, Store(session, now=self._now()).highest_nonce() + 1)
 
-    def _unsettled(self, mined_nonce: int) -> Sequence[TransactionRow]:
-        with self._database.snapshot() as session:
-            return Store(session, now=self._now()).unsettled(mined_nonce=mined_nonce)
-
-    def _queued(self) -> Sequence[TransactionRow]:
-        with self._database.snapshot() as session:
-            return Store(session, now=self._now()).queued(limit=BATCH)
-
-    def _attempts(self, row: TransactionRow) -> Sequence[AttemptRow]:
-        with self._database.snapshot() as session:
-            return Store(session, now=self._now()).attempts(_id(row))
-
-    def _write(self, change: Callable[[Store], None]) -> None:
-        self._database.work(lambda session: change(Store(session, now=self._now())))
-
-
-def _id(row: TransactionRow) -> int:
-    assert row.id is not None  # noqa: S101 - it came from the database
-    return row.id
+def _nonce(signed: Signed) -> int:
+    assert signed.row.nonce is not None  # noqa: S101 - it was signed
+    return signed.row.nonce
 
 
 def _call_of(row: TransactionRow) -> Call:

@@ -16,6 +16,7 @@ from services.settlement.collecting import queue_due
 from services.settlement.escrow.chain import Chain
 from services.settlement.intake import take_agreement, take_ceiling, take_readings
 from services.settlement.lane import Lane
+from services.settlement.lane_rows import id_of
 from services.settlement.models import AttemptRow, RentalRow, TransactionRow
 from services.settlement.moves import Moves
 from services.settlement.progress import ceiling_of
@@ -127,7 +128,7 @@ class Desk:
     def attempts(self, row: TransactionRow) -> list[AttemptRow]:
         """Return the signed transactions of an intent."""
         with self.database.snapshot() as session:
-            return list(Store(session, now=self.clock.now()).attempts(int(row.id or 0)))
+            return Store(session, now=self.clock.now()).attempts([id_of(row)]).get(id_of(row), [])
 
 
 def rentals_in_use(desk: Desk, chain: DevChain, stranger: Chain, number: int) -> dict[SignedAgreement, int]:

@@ -1,5 +1,6 @@
 """Settlement itself, running on a real chain, and both sides of its rentals as a test plays them."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,8 @@ class Market:
 
     def agreed(self, **changes: Any) -> SignedAgreement:
         """Return a rental that settlement knows of, its renter's wallet filled to the base unit."""
-        signed = agree(self.chain, **changes)
+        # Two within a second of the chain's would be the same rental.
+        signed = agree(self.chain, **({"salt": secrets.token_bytes(32)} | changes))
         send(self.stranger, self.stranger.calls.mint(RENTER_KEY.identity, signed.agreement.all_in))
         self.say(Agreed(quote_id="quote-1", rental_id=signed.rental_id, signed=signed))
         self.wait_for_state(signed, State.AGREED)

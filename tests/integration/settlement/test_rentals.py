@@ -11,7 +11,7 @@ from services.messages.errors import Conflict
 from services.settlement import service
 from services.settlement.intake import EARLY_AT_ONCE
 from tests.builders import OWNER_AGENT_KEY, OWNER_KEY, a_reading_chain
-from tests.chain_rentals import acknowledge, holdings
+from tests.chain_rentals import acknowledge, holdings, permit, send
 from tests.integration.settlement.market import Market
 
 
@@ -62,6 +62,16 @@ class TestARental:
         assert market.rental(signed).countersigned
         work = [item["rental_id"] for item in market.call("list_rentals", waits)["items"]]
         assert to_hex(signed.rental_id) not in work
+
+    def test_is_no_failure_to_fund_what_somebody_else_opened(self, market: Market) -> None:
+        signed = market.agreed()
+        given = permit(market.chain, market.stranger, value=signed.agreement.all_in)
+        send(market.stranger, market.stranger.calls.open(signed, given))  # mined, and not yet deep enough
+
+        view = market.fund(signed)
+        assert view.state == State.AGREED
+        assert not view.transactions
+        market.wait_for_state(signed, State.FUNDED)
 
     def test_counts_readings_in_order_whatever_order_they_come_in(self, market: Market) -> None:
         signed = market.funded()

@@ -40,6 +40,8 @@ POLL_SECONDS = 0.5
 HEARD_OF_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 5.0
 COUNTERSIGNED_WITHIN_SECONDS = 10.0
+# The escrow's own word for a rental that it has.
+ALREADY_OPEN = "RentalEscrow_AlreadyKnown"
 UNFUNDED = frozenset({State.QUOTED, State.AGREED})
 
 
@@ -402,7 +404,8 @@ class RenterAgent:
 
     def _refuse_failed(self, view: RentalView | None) -> None:
         for item in view.transactions if view else ():
-            if item.status == "refused":
+            # Where the escrow has the rental already somebody else relayed it: its money is there.
+            if item.status == "refused" and not (item.reason or "").startswith(ALREADY_OPEN):
                 raise FundingFailed(
                     f"the escrow refuses: {item.reason or 'no reason given'}; nothing is locked"
                 )

@@ -211,10 +211,6 @@ def _refuse(method: str, refusal: Any) -> NoReturn:
     raise NodeRefused(f"{method}: {message[:500]}")
 
 
-def _when(block: int | None) -> str:
-    return "latest" if block is None else hex(block)
-
-
 def _transaction(call: Call, sender: bytes | None) -> dict[str, str]:
     fields = {"to": to_hex(call.to), "data": to_hex(call.data)}
     return fields if sender is None else {**fields, "from": to_hex(sender)}

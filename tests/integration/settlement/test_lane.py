@@ -39,7 +39,6 @@ class CutOff(Chain):
         raise ChainUnreachable("the line broke")
 
 
-<<<<<<< HEAD
 class GoesBack(Chain):
     """A door to a chain that goes back once, just after it was asked how many transactions are mined."""
 
@@ -52,7 +51,8 @@ class GoesBack(Chain):
         while self._goes_back:
             self._goes_back.pop()()
         return counted
-=======
+
+
 class Hasty(Chain):
     """A door to a node that counts a nonce before it has the receipt: the first question finds none."""
 
@@ -63,7 +63,6 @@ class Hasty(Chain):
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         self.asked += 1
         return None if self.asked == 1 else super().receipt(tx_hash)
->>>>>>> 752daa6 (lane: what is queued is estimated beside each other and signed at once; a nonce is believed to be another's k blocks deep; the chain's file has no old states)
 
 
 class Books:

@@ -147,7 +147,7 @@ class Database:
                 with _translated(), Session(engine, expire_on_commit=False) as session:
                     yield session
                     with _translated(committing=True):
-                        session.commit()
+                        _commit(session)
             finally:
                 _inside_unit_of_work.reset(entered)
         note_effect()
@@ -169,6 +169,19 @@ def _again_while_busy(
             time.sleep(pause * random.random())
     with transaction() as session:
         return task(session)
+
+
+def _commit(session: Session) -> None:
+    """Commit; where that fails, what was added is as new as before.
+
+    Without the rollback a row that was made before the task would be taken for one that is stored, and not be
+    written when the task runs again.
+    """
+    try:
+        session.commit()
+    except DBAPIError:
+        session.rollback()
+        raise
 
 
 @contextmanager

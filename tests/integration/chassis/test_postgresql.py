@@ -6,11 +6,15 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
+from threading import Thread
 
 import psycopg
 import pytest
-from sqlalchemy import Column, MetaData, Table, Text, select, text
+from sqlalchemy import Column, MetaData, Table, Text, func, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, MappedColumn, mapped_column
+from sqlmodel import Session
 
 from services.chassis import engines
 from services.chassis.database import Database, open_database
@@ -37,6 +41,45 @@ def test_who_waits_too_long_for_a_lock_is_told_that_the_database_is_busy(
             other.execute(text("LOCK TABLE number"))
             with pytest.raises(Unavailable, match="database_busy"), database.unit_of_work() as session:
                 session.execute(text("INSERT INTO number VALUES (1)"))
+
+
+class Mapped(DeclarativeBase):
+    """What these tests keep as objects."""
+
+
+class Kept(Mapped):
+    """A row of an object."""
+
+    __tablename__ = "kept"
+
+    name: MappedColumn[str] = mapped_column(primary_key=True)
+
+
+def test_what_was_made_before_a_lost_race_is_written_when_it_runs_again() -> None:
+    with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
+        Mapped.metadata.create_all(database.engine)
+        runs = []
+        made_before = Kept(name="mine")
+
+        def keep(row: Kept, session: Session) -> None:
+            session.execute(select(func.count()).select_from(Kept)).scalar_one()
+            session.add(row)
+            session.flush()
+
+        def keep_mine(session: Session) -> None:
+            runs.append(1)
+            keep(made_before, session)
+            if len(runs) == 1:
+                # Both have read before either commits: who commits last has lost, and learns it by that.
+                other = Thread(target=database.work, args=[partial(keep, Kept(name="another's"))])
+                other.start()
+                other.join()
+
+        database.work(keep_mine)
+
+        assert len(runs) > 1
+        with database.snapshot() as session:
+            assert set(session.execute(select(Kept.name)).scalars()) == {"mine", "another's"}
 
 
 def test_a_server_that_vanished_is_given_up_within_half_a_minute() -> None:

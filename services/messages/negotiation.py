@@ -7,6 +7,7 @@ make_offer(quote_id, signed_offer) -> QuoteView      idempotent; Refused: turn, 
 sign_agreement(signature) -> QuoteView               idempotent; the second side's signature makes the rental
 make_moves(moves) -> list of MoveAnswer, in order    many of these three at once, each judged alone
 get_agreement(rental_id) -> SignedAgreement
+take_back_agreement(signed) -> SignedAgreement       idempotent; one that was lost, and is funded
 get_calendar(device) -> CalendarView                 when it is promised, and not to whom
 revoke_mandate(signed_revocation) -> SignedRevocation idempotent; the one that counts from now on
 list_revocations(principal) -> tuple of SignedRevocation

@@ -16,6 +16,7 @@ get_wallet(address) -> WalletView
 faucet(address) -> WalletView                        dev chain only, else Refused
 withdraw(authorization) -> Relayed                   relays an ERC-3009 transfer
 reread(after) -> None                                the logs after this block are read again
+money_held(rental_id) -> "none", "open" or "done"    by the confirmed logs, of any rental of the escrow
 reconcile(cursor, limit) -> Reconciled               our books against the chain, a page of rentals
 """
 

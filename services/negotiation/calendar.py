@@ -138,6 +138,36 @@ class Calendar:
         return _holding(self._rows[device], now=self._now)
 
 
+def hold_again(
+    session: Session,
+    agreed: SignedAgreement,
+    listing: ListingDocument | None,
+    *,
+    hold: timedelta,
+    now: datetime,
+) -> None:
+    """Take the slot of an agreement that was lost, by what its device lists now.
+
+    Whatever is promised there meanwhile: of two that are funded, `note_funded` lets one have it.
+    """
+    if session.get(SlotRow, to_hex(agreed.rental_id)) is not None:
+        return
+    offer = agreed.offer
+    turnaround = listing.turnaround if listing else 0
+    slot = slot_of(start_at=offer.start_at, ends=offer.end_by, turnaround=turnaround, now=now)
+    row = SlotRow(
+        rental_id=to_hex(agreed.rental_id),
+        device=to_hex(offer.device),
+        renter=to_hex(offer.renter),
+        starts_at=slot.start,
+        ends_at=slot.end,
+        alone=listing is None or listing.books_ahead == 0,
+        held_until=now + hold,
+        funded=False,
+    )
+    session.add(row)
+
+
 def note_funded(session: Session, rental_id: bytes) -> None:
     """Keep the slot for good; where another one had its money first, give it up: its device refunds it."""
     row = session.get(SlotRow, to_hex(rental_id))

@@ -83,9 +83,18 @@ class Facts:
             answer_by=now + patience,
         )
 
+    def device(self, device: bytes) -> DeviceView:
+        """Return a device. Raises NotFound for an unknown one, Unavailable."""
+        found: DeviceView = self._view(DeviceView, "get_device", device)
+        return found
+
+    def money_held(self, rental_id: bytes) -> str:
+        """Return where the chain says a rental's money is: "none", "open" or "done". Raises Unavailable."""
+        return str(self._ask("settlement", "money_held", to_hex(rental_id)))
+
     def offered_by(self, device: bytes) -> ListingDocument | None:
         """Return what a device lists now, if anything. Raises NotFound for an unknown device, Unavailable."""
-        known: DeviceView = self._view(DeviceView, "get_device", device)
+        known = self.device(device)
         if known.listing is None:
             return None
         listing: ListingView = self._view(ListingView, "get_listing", known.listing)

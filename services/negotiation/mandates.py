@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from hireling.rental.agreement import SignedAgreement
 from hireling.rental.approval import SignedApproval
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedMandate, SignedRevocation, check_not_revoked, later
 from hireling.rental.offer import agreement_from
-from hireling.rental.reservation import Reservation, Stage, reserve
+from hireling.rental.reservation import Reservation, Stage, reserve, unopenable_at
 from hireling.rental.states import WITHOUT_BILL, State
 from hireling.rental.typed_data import from_hex, to_hex
 from services.negotiation import store
@@ -78,6 +79,25 @@ class Ledger:
         """Keep what was reserved."""
         self._session.add_all(self._new)
         self._session.flush()
+
+
+def count_again(session: Session, agreed: SignedAgreement, mandate: SignedMandate) -> None:
+    """Count a funded rental that was lost under its owner's mandate, whatever else that allows by now.
+
+    Raises Refused where the owner stopped the agent.
+    """
+    Ledger(session).require_unrevoked(mandate)
+    if session.get(MandateReservation, to_hex(agreed.rental_id)) is not None:
+        return
+    rules = agreed.agreement.rules
+    counted = Reservation(
+        rental_id=agreed.rental_id,
+        amount=agreed.agreement.all_in,
+        stage=Stage.OPENED,
+        lapses_at=unopenable_at(rules.fund_by),
+        fund_by=rules.fund_by,
+    )
+    session.add(_row(counted, mandate=to_hex(document_hash(mandate))))
 
 
 def note_state(session: Session, rental_id: bytes, state: State) -> None:

@@ -83,6 +83,17 @@ class AgreementRow(NegotiationTable, table=True):
     agreed_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class TakenBackRow(NegotiationTable, table=True):
+    """What both sides signed, as one of them handed it in: this database had lost it, and its session."""
+
+    __tablename__ = "agreement_taken_back"
+
+    rental_id: str = Field(primary_key=True)
+    quote_id: str = Field(description="of a session that may be lost too")
+    signed: dict[str, Any] = Field(sa_type=JSON)
+    taken_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class MandateReservation(NegotiationTable, table=True):
     """What a rental holds of its owner's mandate, or has earned under it."""
 

@@ -22,6 +22,7 @@ from services.negotiation.models import (
     Quote,
     RevocationRow,
     SlotRow,
+    TakenBackRow,
 )
 
 CONTRACT = "a rental came of it: what both sides signed is the contract that the accounts stand on"
@@ -61,6 +62,7 @@ TABLES: Sequence[Held] = (
         else_kept=CONTRACT,
     ),
     stays(AgreementRow, lambda person: col(AgreementRow.rental_id).in_(person.rental_ids), CONTRACT),
+    stays(TakenBackRow, lambda person: col(TakenBackRow.rental_id).in_(person.rental_ids), CONTRACT),
     stays(
         MandateReservation,
         lambda person: col(MandateReservation.rental_id).in_(person.rental_ids),

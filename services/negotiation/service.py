@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlmodel import Session
 
+from hireling.rental.agreement import SignedAgreement
 from hireling.rental.approval import SignedApproval
 from hireling.rental.errors import RentalError
 from hireling.rental.mandate import SignedRevocation
 from hireling.rental.offer import SignedOffer
 from hireling.rental.states import State
-from hireling.rental.typed_data import from_hex
+from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.concurrency import GreenTurns
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.providers import Lasting
@@ -28,7 +29,7 @@ from services.messages.negotiation import (
     SignedQuoteRequest,
 )
 from services.messages.people import Person
-from services.negotiation import calendar, delegate_store, mandates, people, store
+from services.negotiation import calendar, delegate_store, mandates, people, store, taking_back
 from services.negotiation.delegation import Delegation
 from services.negotiation.facts import Facts
 from services.negotiation.floor import Floor
@@ -173,10 +174,26 @@ class Negotiation(Delegation):
     def get_agreement(self, rental_id: str) -> dict[str, Any]:
         """Return what both sides signed. Raises NotFound."""
         with self.database.snapshot() as session:
-            row = store.find_agreement(session, rental_id)
-        if row is None:
+            signed = store.find_agreement(session, rental_id)
+        if signed is None:
             raise NotFound("agreement_not_found", f"no agreement {rental_id}", rental_id=rental_id)
-        return row.signed
+        return signed
+
+    @rpc
+    def take_back_agreement(self, signed_agreement: dict[str, Any]) -> dict[str, Any]:
+        """Make known again what both sides signed, where this platform has lost it; return it.
+
+        One that is known changes nothing. Raises Refused, Conflict or NotFound as `taking_back` says.
+        """
+        signed = SignedAgreement.model_validate(signed_agreement, strict=False)
+        with self.database.snapshot() as session:
+            known = store.find_agreement(session, to_hex(signed.rental_id))
+        if known is not None:
+            return known
+        lost = taking_back.checked(signed, Facts(self._call))
+        hold, now = timedelta(seconds=SETTINGS.hold_seconds), self.clock.now()
+        self.database.work(lambda session: taking_back.take_back(session, lost, hold=hold, now=now))
+        return signed_agreement
 
     @rpc
     def quotes_of_person(self, person: dict[str, Any]) -> list[str]:

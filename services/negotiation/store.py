@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, Table, func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from hireling.rental.agreement import SignedAgreement
 from hireling.rental.appointment import SignedAppointment
 from hireling.rental.listing import ListingDocument, SignedListing
 from hireling.rental.mandate import SignedMandate
@@ -17,8 +18,9 @@ from hireling.rental.offer import PlatformTerms, QuoteRequest, SignedOffer
 from hireling.rental.session_document import MadeOffer, SessionDocument
 from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.rows import WrittenJson, insert_rows, update_rows
+from services.messages.errors import Conflict
 from services.messages.negotiation import QuoteStatus, Side, WonPrice
-from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote
+from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote, TakenBackRow
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 
@@ -168,9 +170,32 @@ def add_agreements(session: Session, quotes: Sequence[QuoteSession], *, now: dat
     insert_rows(session, AGREEMENT, rows)
 
 
-def find_agreement(session: Session, rental_id: str) -> AgreementRow | None:
-    """Return what both sides signed."""
-    return session.get(AgreementRow, rental_id)
+def find_agreement(session: Session, rental_id: str) -> dict[str, Any] | None:
+    """Return the SignedAgreement of a rental as it travels."""
+    row = session.get(AgreementRow, rental_id) or session.get(TakenBackRow, rental_id)
+    return None if row is None else row.signed
+
+
+def take_back(session: Session, signed: SignedAgreement, *, now: datetime) -> None:
+    """Keep an agreement that was lost, and end its session, where that was restored as it was before it.
+
+    Raises Conflict where that session is others', or led to another agreement.
+    """
+    offer = signed.offer
+    quote = session.get(Quote, offer.quote_id)
+    if quote is not None:
+        if (quote.device, quote.renter) != (to_hex(offer.device), to_hex(offer.renter)):
+            raise Conflict("other_session", f"quote {offer.quote_id} is a session of others")
+        if quote.status == QuoteStatus.AGREED.value:
+            raise Conflict("agreed_otherwise", f"quote {offer.quote_id} led to another agreement")
+        quote.status = QuoteStatus.ENDED.value
+    row = TakenBackRow(
+        rental_id=to_hex(signed.rental_id),
+        quote_id=offer.quote_id,
+        signed=signed.model_dump(mode="json"),
+        taken_at=now,
+    )
+    session.add(row)
 
 
 def reservations_under(session: Session, mandate: str) -> Sequence[Row[Any]]:

@@ -11,6 +11,7 @@ from services.chassis.service import Service
 from services.messages.errors import Invalid
 from services.messages.people import Person
 from services.settlement import metrics, opening, people, progress, rotating
+from services.settlement.books import money_by
 from services.settlement.office import Office, office_of
 from services.settlement.reconciling import chain_asked
 from services.settlement.settings import ChainSettings, SettlementSettings
@@ -45,6 +46,16 @@ class Auditing(Service):
         """
         with chain_asked():
             self._office.watch(self.database, self.clock.now).reread(after=after)
+
+    @rpc
+    def money_held(self, rental_id: str) -> str:
+        """Return where a rental's money is by the confirmed logs: "none", "open" or "done".
+
+        Of any rental of this escrow, whether it is known here or not.
+        """
+        with self.database.snapshot() as session:
+            logs = Store(session, now=self.clock.now()).logs_of(rental_id)
+        return money_by(log.name for log in logs)
 
     @rpc
     def opens(self) -> dict[str, Any] | None:

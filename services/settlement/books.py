@@ -8,6 +8,9 @@ from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.money import fee_of
 from hireling.rental.terms import Agreement
 
+# The logs after which the escrow holds nothing of a rental any more.
+PAID_OUT = frozenset({"Closed", "Settled", "Ruled"})
+
 
 @dataclass(frozen=True)
 class Books:
@@ -57,6 +60,14 @@ def books_of(agreement: Agreement, entries: Iterable[Entry]) -> Books:
         if write is not None:
             books = write(books, entry)
     return books
+
+
+def money_by(names: Iterable[str]) -> str:
+    """Return what `Books.money` says after logs of these names, whatever the terms."""
+    found = frozenset(names)
+    if found & PAID_OUT:
+        return "done"
+    return "open" if "Opened" in found else "none"
 
 
 def deposit_returned(books: Books, *, deposit: int) -> int:

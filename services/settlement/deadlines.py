@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from hireling.rental import escrow_math
 from hireling.rental.errors import EscrowRefused
 from hireling.rental.escrow_math import Slot, Status
-from hireling.rental.states import DEFAULTS, RentalFacts, State, Trigger, deadline, facts_of
+from hireling.rental.states import (
+    DEFAULTS,
+    LAST_READING_WAIT,
+    RentalFacts,
+    State,
+    Trigger,
+    deadline,
+    facts_of,
+)
 from hireling.rental.terms import Agreement
 
 # In these states the deadline is the whole default; the others' defaults are calls to the escrow, confirmed
@@ -29,6 +37,10 @@ def deadline_of(
     agreement: Agreement, state: State, *, entered_at: datetime, claim_by: int
 ) -> datetime | None:
     """Return when the state's default falls due, None for an end."""
+    if state is State.FUNDED and entered_at.timestamp() > agreement.rules.end_by:
+        # Its money was seen only after its end, as that of a rental which a restored platform took back: its
+        # readings are on their way, and what was used is no rental that never began.
+        return entered_at + LAST_READING_WAIT
     return deadline(state, facts(agreement, entered_at=entered_at, claim_by=claim_by))
 
 

@@ -5,8 +5,10 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.typed_data import to_hex
 from services.gateway.parameters import RentalPath, problems
 from services.gateway.rpc import call, wire
+from services.messages.errors import Invalid
 from services.messages.negotiation import AgreementSignature, QuoteView
 
 routes = APIBlueprint(
@@ -27,3 +29,15 @@ def sign_agreement(body: AgreementSignature) -> Any:
 def get_agreement(path: RentalPath) -> Any:
     """Return what both sides signed."""
     return call("negotiation", "get_agreement", wire(path)["rental_id"])
+
+
+@routes.put("/agreements/<rental_id>", operation_id="hand_in_agreement", responses={200: SignedAgreement})
+def hand_in_agreement(path: RentalPath, body: SignedAgreement) -> Any:
+    """Hand in what both sides signed, where the marketplace has lost it: it was restored from a backup since.
+
+    It counts while the escrow holds its money, on this marketplace's terms, for a device that is registered
+    here. One that is known changes nothing.
+    """
+    if body.rental_id != path.rental_id:
+        raise Invalid("other_rental", f"the agreement is of rental {to_hex(body.rental_id)}")
+    return call("negotiation", "take_back_agreement", wire(body))

@@ -38,6 +38,7 @@ class FakeSettlement(Service):
 
     name = "settlement"
     opens_paused: ClassVar[str | None] = None
+    money: ClassVar[str] = "none"
 
     @rpc
     def platform_terms(self) -> dict[str, Any]:
@@ -131,6 +132,11 @@ class FakeSettlement(Service):
             device = RentalView.model_validate(_found(session, rental_id).view, strict=False).device
             issued = BillIssued(rental_id=from_hex(rental_id), device=device, total=total)
             add_event(session, issued, now=self.clock.now())
+
+    @rpc
+    def money_held(self, rental_id: str) -> str:
+        """Return what a test says of every rental's money."""
+        return self.money
 
     @rpc
     def get_rental(self, rental_id: str) -> dict[str, Any]:

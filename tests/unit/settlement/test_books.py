@@ -4,7 +4,7 @@ import pytest
 
 from hireling.rental.escrow_math import Status
 from hireling.rental.money import fee_of
-from services.settlement.books import Books, Entry, books_of, deposit_returned
+from services.settlement.books import Books, Entry, books_of, deposit_returned, money_by
 from tests.builders import an_agreement
 
 AGREEMENT = an_agreement()
@@ -100,3 +100,19 @@ class TestBooksOf:
         ruled = ended("Ruled", tailToOwner=20, depositToOwner=0, toOwner=20, fee=0, toRenter=0)
         books = books_of(AGREEMENT, [half, more, claim, ruled])
         assert (books.prepaid, books.slot.paid) == (TOTAL, 1_020)
+
+
+class TestMoneyBy:
+    @pytest.mark.parametrize(
+        ("names", "money"),
+        [
+            ([], "none"),
+            (["Opened"], "open"),
+            (["Opened", "Claimed", "Split", "Exited"], "open"),
+            (["Opened", "Claimed", "Closed"], "done"),
+            (["Opened", "Settled"], "done"),
+            (["Opened", "Disputed", "Ruled"], "done"),
+        ],
+    )
+    def test_is_where_the_names_of_the_logs_say(self, names: list[str], money: str) -> None:
+        assert money_by(names) == money

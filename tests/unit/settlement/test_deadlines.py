@@ -46,6 +46,15 @@ class TestDefaultDue:
         assert usual is not None
         assert sooner == usual - timedelta(seconds=300)
 
+    def test_money_that_is_seen_after_the_end_waits_for_the_readings(self) -> None:
+        end = datetime.fromtimestamp(AGREEMENT.rules.end_by, UTC)
+        at, after = (
+            deadline_of(AGREEMENT, State.FUNDED, entered_at=entered, claim_by=CLAIM_BY)
+            for entered in (end, end + timedelta(hours=1))
+        )
+        assert at == end
+        assert after == end + timedelta(hours=1, minutes=10)
+
     @pytest.mark.parametrize("state", sorted(TERMINAL))
     def test_an_end_has_no_deadline(self, state: State) -> None:
         assert deadline_of(AGREEMENT, state, entered_at=NOW, claim_by=CLAIM_BY) is None

@@ -195,6 +195,13 @@ class PlatformClient:
         """Return what both sides signed."""
         return await self._get(f"/v1/agreements/{to_hex(rental_id)}", SignedAgreement)
 
+    async def hand_in_agreement(self, signed: SignedAgreement) -> None:
+        """Make a rental known again to a marketplace that has lost it; idempotent."""
+        path = f"/v1/agreements/{to_hex(signed.rental_id)}"
+        headers = {"Content-Type": "application/json"}
+        body = signed.model_dump_json()
+        await self._send("PUT", path, dict[str, Any], content=body, headers=headers)
+
     async def revocations(self, principal: bytes) -> Sequence[SignedRevocation]:
         """Return a principal's latest words on its agents."""
         return await self._page(f"/v1/principals/{to_hex(principal)}/revocations", {}, SignedRevocation)

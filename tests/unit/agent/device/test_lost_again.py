@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hireling.device.log import RentalLog
 from hireling.device.uplink import Uplink
+from hireling.durable import make_private_folder
 from tests.unit.agent.device.test_uplink import TOPIC, OpenLine, a_log, ignore, numbers
 
 SILENCE = 0.05  # seconds
@@ -72,6 +73,15 @@ class TestLostAgain:
             await sent(line, 5)
 
         assert driven(acknowledged(tmp_path), stays=False, act=act)[:6] == [0, 1, 2, 3, 4, 5]
+
+    def test_is_all_sent_again_to_a_platform_that_had_lost_the_rental(self, tmp_path: Path) -> None:
+        async def act(uplink: Uplink, line: OpenLine) -> None:
+            uplink.send_all_again()
+            await sent(line, 5)
+
+        for stays in (False, True):
+            log = acknowledged(make_private_folder(tmp_path / str(stays)))
+            assert driven(log, stays=stays, act=act)[:6] == [0, 1, 2, 3, 4, 5]
 
     def test_a_gap_before_what_nobody_acknowledged_is_no_loss(self, tmp_path: Path) -> None:
         log = a_log(tmp_path, readings=6)

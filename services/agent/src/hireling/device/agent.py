@@ -21,6 +21,7 @@ from hireling.device.negotiator import Negotiator
 from hireling.device.presence import Presence
 from hireling.device.pricing import Pricing
 from hireling.device.record_file import LogDamaged
+from hireling.device.reminding import Reminding
 from hireling.device.settling import BillWrong
 from hireling.mandate_ledger import MandateLedger
 from hireling.mqtt_line import topic_of
@@ -74,6 +75,7 @@ class DeviceAgent:
         self._negotiator = negotiator
         self._pricing = pricing
         self._bidder = bidder
+        self._reminding = Reminding(platform=tools.platform, clock=tools.clock, announce=tools.announce)
         self._engagements: dict[bytes, Engagement] = {}
         self._known: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -165,6 +167,9 @@ class DeviceAgent:
     async def _look_for_work(self) -> None:
         try:
             work = await self._tools.platform.work(self._presence.device)
+            await self._reminding.remind(
+                list(self._engagements.values()), known={rental.rental_id for rental in work.rentals}
+            )
             for rental in work.rentals:
                 if rental.rental_id not in self._known and rental.state not in TERMINAL:
                     await self._engage(rental.rental_id)
@@ -335,6 +340,8 @@ class DeviceAgent:
         elif refused.rental_id is not None and refused.seq is not None:
             for engagement in self._engaged(refused.rental_id):
                 engagement.on_refusal(seq=refused.seq, code=refused.code, detail=refused.detail)
+                if engagement.is_forgotten:
+                    self._look.set()
         else:
             self._tools.announce("message_refused", code=refused.code, detail=refused.detail)
 

@@ -39,7 +39,8 @@ CHAIN_POLL_SECONDS = 0.5
 START_POLL_SECONDS = 1.0
 DELIVERY_SECONDS = 5.0
 # What a refused reading means for the ones after it: with these the platform only waits for another message.
-HARMLESS_REFUSALS = frozenset({"gap", "unknown_rental"})
+FORGOTTEN = "unknown_rental"
+HARMLESS_REFUSALS = frozenset({"gap", FORGOTTEN})
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class Engagement:
         self._asked: Ask | None = None
         self._hint = asyncio.Event()
         self._uplink: Uplink | None = None
+        self.is_forgotten = False
+        """Whether the platform said that it knows no such rental."""
         self._settling = Settling(
             platform=tools.platform,
             key=tools.key_for(agreement),
@@ -115,6 +118,21 @@ class Engagement:
     def rental_id(self) -> bytes:
         """Return the rental's id."""
         return self._agreement.rental_id
+
+    @property
+    def agreement(self) -> SignedAgreement:
+        """Return what both sides signed."""
+        return self._agreement
+
+    @property
+    def is_funded(self) -> bool:
+        """Return whether this machine saw the money on the chain."""
+        return self._log is not None
+
+    @property
+    def ceiling(self) -> SignedCeiling | None:
+        """Return the last ceiling that it served under."""
+        return None if self._log is None else self._log.ceiling
 
     async def run(self) -> int | None:
         """Carry the rental to its end; return what its bill says it cost, None where it came to none.
@@ -177,10 +195,18 @@ class Engagement:
     def on_refusal(self, *, seq: int, code: str, detail: str) -> None:
         """Stop when a reading can never count: nothing after it could be paid either."""
         self._tools.announce("refused", rental_id=self._id, seq=seq, code=code, detail=detail)
+        self.is_forgotten = self.is_forgotten or code == FORGOTTEN
         if code == "gap" and self._uplink is not None:
             self._uplink.note_gap(seq)
         if code not in HARMLESS_REFUSALS and self._session is not None:
             self._session.stop(f"refused: {code}")
+
+    def on_remembered(self) -> None:
+        """Send all again: the platform knows the rental, and nothing of what was used."""
+        self.is_forgotten = False
+        if self._uplink is not None:
+            self._uplink.send_all_again()
+        self._settling.hurry()
 
     def on_rate_limited(self, seconds: float) -> None:
         """Send nothing for so long."""

@@ -110,6 +110,12 @@ class Uplink:
         self._log.go_back(seq)
         self.send_again()
 
+    def send_all_again(self) -> None:
+        """Send all that the log has: the platform had lost the rental and everything of it."""
+        self._doubt, self._silence = None, self._first_silence
+        self._log.go_back(-1)
+        self.send_again()
+
     def send_again(self) -> None:
         """Send everything unacknowledged again."""
         self._sent = -1

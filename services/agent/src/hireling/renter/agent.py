@@ -332,9 +332,20 @@ class RenterAgent:
             except PlatformError as error:
                 self._say("platform_unreachable", detail=str(error))
                 pause = LONGEST_POLL_SECONDS / 2
+                if isinstance(error, PlatformNotFound):
+                    await self._remind(page)
             # With both halves in, the end is seconds away; without, it is as far as the deadlines.
             pause = POLL_SECONDS if is_signed else min(pause * 1.5, LONGEST_POLL_SECONDS)
             await self._clock.sleep(pause)
+
+    async def _remind(self, page: Page) -> None:
+        """Hand in what both sides signed: the marketplace lost it, as one that was restored from a backup."""
+        try:
+            await self._platform.hand_in_agreement(page.agreement)
+        except PlatformError as error:
+            self._say("agreement_not_taken_back", detail=str(error))
+        else:
+            self._announce("agreement_handed_in", rental_id=_id(page))
 
     def _say(self, event: str, *, detail: str) -> None:
         """Announce a difficulty once, not at every try."""

@@ -1,0 +1,75 @@
+"""A marketplace that was restored from a backup is reminded of what was agreed since.
+
+The chain has the money and no terms: those are with the two sides alone. The machine hands in what both
+signed, the last ceiling, and then every reading that its log still has.
+"""
+
+from collections.abc import Collection, Iterable
+
+from hireling.announce import Announce
+from hireling.clock import Clock
+from hireling.device.engagement import Engagement
+from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformNotFound, PlatformRefused
+
+# What was handed in is known everywhere in the marketplace some tenths of a second later.
+HEARD_AFTER_SECONDS = 0.25
+TRIES = 20
+
+
+class Reminding:
+    """Looks which of the machine's rentals the marketplace does not know, and hands them in."""
+
+    def __init__(self, *, platform: PlatformClient, clock: Clock, announce: Announce) -> None:
+        self._platform = platform
+        self._clock = clock
+        self._announce = announce
+        self._said: dict[bytes, str] = {}
+
+    async def remind(self, engagements: Iterable[Engagement], *, known: Collection[bytes]) -> None:
+        """Hand in what the marketplace lost; ``known`` are the rentals that it just named.
+
+        Raises PlatformError; the next look tries again.
+        """
+        for engagement in engagements:
+            if engagement.is_funded and (engagement.is_forgotten or engagement.rental_id not in known):
+                await self._remind(engagement)
+
+    async def _remind(self, engagement: Engagement) -> None:
+        rental_id = engagement.rental_id
+        try:
+            await self._platform.agreement(rental_id)
+        except PlatformNotFound:
+            if not await self._hand_in(engagement):
+                return
+            engagement.is_forgotten = True
+        if engagement.is_forgotten and await self._hand_in_ceiling(engagement):
+            engagement.on_remembered()
+
+    async def _hand_in(self, engagement: Engagement) -> bool:
+        rental_id = f"0x{engagement.rental_id.hex()}"
+        try:
+            await self._platform.hand_in_agreement(engagement.agreement)
+        except PlatformRefused as error:
+            # Perhaps it has not read the chain so far, or does not know this machine yet.
+            if self._said.get(engagement.rental_id) != error.code:
+                self._announce(
+                    "agreement_not_taken_back", rental_id=rental_id, code=error.code, detail=str(error)
+                )
+            self._said[engagement.rental_id] = error.code
+            return False
+        self._announce("agreement_handed_in", rental_id=rental_id)
+        return True
+
+    async def _hand_in_ceiling(self, engagement: Engagement) -> bool:
+        """Return whether the marketplace knows the rental, and what the renter allowed."""
+        if engagement.ceiling is None:
+            return True
+        for _ in range(TRIES):
+            try:
+                await self._platform.submit_ceiling(engagement.rental_id, engagement.ceiling)
+            except PlatformNotFound:
+                await self._clock.sleep(HEARD_AFTER_SECONDS)
+            else:
+                return True
+        return False

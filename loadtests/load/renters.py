@@ -29,9 +29,10 @@ from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView
 from hireling.rental.signing import Secp256k1Key
-from hireling.renter.agent import Kept, RenterAgent
+from hireling.renter.agent import RenterAgent
 from hireling.renter.bargainer import Brief
 from hireling.renter.book import RenterBook
+from hireling.renter.settling import Kept
 from hireling.renter.wallet import Wallet
 from loadtests.load.legs import Journal, now
 from loadtests.load.machines import USUAL

@@ -120,6 +120,15 @@ class Database:
             yield session
 
     @contextmanager
+    def looks(self) -> Iterator[Session]:
+        """Open a session that reads, each statement what is committed by then, and never writes.
+
+        Half as many ways to the server as a snapshot: for what agents ask again and again.
+        """
+        with _translated(), Session(self._plain, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
     def glance(self) -> Iterator[Connection]:
         """Open a connection for one statement that reads: by itself it sees one state, whole.
 

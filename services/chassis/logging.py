@@ -62,7 +62,8 @@ def configure_logging(settings: LogSettings | None = None) -> None:
     root.setLevel(settings.log_level)
     # Nameko logs each failed worker with its arguments; our entrypoints log the same failure without them.
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
-    for noisy in ("kombu", "amqp", "alembic", "nameko"):
+    # httpx tells the address of every request, which has a key in it at many nodes.
+    for noisy in ("kombu", "amqp", "alembic", "nameko", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

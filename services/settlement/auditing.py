@@ -19,7 +19,7 @@ from services.settlement.store import Store
 
 LARGEST_PAGE = 200
 # Ten rentals a second, each one call of the node: a thousand are compared in under two minutes.
-COMPARED_AT_ONCE = 50
+COMPARED_AT_ONCE = 25
 
 
 class Auditing(Service):

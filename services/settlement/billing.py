@@ -108,7 +108,7 @@ class Issuing:
     def _issue(self, row: RentalRow, readings: list[SignedReading]) -> None:
         now, key = self._now(), self._key
         with self._database.snapshot() as session:
-            transactions = Store(session, now=now).transactions_of(row.rental_id)
+            transactions = Store(session, now=now).transactions_of([row.rental_id])[row.rental_id]
         # Thousands of signatures are checked for it: beside the rest, and outside of any transaction.
         signed = beside(lambda: bills.issue(row, readings, transactions, key=key, issued_at=now))
         self._database.work(lambda session: _keep_bill(Store(session, now=now), row.rental_id, signed))

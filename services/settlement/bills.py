@@ -7,17 +7,17 @@ from hireling.rental.bill import BillTransaction, SignedBill, make_bill, sign_bi
 from hireling.rental.close import SignedClose
 from hireling.rental.reading import SignedReading
 from hireling.rental.signing import Signer
-from hireling.rental.typed_data import from_hex
+from services.messages.settlement import Transaction
 from services.settlement.books import Books, deposit_returned
 from services.settlement.collecting import both_halves
-from services.settlement.models import RentalRow, TransactionRow
+from services.settlement.models import RentalRow
 from services.settlement.progress import ceiling_of, signed_of, slot_of
 
 
 def issue(
     row: RentalRow,
     readings: Sequence[SignedReading],
-    transactions: Sequence[TransactionRow],
+    transactions: Sequence[Transaction],
     *,
     key: Signer,
     issued_at: datetime,
@@ -57,7 +57,7 @@ def _agreed_close(row: RentalRow) -> SignedClose | None:
     return both if both is not None and both.close.use == row.paid else None
 
 
-def _transaction(row: TransactionRow) -> BillTransaction | None:
-    if row.status != "confirmed" or row.hash is None or row.block is None or row.gas_used is None:
+def _transaction(told: Transaction) -> BillTransaction | None:
+    if told.status != "confirmed" or told.hash is None or told.block is None or told.gas_used is None:
         return None
-    return BillTransaction(kind=row.kind, hash=from_hex(row.hash), block=row.block, gas_used=row.gas_used)
+    return BillTransaction(kind=told.kind, hash=told.hash, block=told.block, gas_used=told.gas_used)

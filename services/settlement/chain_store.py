@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, or_, update
+import sqlalchemy
+from sqlalchemy import BindParameter, CompoundSelect, bindparam, delete, func, or_, union_all, update
 from sqlmodel import Session, col, select
 
+from services.messages.settlement import Transaction
 from services.settlement.models import (
     AttemptRow,
     BatchedClaimRow,
@@ -82,13 +85,12 @@ class ChainStore:
         )
         return self._session.exec(statement).one()
 
-    def transactions_of(self, rental_id: str) -> Sequence[TransactionRow]:
-        """Return a rental's intents and the batches it was claimed in, oldest first."""
-        batches = select(BatchedClaimRow.transaction_id).where(BatchedClaimRow.rental_id == rental_id)
-        statement = select(TransactionRow).where(
-            or_(col(TransactionRow.rental_id) == rental_id, col(TransactionRow.id).in_(batches))
-        )
-        return self._session.exec(statement.order_by(col(TransactionRow.id))).all()
+    def transactions_of(self, rental_ids: Sequence[str]) -> dict[str, list[Transaction]]:
+        """Return each rental's intents and the batches it was claimed in, oldest first."""
+        found: dict[str, list[Transaction]] = {each: [] for each in rental_ids}
+        for of_rental, _, *told in self._session.execute(_TRANSACTIONS_OF, {"rental_ids": rental_ids}):
+            found[of_rental].append(Transaction.model_validate(dict(zip(_TOLD, told, strict=True))))
+        return found
 
     def moving_rentals(self, kinds: Iterable[str]) -> set[str]:
         """Return the rentals for which an intent of these kinds, or a batch of claims, is under way."""
@@ -209,3 +211,20 @@ class ChainStore:
         statement = select(LogRow).where(LogRow.subject == subject)
         order = (col(LogRow.block), col(LogRow.position), col(LogRow.row))
         return self._session.exec(statement.order_by(*order)).all()
+
+
+def _transactions_of() -> CompoundSelect[Any]:
+    told = [getattr(TransactionRow, name) for name in ("id", *_TOLD)]
+    given: BindParameter[Any] = bindparam("rental_ids", expanding=True)
+    alone = sqlalchemy.select(col(TransactionRow.rental_id), *told).where(
+        col(TransactionRow.rental_id).in_(given)
+    )
+    batched = sqlalchemy.select(col(BatchedClaimRow.rental_id), *told).where(
+        col(BatchedClaimRow.transaction_id) == TransactionRow.id, col(BatchedClaimRow.rental_id).in_(given)
+    )
+    return union_all(alone, batched).order_by("id")
+
+
+# Made once: it is asked at every look of every agent. Two halves, for one with an OR reads the whole table.
+_TOLD = tuple(Transaction.model_fields)
+_TRANSACTIONS_OF = _transactions_of()

@@ -21,7 +21,7 @@ from services.settlement.escrow.node import ChainUnreachable, NodeRefused, Rever
 from services.settlement.progress import all_in_of, held_of, slot_of
 from services.settlement.store import Store
 
-FINISHED_FOR = timedelta(days=1)
+FINISHED_FOR = timedelta(hours=1)
 NOTHING = Slot(0, 0, 0, 0, Status(0))
 
 _log = get_logger(__name__)
@@ -95,7 +95,7 @@ class Reconciliation:
     def advance(self, *, limit: int) -> None:
         """Compare one more page, and show what was found once every rental had its turn.
 
-        Finished ones are left out after a day, in which they were compared many times.
+        Finished ones are left out after an hour, in which they were compared many times.
         """
         page = self.page(self._cursor, limit=limit, touched_since=self._now() - FINISHED_FOR)
         for difference in page.differences:

@@ -171,9 +171,9 @@ class Settlement(Auditing):
         """Return a page of rentals, newest first."""
         wanted = RentalQuery.model_validate(query)
         states = [wanted.state.value] if wanted.state else list(OPEN_STATES) if wanted.open_only else None
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             store = self._store(session)
-            rows = store.page_of_rentals(
+            found = store.page_of_rentals(
                 device=None if wanted.device is None else to_hex(wanted.device),
                 renter=None if wanted.renter is None else to_hex(wanted.renter),
                 states=states,
@@ -181,9 +181,10 @@ class Settlement(Auditing):
                 after=None if wanted.cursor is None else position.decode(wanted.cursor),
                 limit=wanted.limit,
             )
-            shown = rows[: wanted.limit]
-            items = tuple(views.view_of(store, row.rental_id).model_dump(mode="json") for row in shown)
-        more = position.encode(shown[-1].created_at, shown[-1].rental_id) if len(rows) > len(shown) else None
+            shown = found[: wanted.limit]
+            items = tuple(view.model_dump(mode="json") for view in views.views_of(store, shown))
+        last = shown[-1].row if len(found) > len(shown) else None
+        more = None if last is None else position.encode(last.created_at, last.rental_id)
         return Page[dict[str, Any]](items=items, next=more).model_dump(mode="json")
 
     @rpc
@@ -327,7 +328,7 @@ class Settlement(Auditing):
         return Store(session, now=self.clock.now())
 
     def _rental(self, rental_id: str) -> dict[str, Any]:
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             return views.view_of(self._store(session), rental_id).model_dump(mode="json")
 
     def _wallet(self, address: bytes) -> dict[str, Any]:

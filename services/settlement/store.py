@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Double, Text, and_, cast, delete, func, or_
+import sqlalchemy
+from sqlalchemy import ColumnElement, Double, Select, Text, and_, bindparam, cast, delete, func, or_
 from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
@@ -34,6 +35,14 @@ class Held(NamedTuple):
     until: datetime
 
 
+class SeenRental(NamedTuple):
+    """A rental for reading only: how often it was refused, and whether its bill is countersigned."""
+
+    row: RentalRow
+    refusals: int
+    countersigned: bool
+
+
 class Store(ChainStore):
     """What one unit of work reads and writes; ``now`` stamps what it writes."""
 
@@ -56,22 +65,11 @@ class Store(ChainStore):
         """Return the rental for reading only. Raises NotFound."""
         return _found(self._session.get(RentalRow, rental_id), rental_id)
 
-    def rental_beside(self, rental_id: str) -> tuple[RentalRow, int, bool]:
-        """Return a rental for reading only, how often it was refused, and whether its bill is countersigned.
-
-        All by one query. Raises NotFound.
-        """
-        refusals = select(func.count()).where(RefusalRow.rental_id == RentalRow.rental_id)
-        skipped = select(func.count()).where(*_skipped(), BatchedClaimRow.rental_id == RentalRow.rental_id)
-        countersigned = select(BillRow.countersigned).where(BillRow.rental_id == RentalRow.rental_id)
-        statement = select(
-            RentalRow,
-            refusals.scalar_subquery() + skipped.scalar_subquery(),
-            countersigned.scalar_subquery(),
-        ).where(RentalRow.rental_id == rental_id)
-        found = self._session.exec(statement).one_or_none()
-        row, refused, is_countersigned = (None, 0, None) if found is None else found
-        return _found(row, rental_id), int(refused), bool(is_countersigned)
+    def seen_rental(self, rental_id: str) -> SeenRental:
+        """Return a rental for reading only, with what a view of it tells besides. Raises NotFound."""
+        found = self._session.execute(_SEEN_BY_ID, {"rental_id": rental_id}).one_or_none()
+        row, refusals, countersigned = (None, 0, None) if found is None else found
+        return SeenRental(_found(row, rental_id), int(refusals), bool(countersigned))
 
     def rentals_with_open_money(self) -> Sequence[RentalRow]:
         """Return the rentals whose money the escrow holds."""
@@ -126,17 +124,17 @@ class Store(ChainStore):
         unfinished: Sequence[str] | None,
         after: tuple[datetime, str] | None,
         limit: int,
-    ) -> Sequence[RentalRow]:
+    ) -> list[SeenRental]:
         """Return up to limit + 1 rentals, newest first, narrowed by whatever is given.
 
         ``unfinished`` are the states that are open: of the others only those with a bill to countersign.
         """
         created, key = col(RentalRow.created_at), col(RentalRow.rental_id)
-        statement = select(RentalRow).order_by(created.desc(), key.desc()).limit(limit + 1)
+        statement = _SEEN.order_by(created.desc(), key.desc()).limit(limit + 1)
         if device is not None:
-            statement = statement.where(RentalRow.device == device)
+            statement = statement.where(col(RentalRow.device) == device)
         if renter is not None:
-            statement = statement.where(RentalRow.renter == renter)
+            statement = statement.where(col(RentalRow.renter) == renter)
         if states is not None:
             statement = statement.where(col(RentalRow.state).in_(states))
         if unfinished is not None:
@@ -147,7 +145,8 @@ class Store(ChainStore):
             statement = statement.where(or_(is_open, and_(col(RentalRow.billed), waiting.exists())))
         if after is not None:
             statement = statement.where(or_(created < after[0], and_(created == after[0], key < after[1])))
-        return self._session.exec(statement).all()
+        found = self._session.execute(statement)
+        return [SeenRental(row, int(refused), bool(countersigned)) for row, refused, countersigned in found]
 
     def refusals(self, rental_id: str) -> Sequence[RefusalRow]:
         """Return what settlement refused of a rental, oldest first."""
@@ -282,6 +281,17 @@ class Store(ChainStore):
         return Held(row.holder, row.until)
 
 
+def _seen() -> Select[tuple[RentalRow, int, bool | None]]:
+    refusals = select(func.count()).where(RefusalRow.rental_id == RentalRow.rental_id)
+    skipped = select(func.count()).where(*_skipped(), BatchedClaimRow.rental_id == RentalRow.rental_id)
+    countersigned = select(BillRow.countersigned).where(BillRow.rental_id == RentalRow.rental_id)
+    return sqlalchemy.select(
+        RentalRow,
+        refusals.scalar_subquery() + skipped.scalar_subquery(),
+        countersigned.scalar_subquery(),
+    )
+
+
 def _skipped() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     said = col(BatchedClaimRow.outcome)
     return said.is_not(None), said != CLAIMED
@@ -295,3 +305,8 @@ def _found(row: RentalRow | None, rental_id: str) -> RentalRow:
     if row is None:
         raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
     return row
+
+
+# Made once: both are asked at every look of every agent.
+_SEEN = _seen()
+_SEEN_BY_ID = _SEEN.where(col(RentalRow.rental_id) == bindparam("rental_id"))

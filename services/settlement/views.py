@@ -7,24 +7,28 @@ from hireling.rental.typed_data import from_hex
 from services.messages.metering import Refusal
 from services.messages.negotiation import Side
 from services.messages.settlement import BillSummary, RentalView, Transaction
-from services.settlement.models import BatchedClaimRow, BillRow, RefusalRow, RentalRow, TransactionRow
+from services.settlement.models import BatchedClaimRow, BillRow, RefusalRow, TransactionRow
 from services.settlement.progress import ceiling_of, funded_of, reading_of, signed_of
-from services.settlement.store import Store
+from services.settlement.store import SeenRental, Store
 
 
 def view_of(store: Store, rental_id: str) -> RentalView:
     """Return a rental as both sides see it. Raises NotFound."""
-    row, refusals, countersigned = store.rental_beside(rental_id)
-    return rental_view(row, store.transactions_of(rental_id), refusals=refusals, countersigned=countersigned)
+    return views_of(store, [store.seen_rental(rental_id)])[0]
 
 
-def rental_view(
-    row: RentalRow, transactions: Sequence[TransactionRow], *, refusals: int, countersigned: bool
-) -> RentalView:
+def views_of(store: Store, rentals: Sequence[SeenRental]) -> list[RentalView]:
+    """Return rentals as both sides see them."""
+    transactions = store.transactions_of([rental.row.rental_id for rental in rentals])
+    return [rental_view(rental, transactions[rental.row.rental_id]) for rental in rentals]
+
+
+def rental_view(rental: SeenRental, transactions: Sequence[Transaction]) -> RentalView:
     """Return a rental as both sides see it.
 
     ``funded`` is all that came in: the prepaid price and the deposit.
     """
+    row = rental.row
     signed, reading, ceiling = signed_of(row), reading_of(row), ceiling_of(row)
     agreement = signed.agreement
     sides: tuple[tuple[Side, object], ...] = (("owner", row.owner_close), ("renter", row.renter_close))
@@ -50,11 +54,11 @@ def rental_view(
             "fee": row.fee,
             "refund": row.refund,
             "deadline": None if row.due_at is None else datetime.fromtimestamp(row.due_at, UTC),
-            "transactions": tuple(transaction_view(each) for each in transactions),
+            "transactions": tuple(transactions),
             "closes_by": tuple(side for side, half in sides if half is not None),
-            "refusals": refusals,
+            "refusals": rental.refusals,
             "bill": row.billed,
-            "countersigned": countersigned,
+            "countersigned": rental.countersigned,
             "updated_at": row.updated_at,
         }
     )

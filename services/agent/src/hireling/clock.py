@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +40,17 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
+
+
+def growing(first: float, *, longest: float) -> Iterator[float]:
+    """Yield seconds to wait between two looks: each a quarter more than the one before.
+
+    Whoever has waited long is not much later for it, and a marketplace that is busy is asked less often.
+    """
+    pause = first
+    while True:
+        yield pause
+        pause = min(pause * 1.25, longest)
 
 
 async def comes_within(clock: Clock, seconds: float, awaited: Coroutine[Any, Any, object]) -> bool:

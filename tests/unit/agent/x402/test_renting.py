@@ -16,9 +16,10 @@ from hireling.rental.bill_document import make_bill, sign_bill
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import CloseRefused
 from hireling.rental.escrow_math import Slot, Status
-from hireling.renter.agent import BillRefused, FundingFailed
 from hireling.renter.bargainer import NoDeal
 from hireling.renter.book import Page, Stage
+from hireling.renter.funding import FundingFailed
+from hireling.renter.settling import BillRefused
 from hireling.x402 import renting
 from hireling.x402.payments import Payment, PaymentBook
 from hireling.x402.register import Register, Tools

@@ -22,8 +22,9 @@ from hireling.mqtt_line import LineDown
 from hireling.platform_errors import PlatformFault, PlatformRefused, PlatformUnreachable
 from hireling.rental.errors import RentalError
 from hireling.rental.money import Token
-from hireling.renter.agent import BillRefused, FundingFailed
 from hireling.renter.bargainer import NoDeal
+from hireling.renter.funding import FundingFailed
+from hireling.renter.settling import BillRefused
 from hireling.renter.wallet import TokenUnfit
 
 REFUSED, USAGE, UNREACHABLE, NOT_YET = 1, 2, 3, 4

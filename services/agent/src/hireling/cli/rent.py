@@ -32,9 +32,10 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_views import ListingView, PlatformView
 from hireling.rental.money import format_amount, parse_amount
 from hireling.rental.table import START_STEP
-from hireling.renter.agent import Kept, RenterAgent, cheapest
+from hireling.renter.agent import RenterAgent, cheapest
 from hireling.renter.bargainer import Brief, NoDeal
 from hireling.renter.book import RenterBook
+from hireling.renter.settling import Kept
 from hireling.renter.wallet import Wallet
 
 FIND_WITHIN_SECONDS = 30.0

@@ -7,11 +7,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
+from hireling.clock import growing
 from hireling.device.bidder import Bidder
 from hireling.device.engagement import Engagement, Tools
 from hireling.device.log import RentalLog
@@ -30,16 +30,14 @@ from hireling.platform_views import QuoteView
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.encoding import parse
 from hireling.rental.errors import Malformed, RentalError
-from hireling.rental.offer import OFFER_SECONDS
 from hireling.rental.slot import Slot
 from hireling.rental.states import TERMINAL
 from hireling.rental.topics import TOPICS, Ack, Answer, Ask, Notice, Refusal
 
 POLL_SECONDS = 15.0
 ARRIVE_AGAIN_SECONDS = 2.0
-# While somebody is at the table: a signature on the agreement comes without a notice.
+# Just after somebody was at the table: a notice may be lost.
 POLL_AT_THE_TABLE_SECONDS = 1.0
-AT_THE_TABLE_FOR = timedelta(seconds=OFFER_SECONDS)
 # Whoever else writes to the device's topic shall not silence it.
 LONGEST_WAIT_SECONDS = 60.0
 WORDS = tuple(topic.word for topic in TOPICS if "device" in topic.listeners)
@@ -80,7 +78,7 @@ class DeviceAgent:
         self._known: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._look = asyncio.Event()
-        self._table_until = tools.clock.now()
+        self._must_ask = True
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._failure: asyncio.Future[None] | None = None
         self._acts: dict[str, Callable[[bytes], None]] = {
@@ -138,19 +136,25 @@ class DeviceAgent:
         self._spawn(self._presence.stay())
         if self._bidder is not None:
             self._spawn(self._bidder.stay())
+        pauses = growing(POLL_SECONDS, longest=POLL_SECONDS)
         while True:
             self._look.clear()
-            await self._look_for_work()
+            if self._must_ask:
+                self._must_ask = False
+                has_bargained = await self._look_for_work()
+            else:
+                has_bargained = await self._bargain_by_news()
             # After every question that waited has an answer: nobody asks in vain because of a new price.
             if self._pricing is not None:
                 is_bound = self._bidder is not None and self._bidder.is_bound
                 await self._pricing.turn(self._presence, is_free=self._stands_ready(), is_bound=is_bound)
+            if has_bargained:
+                pauses = growing(POLL_AT_THE_TABLE_SECONDS, longest=POLL_SECONDS)
             try:
-                is_at_the_table = self._tools.clock.now() < self._table_until and self._takes_questions()
-                async with asyncio.timeout(POLL_AT_THE_TABLE_SECONDS if is_at_the_table else POLL_SECONDS):
+                async with asyncio.timeout(next(pauses)):
                     await self._look.wait()
             except TimeoutError:
-                continue
+                self._must_ask = True
 
     async def _arrive(self) -> None:
         while True:
@@ -164,7 +168,8 @@ class DeviceAgent:
             else:
                 return
 
-    async def _look_for_work(self) -> None:
+    async def _look_for_work(self) -> bool:
+        """Ask what waits here and see to it; return whether somebody bargains."""
         try:
             work = await self._tools.platform.work(self._presence.device)
             await self._reminding.remind(
@@ -177,9 +182,18 @@ class DeviceAgent:
                         self._pricing.note_deal(rental.quote_id)
             # Only now: an answer may be long in coming, and a renter who paid waits for the machine.
             if self._takes_questions():
-                await self._bargain(self._newest(work.quotes))
+                return await self._bargain(self._newest(work.quotes))
         except PlatformError as error:
             self._tools.announce("platform_unreachable", detail=str(error))
+        return False
+
+    async def _bargain_by_news(self) -> bool:
+        """Answer the sessions that the broker told of, whole: nothing need be asked."""
+        try:
+            return self._takes_questions() and await self._bargain(self._newest(()))
+        except PlatformError as error:
+            self._tools.announce("platform_unreachable", detail=str(error))
+        return False
 
     def _newest(self, quotes: Sequence[QuoteView]) -> Iterable[QuoteView]:
         """Return these and what the broker told of, each session once and as it stands by the latest word."""
@@ -189,10 +203,13 @@ class DeviceAgent:
             self._moves.note(quote)
         return {quote.quote_id: quote for quote in (*quotes, *self._moves.take_news())}.values()
 
-    async def _bargain(self, quotes: Iterable[QuoteView]) -> None:
+    async def _bargain(self, quotes: Iterable[QuoteView]) -> bool:
+        """Answer each; return whether there was any."""
+        has_bargained = False
         for quote in quotes:
             await self._negotiator.answer(quote)
-            self._table_until = self._tools.clock.now() + AT_THE_TABLE_FOR
+            has_bargained = True
+        return has_bargained
 
     def _takes_questions(self) -> bool:
         return self._tools.bookings.takes_questions(now=self._tools.clock.now())
@@ -279,7 +296,7 @@ class DeviceAgent:
                 self._pricing.note_earned(cost)
         del self._engagements[engagement.rental_id]
         self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=cost is not None))
-        self._look.set()
+        self._ask()
 
     async def _give_back(self, rental_id: bytes, cost: int | None) -> None:
         """Free what the rental did not use of the owner's mandate: all of it, where there is no bill.
@@ -295,7 +312,7 @@ class DeviceAgent:
 
     def on_line_up(self) -> None:
         """Look for what was missed while the line was down."""
-        self._look.set()
+        self._ask()
         for engagement in self._engagements.values():
             engagement.on_line_up()
 
@@ -322,9 +339,16 @@ class DeviceAgent:
                 reason=notice.reason,
             )
             return
-        self._look.set()
-        for engagement in self._engagements.values():
-            engagement.on_rental_changed()
+        if notice.rental_id is not None and notice.rental_id in self._known:
+            for engagement in self._engaged(notice.rental_id):
+                engagement.on_rental_changed()
+        elif not self._hears_of_offer(notice):
+            self._ask()
+
+    def _hears_of_offer(self, notice: Notice) -> bool:
+        """Return whether the broker brings the very offer that a notice tells of."""
+        is_of_offer = notice.type in {"quote_requested", "offer_made"} and notice.quote_id is not None
+        return is_of_offer and self._moves is not None and self._moves.hears_of(str(notice.quote_id))
 
     def _on_ack(self, payload: bytes) -> None:
         ack = Ack.model_validate_json(payload)
@@ -371,6 +395,11 @@ class DeviceAgent:
     def _on_session(self, payload: bytes) -> None:
         if self._moves is not None and self._moves.on_session(payload):
             self._look.set()
+
+    def _ask(self) -> None:
+        """Have the marketplace asked now what waits here."""
+        self._must_ask = True
+        self._look.set()
 
     def _engaged(self, rental_id: bytes) -> list[Engagement]:
         """Return the engagement a message is for: one, or none when it is another's or over."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hireling.announce import Announce
-from hireling.clock import Clock, comes_within
+from hireling.clock import Clock, comes_within, growing
 from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader, NotFunded, WrongChain
 from hireling.device.log import RentalLog, log_path
@@ -35,7 +35,7 @@ from hireling.rental.slot import slot_of
 from hireling.rental.states import State, deadline, facts_of
 from hireling.rental.topics import Answer, Ask, Challenge
 
-CHAIN_POLL_SECONDS = 0.5
+CHAIN_POLL_SECONDS, LONGEST_CHAIN_POLL_SECONDS = 0.5, 2.0
 START_POLL_SECONDS = 1.0
 DELIVERY_SECONDS = 5.0
 # What a refused reading means for the ones after it: with these the platform only waits for another message.
@@ -296,6 +296,7 @@ class Engagement:
 
     async def _wait_for_money(self) -> bool:
         said = ""
+        pauses = growing(CHAIN_POLL_SECONDS, longest=LONGEST_CHAIN_POLL_SECONDS)
         while self._tools.clock.now() <= _moment(self._agreement.agreement.rules.fund_by):
             try:
                 funding = await self._tools.chain.funding(self._agreement)
@@ -310,7 +311,8 @@ class Engagement:
                     self._tools.announce(event, rental_id=self._id, **{field: str(error)})
                 said = str(error)
                 # What the marketplace tells is nothing but a reason to look.
-                await comes_within(self._tools.clock, CHAIN_POLL_SECONDS, self._hint.wait())
+                if await comes_within(self._tools.clock, next(pauses), self._hint.wait()):
+                    pauses = growing(CHAIN_POLL_SECONDS, longest=LONGEST_CHAIN_POLL_SECONDS)
                 self._hint.clear()
                 continue
             self._tools.announce("funded_seen", rental_id=self._id, block=funding.block)

@@ -79,6 +79,10 @@ class MovesOverMqtt:
             self._news.pop(session.quote_id, None)
         return is_ours
 
+    def hears_of(self, quote_id: str) -> bool:
+        """Return whether the broker tells of this session: then a notice that it changed says nothing new."""
+        return quote_id in self._told
+
     def on_answer(self, payload: bytes) -> None:
         """Hand an answer to whoever waits for it. Raises ValidationError."""
         answer = MoveAnswer.model_validate_json(payload)

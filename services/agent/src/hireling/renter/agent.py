@@ -4,62 +4,31 @@ From any crash in between it comes back onto the same rental.
 """
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 from hireling.announce import Announce
 from hireling.broker_pass import BrokerPass
-from hireling.clock import Clock, comes_within
-from hireling.durable import make_private_folder, write_atomically
+from hireling.clock import Clock
 from hireling.keystore import Key, Keystore
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
-from hireling.platform_views import ListingView, PlatformView, RentalView
-from hireling.rental.bill import BillCheck, SignedBill, verify_bill
-from hireling.rental.close import Close
-from hireling.rental.errors import BillInvalid
-from hireling.rental.signing import Secp256k1Key, sign
-from hireling.rental.states import TERMINAL, WITHOUT_BILL, State
+from hireling.platform_views import ListingView, PlatformView
+from hireling.rental.signing import Secp256k1Key
+from hireling.rental.states import WITHOUT_BILL
 from hireling.rental.tariff import worst_case
 from hireling.renter.bargainer import Bargainer, Brief, NoDeal, Wish
 from hireling.renter.book import Page, RenterBook
 from hireling.renter.booking import wait_for_start
+from hireling.renter.funding import Funding, FundingFailed
 from hireling.renter.ride import Ride, topics_of
 from hireling.renter.seat import Seat
+from hireling.renter.settling import Kept, Settling
 from hireling.renter.wallet import Wallet
-
-POLL_SECONDS = 0.5
-# The money's side of the marketplace hears of an agreement about so much later.
-HEARD_OF_SECONDS = 0.1
-LONGEST_POLL_SECONDS = 5.0
-COUNTERSIGNED_WITHIN_SECONDS = 10.0
-# The escrow's own word for a rental that it has.
-ALREADY_OPEN = "RentalEscrow_AlreadyKnown"
-UNFUNDED = frozenset({State.QUOTED, State.AGREED})
-
-
-class FundingFailed(Exception):
-    """The escrow was not opened; nothing is locked. The message says why."""
-
-
-class BillRefused(Exception):
-    """The bill is wrong; the message names the place. Nothing more is signed."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A verified bill and where it lies."""
-
-    signed: SignedBill
-    check: BillCheck
-    path: Path
 
 
 def cheapest(listings: Sequence[ListingView], *, seconds: int | None) -> ListingView:
@@ -107,13 +76,15 @@ class RenterAgent:
         self._wallet_key = wallet_key
         self._keys = keys
         self._book = book
-        self._bills = bills
         self._clock = clock
         self._announce = announce
         self._ride: Ride | None = None
         self._opened: tuple[str, Key] | None = None
         self._wants_stop = False
-        self._said = ""
+        self._funding = Funding(platform=platform, wallet=wallet, ledger=brief.ledger, clock=clock)
+        self._settling = Settling(
+            platform=platform, issuer=facts.bill_signer, bills=bills, clock=clock, announce=announce
+        )
 
     def stop(self) -> None:
         """Stop the machine that is rented, now or as soon as it runs."""
@@ -180,7 +151,7 @@ class RenterAgent:
                 page = await self._use(page, seat)
         finally:
             await seat.leave()
-        kept = await self._settle(page)
+        kept = await self._settling.settle(page, self._session_key(page))
         # What was not used is the mandate's again: all of it, where the rental was cancelled.
         await self._note_done(page.agreement.rental_id, spent=kept.signed.bill.spent if kept else 0)
         self._book.write(page.model_copy(update={"stage": "done"}))
@@ -210,15 +181,10 @@ class RenterAgent:
             raise
 
     async def _fund(self, page: Page, seat: Seat) -> Page:
-        rental_id, terms = page.agreement.rental_id, page.agreement.agreement
-        view = await self._rental(rental_id)
-        if view is None or view.state in UNFUNDED:
-            # From here on the escrow may open, whatever becomes of this process.
-            await asyncio.to_thread(self._brief.ledger.note_opened, rental_id)
-            permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
-            await self._request_funding(rental_id, permit, terms.rules.fund_by)
+        rental_id = page.agreement.rental_id
+        await self._funding.request(page.agreement)
         async with self._greeting(page, seat) as ride:
-            view = await self._wait_for_money(page, seat)
+            view = await self._funding.wait(page.agreement, seat)
         page = ride.page
         if view.state in WITHOUT_BILL:
             await self._note_done(rental_id, spent=0)
@@ -226,18 +192,6 @@ class RenterAgent:
         opened = next((item.hash for item in view.transactions if item.hash), None)
         self._announce("funded", rental_id=_id(page), tx=f"0x{opened.hex()}" if opened else "")
         return self._book.write(page.model_copy(update={"stage": "funded"}))
-
-    async def _wait_for_money(self, page: Page, seat: Seat) -> RentalView:
-        rental_id, fund_by = page.agreement.rental_id, page.agreement.agreement.rules.fund_by
-        is_near = False
-        while (view := await self._rental(rental_id)) is None or view.state in UNFUNDED:
-            self._refuse_failed(view)
-            if self._clock.now().timestamp() > fund_by:
-                raise FundingFailed("the escrow was not opened in time; nothing is locked")
-            # Once its machine speaks it saw the money: the marketplace sees it within moments.
-            pause = HEARD_OF_SECONDS if is_near else POLL_SECONDS
-            is_near = await comes_within(self._clock, pause, seat.wait_for_word()) or is_near
-        return view
 
     @asynccontextmanager
     async def _greeting(self, page: Page, seat: Seat) -> AsyncIterator[Ride]:
@@ -255,17 +209,6 @@ class RenterAgent:
             if greeting is not None:
                 greeting.cancel()
                 await asyncio.gather(greeting, return_exceptions=True)
-
-    async def _request_funding(self, rental_id: bytes, permit: object, fund_by: int) -> None:
-        while True:
-            try:
-                await self._platform.fund(rental_id, permit)  # type: ignore[arg-type]
-            except PlatformNotFound:
-                if self._clock.now().timestamp() > fund_by:
-                    raise
-                await self._clock.sleep(HEARD_OF_SECONDS)
-            else:
-                return
 
     async def _use(self, page: Page, seat: Seat) -> Page:
         is_on = page.last_reading is not None or await wait_for_start(
@@ -301,125 +244,6 @@ class RenterAgent:
             announce=self._announce,
             stop_after=self._stop_after,
         )
-
-    async def _settle(self, page: Page) -> Kept | None:
-        view = await self._wait_for_the_end(page)
-        if not view.bill:
-            self._announce("cancelled", rental_id=_id(page), state=view.state.value)
-            return None
-        self._announce(
-            "settled",
-            rental_id=_id(page),
-            paid=view.claimed,
-            fee=view.fee,
-            refund=view.refund,
-            state=view.state.value,
-        )
-        return await self._keep_bill(page)
-
-    async def _wait_for_the_end(self, page: Page) -> RentalView:
-        """Hand in the renter's half of the close, and wait until the rental has a bill or was cancelled."""
-        is_signed = False
-        pause = POLL_SECONDS
-        while True:
-            try:
-                is_signed = is_signed or await self._sign_close(page)
-                view = await self._platform.rental(page.agreement.rental_id)
-                if view.bill or view.state in WITHOUT_BILL:
-                    return view
-                # It had it: it was restored from a backup since.
-                is_signed = is_signed and (view.state in TERMINAL or "renter" in view.closes_by)
-            except PlatformError as error:
-                self._say("platform_unreachable", detail=str(error))
-                pause = LONGEST_POLL_SECONDS / 2
-                if isinstance(error, PlatformNotFound):
-                    await self._remind(page)
-            # With both halves in, the end is seconds away; without, it is as far as the deadlines.
-            pause = POLL_SECONDS if is_signed else min(pause * 1.5, LONGEST_POLL_SECONDS)
-            await self._clock.sleep(pause)
-
-    async def _remind(self, page: Page) -> None:
-        """Hand in what both sides signed: the marketplace lost it, as one that was restored from a backup."""
-        try:
-            await self._platform.hand_in_agreement(page.agreement)
-        except PlatformError as error:
-            self._say("agreement_not_taken_back", detail=str(error))
-        else:
-            self._announce("agreement_handed_in", rental_id=_id(page))
-
-    def _say(self, event: str, *, detail: str) -> None:
-        """Announce a difficulty once, not at every try."""
-        if detail != self._said:
-            self._announce(event, detail=detail)
-        self._said = detail
-
-    async def _sign_close(self, page: Page) -> bool:
-        """Sign the same close as the owner's agent; return whether the marketplace has it, or never will."""
-        reading = page.last_reading.reading if page.last_reading else None
-        if reading is not None and not reading.last:
-            return True  # the machine fell silent: claims and deadlines settle, nobody closes
-        close = Close(
-            rental_id=page.agreement.rental_id,
-            use=reading.amount_due if reading else 0,
-            damage=0,
-            valid_until=page.agreement.agreement.claim_by,
-        )
-        signature = sign(self._session_key(page), page.agreement.domain, close)
-        try:
-            await self._platform.submit_close(close, by="renter", signature=signature)
-        except PlatformRefused as error:
-            self._say("close_refused", detail=str(error))
-            return False
-        self._announce("close_signed", rental_id=_id(page), use=close.use)
-        return True
-
-    async def _keep_bill(self, page: Page) -> Kept:
-        signed = await self._countersigned(page.agreement.rental_id)
-        try:
-            check = verify_bill(signed, issuer=self._facts.bill_signer)
-        except BillInvalid as error:
-            raise BillRefused(f"the bill does not check: {error}") from error
-        self._compare(signed, page)
-        path = make_private_folder(self._bills) / f"{_id(page)}.json"
-        write_atomically(path, signed.model_dump_json(indent=1).encode())
-        self._announce(
-            "bill",
-            rental_id=_id(page),
-            path=str(path),
-            checks=len(check.checks),
-            total=int(signed.bill.total),
-        )
-        return Kept(signed=signed, check=check, path=path)
-
-    def _compare(self, signed: SignedBill, page: Page) -> None:
-        if signed.bill.rental != page.agreement:
-            raise BillRefused("the bill is of another rental than the one that was signed")
-        last = page.last_reading
-        if last is not None and (not signed.bill.readings or last not in signed.bill.readings):
-            raise BillRefused(f"reading {last.reading.seq}, which was accepted, is not in the bill")
-
-    async def _countersigned(self, rental_id: bytes) -> SignedBill:
-        """Return the bill, with the owner's agent's signature where it comes soon."""
-        signed = await self._platform.bill(rental_id)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(COUNTERSIGNED_WITHIN_SECONDS):
-                while signed.countersignature is None:
-                    await asyncio.sleep(POLL_SECONDS)
-                    signed = await self._platform.bill(rental_id)
-        return signed
-
-    async def _rental(self, rental_id: bytes) -> RentalView | None:
-        with contextlib.suppress(PlatformNotFound):
-            return await self._platform.rental(rental_id)
-        return None
-
-    def _refuse_failed(self, view: RentalView | None) -> None:
-        for item in view.transactions if view else ():
-            # Where the escrow has the rental already somebody else relayed it: its money is there.
-            if item.status == "refused" and not (item.reason or "").startswith(ALREADY_OPEN):
-                raise FundingFailed(
-                    f"the escrow refuses: {item.reason or 'no reason given'}; nothing is locked"
-                )
 
     def _seat(self, page: Page) -> Seat:
         agreement, broker = page.agreement, self._facts.mqtt

@@ -9,9 +9,11 @@ from hireling.rental.bill_document import Bill, SignedBill
 from hireling.rental.documents import document_hash
 from hireling.rental.errors import RentalError
 from hireling.rental.escrow_math import Status
-from hireling.renter.agent import BillRefused, FundingFailed, Kept, RenterAgent
+from hireling.renter.agent import RenterAgent
 from hireling.renter.bargainer import NoDeal
 from hireling.renter.book import Page
+from hireling.renter.funding import FundingFailed
+from hireling.renter.settling import BillRefused, Kept
 from hireling.x402.payments import Payment
 from hireling.x402.register import AGAIN_SECONDS, Register, Tools
 

@@ -1,0 +1,166 @@
+"""After the last reading, the renter's side: the close is signed, the bill waited for, checked and kept."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hireling.announce import Announce
+from hireling.clock import Clock, growing
+from hireling.durable import make_private_folder, write_atomically
+from hireling.keystore import Key
+from hireling.platform_client import PlatformClient
+from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
+from hireling.platform_views import RentalView
+from hireling.rental.bill import BillCheck, SignedBill, verify_bill
+from hireling.rental.close import Close
+from hireling.rental.errors import BillInvalid
+from hireling.rental.signing import sign
+from hireling.rental.states import TERMINAL, WITHOUT_BILL
+from hireling.renter.book import Page
+
+POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 5.0
+COUNTERSIGNED_WITHIN_SECONDS = 10.0
+
+
+class BillRefused(Exception):
+    """The bill is wrong; the message names the place. Nothing more is signed."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A verified bill and where it lies."""
+
+    signed: SignedBill
+    check: BillCheck
+    path: Path
+
+
+class Settling:
+    """Brings one wallet's rentals from their last readings to their bills."""
+
+    def __init__(
+        self, *, platform: PlatformClient, issuer: bytes, bills: Path, clock: Clock, announce: Announce
+    ) -> None:
+        self._platform = platform
+        self._issuer = issuer
+        self._bills = bills
+        self._clock = clock
+        self._announce = announce
+        self._said = ""
+
+    async def settle(self, page: Page, key: Key) -> Kept | None:
+        """Return the verified bill, None when the rental was cancelled. ``key`` is the rental's own.
+
+        Raises BillRefused, PlatformError.
+        """
+        view = await self._wait_for_the_end(page, key)
+        if not view.bill:
+            self._announce("cancelled", rental_id=_id(page), state=view.state.value)
+            return None
+        self._announce(
+            "settled",
+            rental_id=_id(page),
+            paid=view.claimed,
+            fee=view.fee,
+            refund=view.refund,
+            state=view.state.value,
+        )
+        return await self._keep_bill(page)
+
+    async def _wait_for_the_end(self, page: Page, key: Key) -> RentalView:
+        """Hand in the renter's half of the close, and wait until the rental has a bill or was cancelled."""
+        is_signed = False
+        pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
+        while True:
+            was_signed = is_signed
+            try:
+                is_signed = is_signed or await self._sign_close(page, key)
+                view = await self._platform.rental(page.agreement.rental_id)
+                if view.bill or view.state in WITHOUT_BILL:
+                    return view
+                # It had it: it was restored from a backup since.
+                is_signed = is_signed and (view.state in TERMINAL or "renter" in view.closes_by)
+            except PlatformError as error:
+                self._say("platform_unreachable", detail=str(error))
+                if isinstance(error, PlatformNotFound):
+                    await self._remind(page)
+            if is_signed and not was_signed:  # with both halves in, the end is seconds away
+                pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
+            await self._clock.sleep(next(pauses))
+
+    async def _remind(self, page: Page) -> None:
+        """Hand in what both sides signed: the marketplace lost it, as one that was restored from a backup."""
+        try:
+            await self._platform.hand_in_agreement(page.agreement)
+        except PlatformError as error:
+            self._say("agreement_not_taken_back", detail=str(error))
+        else:
+            self._announce("agreement_handed_in", rental_id=_id(page))
+
+    def _say(self, event: str, *, detail: str) -> None:
+        """Announce a difficulty once, not at every try."""
+        if detail != self._said:
+            self._announce(event, detail=detail)
+        self._said = detail
+
+    async def _sign_close(self, page: Page, key: Key) -> bool:
+        """Sign the same close as the owner's agent; return whether the marketplace has it, or never will."""
+        reading = page.last_reading.reading if page.last_reading else None
+        if reading is not None and not reading.last:
+            return True  # the machine fell silent: claims and deadlines settle, nobody closes
+        close = Close(
+            rental_id=page.agreement.rental_id,
+            use=reading.amount_due if reading else 0,
+            damage=0,
+            valid_until=page.agreement.agreement.claim_by,
+        )
+        signature = sign(key, page.agreement.domain, close)
+        try:
+            await self._platform.submit_close(close, by="renter", signature=signature)
+        except PlatformRefused as error:
+            self._say("close_refused", detail=str(error))
+            return False
+        self._announce("close_signed", rental_id=_id(page), use=close.use)
+        return True
+
+    async def _keep_bill(self, page: Page) -> Kept:
+        signed = await self._countersigned(page.agreement.rental_id)
+        try:
+            check = verify_bill(signed, issuer=self._issuer)
+        except BillInvalid as error:
+            raise BillRefused(f"the bill does not check: {error}") from error
+        _compare(signed, page)
+        path = make_private_folder(self._bills) / f"{_id(page)}.json"
+        write_atomically(path, signed.model_dump_json(indent=1).encode())
+        self._announce(
+            "bill",
+            rental_id=_id(page),
+            path=str(path),
+            checks=len(check.checks),
+            total=int(signed.bill.total),
+        )
+        return Kept(signed=signed, check=check, path=path)
+
+    async def _countersigned(self, rental_id: bytes) -> SignedBill:
+        """Return the bill, with the owner's agent's signature where it comes soon."""
+        signed = await self._platform.bill(rental_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COUNTERSIGNED_WITHIN_SECONDS):
+                pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
+                while signed.countersignature is None:
+                    await asyncio.sleep(next(pauses))
+                    signed = await self._platform.bill(rental_id)
+        return signed
+
+
+def _compare(signed: SignedBill, page: Page) -> None:
+    if signed.bill.rental != page.agreement:
+        raise BillRefused("the bill is of another rental than the one that was signed")
+    last = page.last_reading
+    if last is not None and (not signed.bill.readings or last not in signed.bill.readings):
+        raise BillRefused(f"reading {last.reading.seq}, which was accepted, is not in the bill")
+
+
+def _id(page: Page) -> str:
+    return f"0x{page.agreement.rental_id.hex()}"

@@ -39,6 +39,11 @@ OUTBOX_AGE_SECONDS = gauge(
     "How long the oldest unsent event waits; 0 where none does.",
     "service",
 )
+ROWS_FORGOTTEN = counter(
+    "hireling_chassis_rows_forgotten_total",
+    "Rows of events, told (outbox) or heard (inbox), that were deleted because they are old.",
+    "service", "table",
+)  # fmt: skip
 TIMER_RUNS = counter(
     "hireling_chassis_timer_runs_total",
     "Ticks of a service's timers, by their outcome as for calls.",

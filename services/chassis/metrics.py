@@ -31,6 +31,7 @@ LABELS = frozenset(
         "service",  # a folder
         "state",  # of a rental
         "status",  # of HTTP
+        "table",  # the outbox or the inbox
         "timer",  # a service's method
         "token",  # the marketplace's one token
     }

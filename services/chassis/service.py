@@ -1,5 +1,6 @@
 """The base of every service: what each instance finds on itself, and the calls that all of them answer."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,15 +8,18 @@ from sqlmodel import Session
 
 from services.chassis.clock import Clock
 from services.chassis.database import Database
-from services.chassis.entrypoints import rpc
+from services.chassis.entrypoints import rpc, timer
+from services.chassis.forgetting import KeepingSettings, forget_events
 from services.chassis.health import health_of
 from services.chassis.inbox import heard_by
 from services.chassis.observing import WorkObserver
 from services.chassis.people import Held, erase, read_out
-from services.chassis.providers import ClockProvider, DatabaseProvider, RemoteProvider
+from services.chassis.providers import ClockProvider, DatabaseProvider, Lasting, RemoteProvider
 from services.chassis.relay import OutboxRelay
 from services.chassis.rpc import RpcClient
 from services.messages.people import Person
+
+FORGETS_EVERY_SECONDS = 600.0
 
 
 class Service:
@@ -28,6 +32,7 @@ class Service:
     database: Database = DatabaseProvider()
     remote: RpcClient = RemoteProvider()
     clock: Clock = ClockProvider()
+    keeping: KeepingSettings = Lasting(KeepingSettings)
     relay = OutboxRelay()
     observer = WorkObserver()
 
@@ -59,6 +64,17 @@ class Service:
             self.require_erasable(session, who)
             erased = erase(session, self.personal, who, now=self.clock.now())
         return [done.model_dump(mode="json") for done in erased]
+
+    @timer(interval=FORGETS_EVERY_SECONDS)
+    def forget_events(self) -> None:
+        """Delete what was told and heard long ago."""
+        forget_events(
+            self.database,
+            self.keeping,
+            service=self.name,
+            now=self.clock.now(),
+            pause=lambda: time.sleep(0),
+        )
 
     def require_erasable(self, session: Session, person: Person) -> None:
         """Raise Conflict while something of this person runs here; a service that runs nothing never does."""

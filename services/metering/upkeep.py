@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from sqlmodel import Session
-
 from services.chassis.database import Database
+from services.chassis.forgetting import in_pieces
 from services.chassis.logging import get_logger
-from services.chassis.outbox import forget_sent
 from services.messages.errors import Conflict
 from services.metering.models import Rental
 from services.metering.upkeep_store import PIECE, UpkeepStore
@@ -83,8 +81,8 @@ def _let_go(database: Database, day: date, *, before: datetime, pause: Pause) ->
         store.let_go(day)
         if store.is_partitioned:
             store.drop_partition(day)
-    if not store.is_partitioned and not _in_pieces(
-        database, lambda session: UpkeepStore(session).delete_piece(day), pause
+    if not store.is_partitioned and not in_pieces(
+        database, lambda session, _: UpkeepStore(session).delete_piece(day), pause, piece=PIECE
     ):
         return False
     _log.info("readings_dropped", day=day.isoformat())
@@ -92,19 +90,9 @@ def _let_go(database: Database, day: date, *, before: datetime, pause: Pause) ->
 
 
 def forget(database: Database, *, now: datetime, refusals: timedelta, pause: Pause) -> None:
-    """Delete refusals older than this, and what devices and services were told some days ago."""
+    """Delete refusals older than this, and what devices were told some days ago."""
     told = now - TOLD_KEPT
-    _in_pieces(database, lambda session: UpkeepStore(session).forget_published(told), pause)
-    _in_pieces(database, lambda session: UpkeepStore(session).forget_refused(now - refusals), pause)
-    _in_pieces(database, lambda session: forget_sent(session, before=told, limit=PIECE), pause)
-
-
-def _in_pieces(database: Database, delete: Callable[[Session], int], pause: Pause) -> int:
-    """Delete while there is something, a short while each time: others write too. Return how many rows."""
-    total, deleted = 0, PIECE
-    while deleted == PIECE:
-        with database.queue_work() as session:
-            deleted = delete(session)
-        total += deleted
-        pause()
-    return total
+    in_pieces(database, lambda session, _: UpkeepStore(session).forget_published(told), pause, piece=PIECE)
+    in_pieces(
+        database, lambda session, _: UpkeepStore(session).forget_refused(now - refusals), pause, piece=PIECE
+    )

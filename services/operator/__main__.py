@@ -69,13 +69,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _apart(arguments: argparse.Namespace, errors: Console) -> Finding:
     """Do what needs no running service."""
-    settings, places = BackupSettings(), Places.of_settings()
+    settings, places, now = BackupSettings(), Places.of_settings(), SystemClock().now()
     with errors.status(arguments.verb) as status:
         if arguments.verb == "backup":
-            now = SystemClock().now()
             return backup(arguments.to, settings=settings, places=places, now=now, say=status.update)
         return restore(
-            arguments.source, force=arguments.force, settings=settings, places=places, say=status.update
+            arguments.source,
+            force=arguments.force,
+            settings=settings,
+            places=places,
+            now=now,
+            say=status.update,
         )
 
 

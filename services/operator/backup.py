@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.chassis.database import open_database
+from services.chassis.inbox import remember_longer
 from services.chassis.migrations import known_revisions, schema_of
 from services.chassis.outbox import send_again
 from services.chassis.settings import DatabaseSettings
@@ -33,6 +34,8 @@ from services.operator.settings import BackupSettings
 from services.operator.verbs import Finding
 from services.settlement.settings import ChainSettings, SettlementSettings
 
+# An event's moment and its handling's are of two machines' clocks.
+CLOCKS_APART = timedelta(hours=1)
 SQLITE = "databases"
 FILE = "sqlite:///"
 Say = Callable[[str], None]
@@ -102,7 +105,9 @@ def backup(to: Path, *, settings: BackupSettings, places: Places, now: datetime,
     return Finding((), [], f"{summary}; keep the keys' passphrase apart from it", is_well=bool(keys))
 
 
-def restore(source: Path, *, force: bool, settings: BackupSettings, places: Places, say: Say) -> Finding:
+def restore(
+    source: Path, *, force: bool, settings: BackupSettings, places: Places, now: datetime, say: Say
+) -> Finding:
     """Put a backup back where nothing runs, and have the events of its last hours leave again.
 
     Raises NotFound and Invalid where it is no whole backup, OperatorError where this version cannot use it,
@@ -113,10 +118,10 @@ def restore(source: Path, *, force: bool, settings: BackupSettings, places: Plac
     since = manifest.made_at - timedelta(hours=settings.resend_hours)
     if manifest.kind == "postgresql":
         rows = _restore_cluster(
-            source, manifest, force=force, settings=settings, places=places, since=since, say=say
+            source, manifest, force=force, settings=settings, places=places, since=since, now=now, say=say
         )
     else:
-        rows = _restore_files(source, manifest, force=force, places=places, since=since, say=say)
+        rows = _restore_files(source, manifest, force=force, places=places, since=since, now=now, say=say)
     headings = ("service", "revision", "events sent again")
     summary = f"the state of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC is back"
     return Finding(headings, rows, f"{summary}: start the servers and services, then reconcile", is_well=True)
@@ -170,6 +175,7 @@ def _restore_cluster(
     settings: BackupSettings,
     places: Places,
     since: datetime,
+    now: datetime,
     say: Say,
 ) -> list[dict[str, Any]]:
     programs, data = Programs(settings.postgres_programs, user=settings.postgres_user), settings.postgres_data
@@ -193,11 +199,18 @@ def _restore_cluster(
     say("playing the cluster's log")
     with programs.serving(data, superuser=settings.superuser) as cluster:
         urls = {service: cluster.format(database=name) for service, name in manifest.databases.items()}
-        return _send_again(manifest, urls, since=since)
+        return _send_again(manifest, urls, since=since, now=now)
 
 
 def _restore_files(
-    source: Path, manifest: Manifest, *, force: bool, places: Places, since: datetime, say: Say
+    source: Path,
+    manifest: Manifest,
+    *,
+    force: bool,
+    places: Places,
+    since: datetime,
+    now: datetime,
+    say: Say,
 ) -> list[dict[str, Any]]:
     files = places.sqlite
     if set(files) != set(DATABASES):
@@ -214,10 +227,12 @@ def _restore_files(
         sqlite_files.remove(path)
         copy_private(source / manifest.databases[service], path)
     _restore_keys(source, places, say)
-    return _send_again(manifest, places.databases, since=since)
+    return _send_again(manifest, places.databases, since=since, now=now)
 
 
-def _send_again(manifest: Manifest, urls: Mapping[str, str], *, since: datetime) -> list[dict[str, Any]]:
+def _send_again(
+    manifest: Manifest, urls: Mapping[str, str], *, since: datetime, now: datetime
+) -> list[dict[str, Any]]:
     rows = []
     for service, url in urls.items():
         found = schema_of(service, url=url)
@@ -227,6 +242,8 @@ def _send_again(manifest: Manifest, urls: Mapping[str, str], *, since: datetime)
         try:
             with database.queue_work() as session:
                 events = send_again(session, since=since)
+                # However old the backup is, nobody forgets what he heard before it comes again.
+                remember_longer(session, since=since - CLOCKS_APART, now=now)
         finally:
             database.close()
         rows.append({"service": service, "revision": found.current, "events sent again": events})

@@ -39,6 +39,8 @@ def test_a_rental_agreed_after_the_backup_is_billed_as_if_nothing_had_happened(
     sides = Sides(market, tmp_path)
     renter_address = sides.fill_wallet()["address"]
     accounts = Accounts(market.settings.gateway_url)
+    # Before the machine came, too.
+    backup(away, settings=settings, places=places, now=datetime.now(UTC), say=silent)
     with sides.device(*trace.driver(SPEED)) as device:
         ready = device.of("device_ready")[0]
         addresses = {
@@ -48,11 +50,17 @@ def test_a_rental_agreed_after_the_backup_is_billed_as_if_nothing_had_happened(
             "escrow": accounts.platform["escrow"],
         }
         before = accounts.read(addresses)
-        backup(away, settings=settings, places=places, now=datetime.now(UTC), say=silent)
         with sides.renter(ready["device"]) as renter:
             reaches(renter, 40)
             market.kill()
-            restore(away, force=True, settings=settings, places=places, say=silent)
+            restore(
+                away,
+                force=True,
+                settings=settings,
+                places=places,
+                now=datetime.now(UTC),
+                say=silent,
+            )
             market.start()
             device.wait_for("agreement_handed_in", within=RENTAL_WITHIN)
             signed = bill_of(renter)

@@ -4,8 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Thread
 
@@ -18,8 +19,9 @@ from sqlmodel import Session
 
 from services.chassis import engines
 from services.chassis.database import Database, open_database
+from services.chassis.inbox import forget_heard, note_rows
 from services.chassis.rows import WORTH_A_COPY, insert_rows, update_rows
-from services.chassis.tables import UtcDateTime
+from services.chassis.tables import CHASSIS_METADATA, INBOX, UtcDateTime
 from services.messages.errors import Unavailable
 from tests import stack
 
@@ -197,3 +199,24 @@ def test_a_row_that_is_there_already_is_an_integrity_error_however_it_is_inserte
         for number in (2, 2 * WORTH_A_COPY):
             with pytest.raises(IntegrityError), database.unit_of_work() as session:
                 insert_rows(session, table, [{"name": "same"}] * number)
+
+
+def test_two_copies_forget_side_by_side() -> None:
+    with stack.fresh_database("toy") as url, closing(open_database(url)) as database:
+        with database.unit_of_work() as session:
+            CHASSIS_METADATA.create_all(session.connection())
+            note_rows(
+                session, [{"handler": "h", "key": str(number), "handled_at": NOW} for number in range(10)]
+            )
+        later = NOW + timedelta(days=31)
+
+        def beside() -> int:
+            with closing(open_database(url)) as copy, copy.queue_work() as session:
+                return forget_heard(session, before=later, limit=10)
+
+        # One has deleted four and not committed; the other waits for nothing.
+        with database.queue_work() as session, ThreadPoolExecutor(max_workers=1) as pool:
+            assert forget_heard(session, before=later, limit=4) == 4
+            assert pool.submit(beside).result(timeout=60) == 6
+        with database.snapshot() as session:
+            assert session.execute(select(func.count()).select_from(INBOX)).scalar_one() == 0

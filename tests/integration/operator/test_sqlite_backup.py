@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from services.chassis.database import Database, open_database
+from services.chassis.forgetting import KeepingSettings, forget_events
+from services.chassis.inbox import note_rows
 from services.chassis.migrations import migrate
 from services.chassis.settings import DatabaseSettings
+from services.chassis.tables import INBOX
 from services.messages.errors import Conflict, Invalid, NotFound, OperatorError
 from services.operator.archive import DATABASES, MANIFEST
 from services.operator.backup import Places, backup, restore
 from services.operator.settings import BackupSettings
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+RESTORED_AT = NOW + timedelta(days=60)
 SETTINGS = BackupSettings(resend_hours=1)
 
 
@@ -91,7 +95,9 @@ def back_up(place: Path) -> Any:
 
 
 def put_back(place: Path, *, force: bool = False) -> Any:
-    return restore(place, force=force, settings=SETTINGS, places=Places.of_settings(), say=silent)
+    return restore(
+        place, force=force, settings=SETTINGS, places=Places.of_settings(), now=RESTORED_AT, say=silent
+    )
 
 
 def destroy(home: Path) -> None:
@@ -139,6 +145,20 @@ class TestRestore:
         assert {row["service"]: row["events sent again"] for row in finding.rows}["listing"] == 1
         assert (home / "secrets" / "settlement" / "relayer.json").read_text() == '{"version": 3}'
         assert (home / "deployments" / "31337.json").read_text() == "{}"
+
+    def test_has_nobody_forget_what_is_about_to_come_again_however_old_the_backup_is(
+        self, tmp_path: Path, home: Path
+    ) -> None:
+        with closing(opened("listing")) as database, database.unit_of_work() as session:
+            for key, at in (("fresh", NOW - timedelta(minutes=5)), ("old", NOW - timedelta(days=3))):
+                note_rows(session, [{"handler": "h", "key": key, "handled_at": at}])
+        back_up(tmp_path / "away")
+        destroy(home)
+        put_back(tmp_path / "away")
+        with closing(opened("listing")) as database:
+            forget_events(database, KeepingSettings(), service="listing", now=RESTORED_AT, pause=lambda: None)
+            with database.snapshot() as session:
+                assert list(session.execute(select(INBOX.c.key)).scalars()) == ["fresh"]
 
     def test_replaces_nothing_unless_it_is_forced(self, home: Path, away: Path) -> None:
         with closing(opened("listing")) as database:

@@ -20,7 +20,7 @@ from hireling.device.offering import (
 )
 from hireling.drivers.driver import Facts
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformError
+from hireling.platform_errors import PlatformError, PlatformNotFound
 from hireling.platform_views import DeviceView, PlatformView
 from hireling.rental.agreement import device_id
 from hireling.rental.appointment import DelegateOrder
@@ -158,11 +158,15 @@ class Presence:
         return None if self._delegate is None else self._delegate.standing(self._clock.now())
 
     async def stay(self) -> None:
-        """Give signs of life until cancelled; list again before the listing expires."""
+        """Give signs of life until cancelled; list again before the listing expires.
+
+        A marketplace that does not know the machine was restored from a backup of before it came: the machine
+        registers anew.
+        """
         is_away = False
         while True:
             try:
-                await self._beat()
+                await self._beat_or_arrive()
                 await self._hand_over()
                 if self._clock.now() - self._listed_at > LISTED_AGAIN_AFTER:
                     await self._list()
@@ -172,6 +176,12 @@ class Presence:
                     self._announce("platform_unreachable", detail=str(error))
                 is_away = True
             await self._clock.sleep(HEARTBEAT_SECONDS)
+
+    async def _beat_or_arrive(self) -> None:
+        try:
+            await self._beat()
+        except PlatformNotFound:
+            await self.arrive()
 
     async def _register(self) -> DeviceView:
         valid_until = int((self._clock.now() + PROOF_HOLDS).timestamp())

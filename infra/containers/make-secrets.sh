@@ -20,6 +20,7 @@ write() {
 }
 
 for name in postgres rabbitmq grafana $SERVICES; do password "/server-secrets/$name"; done
+write /server-secrets/operator_postgres_url "postgresql://postgres:$(cat /server-secrets/postgres)@postgres:5432/postgres"
 bus="${BUS_SCHEME:-amqp}://hireling:$(cat /server-secrets/rabbitmq)@rabbitmq:${BUS_PORT:-5672}//"
 uid=10000
 for service in $SERVICES; do

@@ -61,9 +61,17 @@ def _parser() -> argparse.ArgumentParser:
         "backup", help="copy all databases as of one moment, the encrypted keys, the record"
     )
     away.add_argument("to", type=Path, help="a folder that does not exist yet")
+    away.add_argument(
+        "--cluster", type=Path, help="a checked copy of PostgreSQL's cluster, to be moved into the backup"
+    )
     back = offered.add_parser("restore", help="put a backup back, where nothing runs")
     back.add_argument("source", metavar="from", type=Path, help="the backup's folder")
     back.add_argument("--force", action="store_true", help="replace what is there, for good")
+    back.add_argument(
+        "--served",
+        action="store_true",
+        help="the cluster is back and runs at OPERATOR_POSTGRES_URL; do the rest",
+    )
     return parser
 
 
@@ -72,7 +80,14 @@ def _apart(arguments: argparse.Namespace, errors: Console) -> Finding:
     settings, places, now = BackupSettings(), Places.of_settings(), SystemClock().now()
     with errors.status(arguments.verb) as status:
         if arguments.verb == "backup":
-            return backup(arguments.to, settings=settings, places=places, now=now, say=status.update)
+            return backup(
+                arguments.to,
+                settings=settings,
+                places=places,
+                now=now,
+                say=status.update,
+                cluster=arguments.cluster,
+            )
         return restore(
             arguments.source,
             force=arguments.force,
@@ -80,6 +95,7 @@ def _apart(arguments: argparse.Namespace, errors: Console) -> Finding:
             places=places,
             now=now,
             say=status.update,
+            is_served=arguments.served,
         )
 
 

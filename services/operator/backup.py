@@ -3,12 +3,14 @@
 What came after is on the chain, in the devices' logs and in the parties' signed documents; docs/backup.md.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from services.chassis.database import open_database
 from services.chassis.inbox import remember_longer
@@ -29,7 +31,7 @@ from services.operator.archive import (
     write_manifest,
     writing,
 )
-from services.operator.cluster import Programs, name_in, require_stopped, version_of
+from services.operator.cluster import Programs, copied_at, name_in, require_stopped, version_of
 from services.operator.settings import BackupSettings
 from services.operator.verbs import Finding
 from services.settlement.settings import ChainSettings, SettlementSettings
@@ -38,6 +40,7 @@ from services.settlement.settings import ChainSettings, SettlementSettings
 CLOCKS_APART = timedelta(hours=1)
 SQLITE = "databases"
 FILE = "sqlite:///"
+PRIVATE, PUBLIC = 0o600, 0o644
 Say = Callable[[str], None]
 
 
@@ -76,13 +79,28 @@ class Places:
         }
 
 
-def backup(to: Path, *, settings: BackupSettings, places: Places, now: datetime, say: Say) -> Finding:
+def backup(
+    to: Path,
+    *,
+    settings: BackupSettings,
+    places: Places,
+    now: datetime,
+    say: Say,
+    cluster: Path | None = None,
+) -> Finding:
     """Write a backup to a new folder, and check it.
 
-    Raises Conflict where there is something, Unavailable where a database cannot be copied.
+    `cluster` is a checked copy of the cluster, made where PostgreSQL's programs are: it moves into the
+    backup, which is then of its moment.
+
+    Raises Conflict where there is something, Invalid where `cluster` is none, Unavailable where a database
+    cannot be copied.
     """
     with writing(to.absolute()) as folder:
-        if settings.postgres_url is not None:
+        if cluster is not None:
+            now, databases, server = copied_at(cluster), places.named, version_of(cluster)
+            cluster.rename(folder / CLUSTER)
+        elif settings.postgres_url is not None:
             databases, server = places.named, _copy_cluster(folder, settings, say)
         else:
             databases, server = _copy_files(folder, places, say), None
@@ -106,9 +124,19 @@ def backup(to: Path, *, settings: BackupSettings, places: Places, now: datetime,
 
 
 def restore(
-    source: Path, *, force: bool, settings: BackupSettings, places: Places, now: datetime, say: Say
+    source: Path,
+    *,
+    force: bool,
+    settings: BackupSettings,
+    places: Places,
+    now: datetime,
+    say: Say,
+    is_served: bool = False,
 ) -> Finding:
     """Put a backup back where nothing runs, and have the events of its last hours leave again.
+
+    With `is_served` the cluster is back, put there by whoever has PostgreSQL's programs, and served: the rest
+    is done.
 
     Raises NotFound and Invalid where it is no whole backup, OperatorError where this version cannot use it,
     and Conflict where it would replace something and `force` does not say so.
@@ -116,7 +144,11 @@ def restore(
     say("checking the backup")
     manifest = read_manifest(source)
     since = manifest.made_at - timedelta(hours=settings.resend_hours)
-    if manifest.kind == "postgresql":
+    if is_served:
+        rows = _restore_beside(
+            source, manifest, force=force, settings=settings, places=places, since=since, now=now, say=say
+        )
+    elif manifest.kind == "postgresql":
         rows = _restore_cluster(
             source, manifest, force=force, settings=settings, places=places, since=since, now=now, say=say
         )
@@ -202,6 +234,29 @@ def _restore_cluster(
         return _send_again(manifest, urls, since=since, now=now)
 
 
+def _restore_beside(
+    source: Path,
+    manifest: Manifest,
+    *,
+    force: bool,
+    settings: BackupSettings,
+    places: Places,
+    since: datetime,
+    now: datetime,
+    say: Say,
+) -> list[dict[str, Any]]:
+    if settings.postgres_url is None or manifest.kind != "postgresql":
+        raise OperatorError("no_postgres_url", "name the restored server in OPERATOR_POSTGRES_URL")
+    server = urlsplit(settings.postgres_url.get_secret_value())
+    _require_room(_other_keys(source, places), force=force)
+    _restore_keys(source, places, say)
+    urls = {
+        service: server._replace(scheme="postgresql+psycopg", path=f"/{quote(name)}").geturl()
+        for service, name in manifest.databases.items()
+    }
+    return _send_again(manifest, urls, since=since, now=now)
+
+
 def _restore_files(
     source: Path,
     manifest: Manifest,
@@ -266,13 +321,19 @@ def _restore_keys(source: Path, places: Places, say: Say) -> None:
     for path in sorted((source / KEYS).glob("*.json")):
         _put(path, places.keys / path.name)
     if (source / DEPLOYMENT).exists():
-        _put(source / DEPLOYMENT, places.deployment)
+        _put(source / DEPLOYMENT, places.deployment, mode=PUBLIC)
 
 
-def _put(path: Path, there: Path) -> None:
+def _put(path: Path, there: Path, *, mode: int = PRIVATE) -> None:
     # What is the same may lie where only others write.
-    if not there.exists() or there.read_bytes() != path.read_bytes():
-        copy_private(path, there)
+    if there.exists() and there.read_bytes() == path.read_bytes():
+        return
+    copy_private(path, there)
+    there.chmod(mode)
+    if os.geteuid() == 0:
+        # Whoever reads it owns its folder.
+        folder = there.parent.stat()
+        os.chown(there, folder.st_uid, folder.st_gid)
 
 
 def _require_room(filled: list[Path], *, force: bool) -> None:

@@ -7,12 +7,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from services.messages.errors import Conflict, Invalid, OperatorError, Unavailable
 
 VERSION_FILE = "PG_VERSION"
+MANIFEST = "backup_manifest"
 # Every program says much less than this; a large cluster takes hours.
 COPY_SECONDS = 24 * 3600.0
 START_SECONDS = 600.0
@@ -53,7 +55,7 @@ class Programs:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copytree(copy, data, symlinks=True, dirs_exist_ok=True)
         data.chmod(0o700)
-        (data / "backup_manifest").unlink()
+        (data / MANIFEST).unlink()
         if self._owner is not None:
             user = pwd.getpwnam(self._owner)
             for path in (data, *data.rglob("*")):
@@ -126,6 +128,17 @@ def version_of(copy: Path) -> int:
         return int((copy / VERSION_FILE).read_text())
     except (OSError, ValueError) as error:
         raise Invalid("backup_broken", f"{copy} is no cluster of PostgreSQL") from error
+
+
+def copied_at(copy: Path) -> datetime:
+    """Return the moment that a copy of a cluster is of: its server writes the list of files last.
+
+    Raises Invalid.
+    """
+    try:
+        return datetime.fromtimestamp((copy / MANIFEST).stat().st_mtime, UTC)
+    except OSError as error:
+        raise Invalid("backup_broken", f"{copy} is no whole copy of a cluster: no {MANIFEST}") from error
 
 
 def require_stopped(data: Path) -> None:

@@ -95,6 +95,19 @@ class Containers:
         """Stop a container as an operator does, and start it."""
         self._docker("restart", "--time", "30", container)
 
+    def lose(self, *volumes: str) -> None:
+        """Take the stack down, and delete these of its volumes."""
+        self.now.files = None
+        self("down", "--timeout", "30")
+        project = os.environ["COMPOSE_PROJECT_NAME"]
+        self._docker("volume", "rm", *(f"{project}_{name}" for name in volumes))
+
+    def refuses(self, *arguments: str) -> str:
+        """Run `docker compose`, which must fail; return why."""
+        done = self._run("compose", *arguments, seconds=ASK_SECONDS)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
     def started_at(self, container: str) -> datetime:
         """Return when the container was started."""
         said = self._docker("inspect", "--format", "{{.State.StartedAt}}", container).strip()
@@ -123,7 +136,12 @@ class Containers:
         return {**os.environ, COMPOSE_FILE: files}
 
     def _docker(self, *arguments: str, seconds: float = ASK_SECONDS) -> str:
-        done = subprocess.run(
+        done = self._run(*arguments, seconds=seconds)
+        assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr[-3000:]}"
+        return done.stdout
+
+    def _run(self, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             ["docker", *arguments],
             env=self.environment(),
             capture_output=True,
@@ -131,5 +149,3 @@ class Containers:
             check=False,
             timeout=seconds,
         )
-        assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr[-3000:]}"
-        return done.stdout

@@ -132,8 +132,30 @@ class TestBackup:
             back_up(tmp_path / "away")
         assert list(tmp_path.iterdir()) == [home]
 
+    @pytest.mark.usefixtures("home")
+    def test_takes_no_half_copy_of_a_cluster(self, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        (copy / "PG_VERSION").write_text("15")
+        with pytest.raises(Invalid, match="no whole copy of a cluster"):
+            backup(
+                tmp_path / "away",
+                settings=SETTINGS,
+                places=Places.of_settings(),
+                now=NOW,
+                say=silent,
+                cluster=copy,
+            )
+        assert copy.exists()
+        assert not (tmp_path / "away").exists()
+
 
 class TestRestore:
+    def test_asks_which_server_has_the_cluster(self, away: Path) -> None:
+        places = Places.of_settings()
+        with pytest.raises(OperatorError, match="OPERATOR_POSTGRES_URL"):
+            restore(away, force=False, settings=SETTINGS, places=places, say=silent, is_served=True)
+
     def test_brings_back_what_was_there_and_sends_the_last_hours_events_again(
         self, home: Path, away: Path
     ) -> None:

@@ -44,6 +44,8 @@ PUBLISHED = {"gateway", "mosquitto", "chain", "grafana"}
 NOT_RUN = {"agent", "chassis", "embedded", "messages"}
 # Their own entrypoint, or handing secrets out, needs root to begin with.
 BEGIN_AS_ROOT = {"secrets", "certificates", "bus-certificates", "migrations", "rabbitmq"}
+# What is backed up belongs to several, and the backup to none of them; these are run by hand, and end.
+BEGIN_AS_ROOT |= {"backup-cluster", "backup", "restore-cluster", "restore"}
 # One that writes its configuration where it starts.
 WRITES_ITS_ROOT = {"rabbitmq"}
 

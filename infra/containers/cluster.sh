@@ -53,10 +53,10 @@ play() {
   place=$(mktemp -d)
   echo "local all all trust" > "$place/pg_hba.conf"
   chown -R postgres:postgres "$place"
-  as_postgres pg_ctl --pgdata "$DATA" --wait --timeout 600 --log "$place/log" --silent \
-    --options "-c listen_addresses='' -c unix_socket_directories='$place' -c hba_file='$place/pg_hba.conf'" start ||
+  as_postgres pg_ctl --pgdata "$DATA" --wait --timeout 600 --log "$place/log" --silent start --options \
+    "-c listen_addresses='' -c port=5432 -c unix_socket_directories='$place' -c hba_file='$place/pg_hba.conf'" ||
     fail "$(tail -n 20 "$place/log")"
-  psql --quiet --no-psqlrc --host "$place" --username postgres --dbname postgres --set ON_ERROR_STOP=1 \
+  psql --quiet --no-psqlrc --host "$place" --port 5432 --username postgres --dbname postgres --set ON_ERROR_STOP=1 \
     --set "password=$(cat /server-secrets/postgres)" <<'SQL'
 ALTER ROLE postgres PASSWORD :'password';
 SQL

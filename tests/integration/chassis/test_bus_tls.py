@@ -19,13 +19,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from kombu import Queue
 
+from services.chassis import publishing
 from services.chassis.bus import connect, require_trust
 from services.chassis.bus_tls import Untrusted
 from services.chassis.migrations import migrate
-from services.chassis.queues import QueueDesk
+from services.chassis.publishing import ConfirmedPublisher
+from services.chassis.queues import DIRECT, QueueDesk
 from services.chassis.rpc import RpcClient
-from services.messages.errors import OperatorError, Unavailable
+from services.messages.errors import OperatorError, OutcomeUnknown, Unavailable
 from tests.integration.chassis.conftest import PACKAGE, answers, end, start_process, wait
 
 pytestmark = pytest.mark.stack
@@ -59,6 +62,17 @@ class Bus:
     uri: str
     authority: Path
     stranger: Path
+    processes: int
+    """The number of its processes' group."""
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Stop it where it is for the length of a block."""
+        os.killpg(self.processes, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.processes, signal.SIGCONT)
 
     def trusted_by(self, monkeypatch: pytest.MonkeyPatch, authority: Path | None = None) -> None:
         """Have this process know its authority, or another one alone."""
@@ -81,16 +95,17 @@ def bus() -> Iterator[Bus]:
     authority = folder / "ours" / "ca.pem"
     node = servers.rabbitmq(folder, port=port, cluster_port=ports[0], epmd_port=ports[1], listener=listener)
     try:
-        with serving(node):
+        with serving(node) as group:
             wait(lambda: speaks_tls(port, authority), timeout=120.0)
-            yield Bus(f"amqps://guest:guest@{NAME}:{port}//", authority, folder / "strangers" / "ca.pem")
+            uri = f"amqps://guest:guest@{NAME}:{port}//"
+            yield Bus(uri, authority, folder / "strangers" / "ca.pem", group)
     finally:
         shutil.rmtree(folder)
 
 
 @contextmanager
-def serving(node: Sequence[Any]) -> Iterator[None]:
-    """Run a server's processes for the length of a block."""
+def serving(node: Sequence[Any]) -> Iterator[int]:
+    """Run a server's processes for the length of a block; yield the last one's number."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for server in node:
@@ -109,7 +124,7 @@ def serving(node: Sequence[Any]) -> Iterator[None]:
                     **as_its_user,
                 )
             )
-        yield
+        yield processes[-1].pid
     finally:
         for process in reversed(processes):
             with suppress(ProcessLookupError):
@@ -190,6 +205,24 @@ def test_a_broker_of_another_authority_ends_a_service_at_its_start(
     assert "configuration_wrong" in said
     assert "the message broker's certificate does not hold" in said
     assert "HIRELING_AMQP_CA" in said
+
+
+def test_a_silent_broker_holds_nobody_up_and_is_found_again(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus.trusted_by(monkeypatch)
+    monkeypatch.setattr(publishing, "CONFIRM_TIMEOUT_SECONDS", 2.0)
+    publisher, queue = ConfirmedPublisher(bus.uri), Queue("silence", durable=True)
+
+    def publish() -> None:
+        publisher.publish({"a": 1}, exchange=DIRECT, routing_key=queue.name, declare=[queue])
+
+    publish()
+    with bus.silent(), pytest.raises(OutcomeUnknown, match="connection lost"):
+        publish()
+    publish()
+    publisher.drop()
+    assert QueueDesk(bus.uri).depths([queue.name])[0].messages >= 2
 
 
 class TestWhoIsNotTrusted:

@@ -1,5 +1,6 @@
 """docker-compose.yml: what must hold of every container, whoever adds the next one."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,12 @@ def test_whoever_uses_the_bus_over_tls_knows_its_authority_and_nobody_else_its_k
     assert set(BUS_TLS) - callers == {"secrets", "bus-certificates", "rabbitmq"}
     of_key = [name for name, service in BUS_TLS.items() if "certificates:" in str(service.get("volumes"))]
     assert sorted(of_key) == ["bus-certificates", "rabbitmq"]
+
+
+def test_postgresql_is_set_up_as_without_containers() -> None:
+    lines = (PROJECT / "infra/postgres/postgresql.conf").read_text().splitlines()
+    wanted = {line.replace(" ", "").replace("'", "") for line in lines if not line.startswith("#")}
+    command = SERVICES["postgres"]["command"]
+    assert {value for flag, value in pairwise(command) if flag == "-c"} == wanted
+    in_kubernetes = (PROJECT / "infra/kubernetes/overlays/local/postgres.yaml").read_text()
+    assert [setting for setting in wanted if f"-c, {setting}" not in in_kubernetes] == []

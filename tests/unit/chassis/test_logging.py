@@ -94,3 +94,8 @@ class TestJsonFormat:
     def test_carries_the_standard_librarys_records_too(self, lines: io.StringIO) -> None:
         logging.getLogger("elsewhere").warning("plain")
         assert json.loads(lines.getvalue())["event"] == "plain"
+
+    def test_names_no_address_that_was_asked(self, lines: io.StringIO) -> None:
+        """A chain's node may be named by an address that is a secret."""
+        logging.getLogger("httpx").info("HTTP Request: POST https://node.example/v3/0123456789abcdef")
+        assert not lines.getvalue()

@@ -154,7 +154,7 @@ class TestRestore:
     def test_asks_which_server_has_the_cluster(self, away: Path) -> None:
         places = Places.of_settings()
         with pytest.raises(OperatorError, match="OPERATOR_POSTGRES_URL"):
-            restore(away, force=False, settings=SETTINGS, places=places, say=silent, is_served=True)
+            restore(away, force=False, settings=SETTINGS, places=places, now=NOW, say=silent, is_served=True)
 
     def test_brings_back_what_was_there_and_sends_the_last_hours_events_again(
         self, home: Path, away: Path

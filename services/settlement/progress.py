@@ -73,6 +73,12 @@ def set_deadline(row: RentalRow) -> None:
     row.due_at = None if due is None else int(due.timestamp())
 
 
+def wait_anew(row: RentalRow, *, at: datetime) -> None:
+    """Count the time that its state may last from ``at`` on, the chain's time."""
+    row.entered_at = at
+    set_deadline(row)
+
+
 def enter(store: Store, row: RentalRow, states: Sequence[State], *, at: datetime) -> None:
     """Enter these states one after the other at ``at``, the chain's time."""
     for state in states:

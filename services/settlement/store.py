@@ -86,6 +86,11 @@ class Store(ChainStore):
             statement = statement.where(is_live)
         return self._session.exec(statement.order_by(key).limit(limit)).all()
 
+    def rentals_in(self, states: Iterable[str]) -> Sequence[RentalRow]:
+        """Return the rentals in these states, kept from other writers, in the one order of locks."""
+        statement = select(RentalRow).where(col(RentalRow.state).in_([str(state) for state in states]))
+        return self._session.exec(statement.order_by(col(RentalRow.rental_id)).with_for_update()).all()
+
     def rentals_due(self, *, chain_time: int) -> Sequence[RentalRow]:
         """Return the rentals whose state's deadline has passed at the chain's Unix time."""
         return self._session.exec(select(RentalRow).where(col(RentalRow.due_at) < chain_time)).all()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from hireling.rental.states import State
 from hireling.rental.typed_data import from_hex
 from services.chassis.database import Database
 from services.chassis.logging import get_logger
@@ -30,6 +31,10 @@ LONGEST_RANGE = 2_000
 REGISTERED = "DeviceRegistered"
 METER_CHANGES = frozenset({"MeterRotated", "MeterRevoked"})
 NO_METER = "0x"
+# Of what a machine did while nobody listened for so long, its readings are still on their way. Chains have a
+# block every few seconds.
+AWAY_SECONDS = 300
+BEFORE_USE = (State.FUNDED, State.ARMED)
 
 Found = TypeVar("Found")
 
@@ -40,8 +45,16 @@ class Watch:
     """Follows one deployment's logs; call `follow` again and again, from one place at a time."""
 
     def __init__(
-        self, *, database: Database, chain: Chain, now: Callable[[], datetime], confirmations: int
+        self,
+        *,
+        database: Database,
+        chain: Chain,
+        now: Callable[[], datetime],
+        confirmations: int,
+        is_back: bool = False,
     ) -> None:
+        """``is_back`` says that this process has not caught up with the chain yet since it started."""
+        self._is_back = is_back
         self._database = database
         self._chain = chain
         self._now = now
@@ -138,6 +151,10 @@ class Watch:
         # In the order in which all others lock several: none waits for one who waits for it.
         for subject in sorted(fresh):
             self._follow_subject(store, subject, fresh[subject], at=at)
+        if self._is_back and newest is not None and block.time - newest.time > AWAY_SECONDS:
+            # No rental never began because nobody here heard that it did.
+            for rental in store.rentals_in(BEFORE_USE):
+                progress.wait_anew(rental, at=at)
         for rental in store.rentals_due(chain_time=block.time):
             with rental_work("follow time", service="settlement", rental_ids=[rental.rental_id]):
                 progress.follow_time(store, rental, chain_time=block.time)

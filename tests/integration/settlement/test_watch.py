@@ -11,7 +11,7 @@ from hireling.rental.typed_data import to_hex
 from services.chassis.database import Database
 from services.messages.events.negotiation import Agreed
 from services.settlement.escrow.chain import Chain
-from services.settlement.intake import take_agreement
+from services.settlement.intake import take_agreement, take_readings
 from services.settlement.models import RentalRow
 from services.settlement.store import Store
 from services.settlement.watch import Watch
@@ -23,10 +23,14 @@ from tests.chain_rentals import acknowledge, agree, close_call, door, permit, se
 class Books:
     """Settlement's rows, and a watch over the chain."""
 
-    def __init__(self, database: Database, chain: Chain, *, confirmations: int = 1) -> None:
+    def __init__(
+        self, database: Database, chain: Chain, *, confirmations: int = 1, is_back: bool = False
+    ) -> None:
         self._database = database
         self._chain = chain
-        self.watch = Watch(database=database, chain=chain, now=self.now, confirmations=confirmations)
+        self.watch = Watch(
+            database=database, chain=chain, now=self.now, confirmations=confirmations, is_back=is_back
+        )
 
     def now(self) -> datetime:
         """Return the chain's time."""
@@ -84,6 +88,30 @@ class TestWatch:
 
         assert books.rental(signed).state == State.FUNDED
         assert books.rental(signed).money == "open"
+
+    def test_who_was_away_waits_for_what_machines_did_meanwhile(
+        self, chain: DevChain, database: Database
+    ) -> None:
+        relayer = door(chain)
+        before = Books(database, relayer)
+        signed, late = agree(chain), agree(chain, salt=b"\x02" * 32)
+        for rental in (signed, late):
+            before.begin(rental)
+            fund(chain, relayer, rental)
+        before.follow()
+        chain.travel_to(signed.agreement.rules.end_by + 3600)
+        back = Books(database, relayer, is_back=True)
+        back.follow()
+        assert back.rental(signed).state == State.FUNDED
+
+        readings = a_reading_chain(10, signed=signed)
+        with database.unit_of_work() as session:
+            take_readings(Store(session, now=back.now()), signed.rental_id, readings)
+        assert back.rental(signed).state == State.CLOSED
+
+        chain.travel(seconds=601)
+        Books(database, relayer).follow()
+        assert back.rental(late).state == State.CANCELLED
 
     def test_says_of_the_slot_exactly_what_the_escrow_says(self, chain: DevChain, database: Database) -> None:
         relayer = door(chain)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.approval import SignedApproval
@@ -132,8 +132,7 @@ def note_revocation(session: Session, word: SignedRevocation) -> SignedRevocatio
 
 def revocations_of(session: Session, principal: str) -> Sequence[SignedRevocation]:
     """Return a principal's latest words, one a subject."""
-    statement = select(RevocationRow).where(RevocationRow.principal == principal)
-    return [_word(row) for row in session.exec(statement.order_by(col(RevocationRow.subject)))]
+    return [_word(row) for row in store.revocations_of(session, principal)]
 
 
 def note_approval(session: Session, word: SignedApproval) -> SignedApproval:

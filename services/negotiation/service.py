@@ -149,7 +149,7 @@ class Negotiation(Delegation):
     @rpc
     def list_revocations(self, principal: str) -> list[dict[str, Any]]:
         """Return a principal's latest words on its agents, one a subject."""
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             return [word.model_dump(mode="json") for word in mandates.revocations_of(session, principal)]
 
     @rpc

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Row, Select, Table, func, update
+from sqlalchemy import Row, Select, Table, bindparam, func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -20,7 +20,14 @@ from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.rows import WrittenJson, insert_rows, update_rows
 from services.messages.errors import Conflict
 from services.messages.negotiation import QuoteStatus, Side, WonPrice
-from services.negotiation.models import AgreementRow, MandateReservation, OfferRow, Quote, TakenBackRow
+from services.negotiation.models import (
+    AgreementRow,
+    MandateReservation,
+    OfferRow,
+    Quote,
+    RevocationRow,
+    TakenBackRow,
+)
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 
@@ -54,12 +61,32 @@ def load_all_locked(
     return _sessions_of(session, _states(ours), remembered)
 
 
+# Made once: every machine asks at every look, mostly for nothing.
+_OPEN_OF = (
+    sql_select(QUOTE.c.quote_id)
+    .where(QUOTE.c.device == bindparam("device"), QUOTE.c.status == QuoteStatus.OPEN.value)
+    .order_by(QUOTE.c.asked_at, QUOTE.c.quote_id)
+)
+
+
 def open_sessions_of(session: Session, device: str, remembered: Remembered) -> list[QuoteSession]:
     """Return a device's sessions that are not over, oldest first."""
-    statement = select(Quote.quote_id).where(Quote.device == device, Quote.status == QuoteStatus.OPEN.value)
-    names = session.exec(statement.order_by(col(Quote.asked_at), col(Quote.quote_id))).all()
-    found = load_all(session, names, remembered)
+    names = session.connection().execute(_OPEN_OF, {"device": device}).scalars().all()
+    found = load_all(session, names, remembered) if names else {}
     return [found[name] for name in names]
+
+
+# Made once: both sides ask before every move.
+_REVOCATIONS_OF = (
+    sql_select(RevocationRow)
+    .where(col(RevocationRow.principal) == bindparam("principal"))
+    .order_by(col(RevocationRow.subject))
+)
+
+
+def revocations_of(session: Session, principal: str) -> Sequence[RevocationRow]:
+    """Return a principal's latest words, one a subject."""
+    return session.execute(_REVOCATIONS_OF, {"principal": principal}).scalars().all()
 
 
 def known_among(session: Session, quote_ids: Collection[str]) -> frozenset[str]:

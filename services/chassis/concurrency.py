@@ -33,9 +33,22 @@ def beside(reckon: Callable[[], Result]) -> Result:
 def at_once(ask: Callable[[Asked], Result], about: Iterable[Asked], *, most: int) -> list[Result]:
     """Return what `ask` returns of each, in their order, so many greenlets at a time at most.
 
-    For calls that wait for somebody's answer. Raises what the first of them raises, once it is its turn.
+    For calls that wait for somebody's answer. Once all have one, raises what the first of them raised.
     """
-    return list(GreenPool(most).imap(ask, about))
+    errors: list[Exception] = []
+
+    def asked(each: Asked) -> list[Result]:
+        # An error that left its greenlet would be printed, and leave the others waiting for ever.
+        try:
+            return [ask(each)]
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+            return []
+
+    answers = [answer for some in GreenPool(most).imap(asked, about) for answer in some]
+    if errors:
+        raise errors[0]
+    return answers
 
 
 class Flag(Protocol):

@@ -21,6 +21,7 @@ from services.gateway.hygiene import register_hygiene
 from services.gateway.idempotency import register_idempotency
 from services.gateway.metrics import register_metrics
 from services.gateway.problems import Problem, problem_of_mistakes, register_error_handlers
+from services.gateway.rate_memory import SweptMemory
 from services.gateway.routes import (
     agents,
     agreements,
@@ -118,7 +119,7 @@ def create_app(
         app=app,
         default_limits=[settings.rate_limit],
         default_limits_cost=moves.cost,
-        storage_uri="memory://",
+        storage_uri=f"{SweptMemory.STORAGE_SCHEME[0]}://",
     )
     register_hygiene(app)
     register_idempotency(app)

@@ -18,7 +18,7 @@ from services.settlement.settings import ChainSettings, SettlementSettings
 from services.settlement.store import Store
 
 LARGEST_PAGE = 200
-# Ten rentals a second, each one call of the node: a thousand are compared in under two minutes.
+# Five rentals a second, each one call of the node: a thousand are compared in 200 seconds.
 COMPARED_AT_ONCE = 25
 
 

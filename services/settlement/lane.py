@@ -10,9 +10,8 @@ the chain resolves. After a crash, or where the chain forgot blocks, the very sa
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hireling.rental.typed_data import from_hex
@@ -22,7 +21,8 @@ from services.chassis.logging import get_logger
 from services.chassis.tracing import rental_work
 from services.settlement import metrics
 from services.settlement.escrow.chain import Chain, Fees
-from services.settlement.escrow.node import Block, Call, ChainUnreachable, NodeRefused, Reverted
+from services.settlement.escrow.node import Block, ChainUnreachable, NodeRefused, Reverted
+from services.settlement.estimates import call_of, estimate_of
 from services.settlement.lane_rows import LaneRows, Mined, Signed, id_of
 from services.settlement.models import AttemptRow, TransactionRow
 from services.settlement.moves import CLAIMS
@@ -34,16 +34,6 @@ ASKED_AT_ONCE = 8
 ALREADY_THERE = ("already known", "already imported", "alreadyknown", "known transaction")
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What an intent's call would need: gas, or why it cannot be sent, by the contract or by the node."""
-
-    row: TransactionRow
-    gas: int = 0
-    reverted: str | None = None
-    refused: str | None = None
 
 
 class Lane:
@@ -176,6 +166,8 @@ class Lane:
         """Hand the newest attempt to the node unless it has it, or pay more where it has waited too long."""
         row, newest = signed.row, signed.newest
         if row.block is not None:
+            if self._look_up(signed, deep=row.block) is not None:
+                return  # of several nodes behind one address, the one that counted nonces is behind
             self._rows.note_forgotten(row)
             _log.warning("transaction_forgotten", kind=row.kind, block=row.block, nonce=row.nonce)
         elif newest.hash in self._handed_over and row.status != "unknown":
@@ -197,17 +189,27 @@ class Lane:
 
     def _send(self, queued: Sequence[TransactionRow], *, mined_nonce: int) -> None:
         gas: dict[int, int] = {}
-        for estimate in at_once(self._estimate, queued, most=ASKED_AT_ONCE):
-            if estimate.reverted is not None:
-                self._refuse(estimate.row, estimate.reverted)
-            elif estimate.refused is not None:
-                self._set_aside(estimate.row, estimate.refused)
-            else:
-                gas[id_of(estimate.row)] = estimate.gas
-        if not gas:
-            return
-        fees = self._chain.fees()
+        unanswered: list[ChainUnreachable] = []
+        for estimate in at_once(lambda row: estimate_of(self._chain, row), queued, most=ASKED_AT_ONCE):
+            match estimate.failure:
+                case None:
+                    gas[id_of(estimate.row)] = estimate.gas
+                case Reverted() as error:
+                    self._refuse(estimate.row, str(error))
+                case NodeRefused() as error:
+                    self._set_aside(estimate.row, str(error))
+                case ChainUnreachable() as error:
+                    unanswered.append(error)
         going = [row for row in queued if id_of(row) in gas]
+        if going:
+            self._sign_and_send(going, gas, mined_nonce=mined_nonce)
+        if unanswered:  # a node that limits its callers answers some: those have left, the others are next
+            raise unanswered[0]
+
+    def _sign_and_send(
+        self, going: Sequence[TransactionRow], gas: Mapping[int, int], *, mined_nonce: int
+    ) -> None:
+        fees = self._chain.fees()
         signed = self._rows.sign_off(
             going,
             lambda row, nonce: self._sign(row, nonce=nonce, gas=gas[id_of(row)], fees=fees),
@@ -223,14 +225,6 @@ class Lane:
                     tx_hash=each.newest.hash,
                 )
                 self._hand_over(each.row, each.newest)
-
-    def _estimate(self, row: TransactionRow) -> Estimate:
-        try:
-            return Estimate(row, gas=self._chain.gas(_call_of(row)))
-        except Reverted as error:
-            return Estimate(row, reverted=str(error))
-        except NodeRefused as error:
-            return Estimate(row, refused=str(error))
 
     def _refuse(self, row: TransactionRow, reason: str) -> None:
         self._rows.note(row, status="refused", reason=reason)
@@ -249,7 +243,7 @@ class Lane:
         _log.warning("transaction_set_aside", kind=row.kind, rental_id=row.rental_id, reason=reason)
 
     def _sign(self, row: TransactionRow, *, nonce: int, gas: int, fees: Fees) -> AttemptRow:
-        signed = self._chain.sign(_call_of(row), nonce=nonce, gas=gas, fees=fees)
+        signed = self._chain.sign(call_of(row), nonce=nonce, gas=gas, fees=fees)
         return AttemptRow(
             hash=f"0x{signed.hash.hex()}",
             transaction_id=id_of(row),
@@ -283,7 +277,7 @@ class Lane:
 
     def _reason(self, row: TransactionRow) -> str:
         try:
-            self._chain.simulate(_call_of(row))
+            self._chain.simulate(call_of(row))
         except Reverted as error:
             return str(error)
         return "mined and failed"
@@ -292,7 +286,3 @@ class Lane:
 def _nonce(signed: Signed) -> int:
     assert signed.row.nonce is not None  # noqa: S101 - it was signed
     return signed.row.nonce
-
-
-def _call_of(row: TransactionRow) -> Call:
-    return Call(to=from_hex(row.to), data=from_hex(row.data))

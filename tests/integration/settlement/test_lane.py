@@ -65,6 +65,20 @@ class Hasty(Chain):
         return None if self.asked == 1 else super().receipt(tx_hash)
 
 
+class Limited(Chain):
+    """A door to a node that leaves one question for an estimate without an answer."""
+
+    def __init__(self, real: Chain) -> None:
+        super().__init__(node=real._node, deployment=real.deployment, relayer=real._relayer)
+        self._refuses = [True]
+
+    def gas(self, call: Call) -> int:
+        while self._refuses:
+            self._refuses.pop()
+            raise ChainUnreachable("no answer to eth_estimateGas: HTTP 429")
+        return super().gas(call)
+
+
 class Books:
     """Settlement's rows, and a lane for each life of its process."""
 
@@ -175,6 +189,22 @@ class TestLane:
         assert str(books.row().reason).startswith("RentalEscrow_Expired(")
         assert books.attempts() == []
         assert relayer.nonce() == begin
+
+    def test_sends_what_it_can_where_one_estimate_is_not_answered(
+        self, chain: DevChain, books: Books
+    ) -> None:
+        relayer = Limited(door(chain))
+        begin = relayer.nonce()
+        for number in range(3):
+            books.queue(relayer, number=number)
+        lane = books.lane(relayer)
+        with pytest.raises(ChainUnreachable):
+            lane.advance()
+        assert [row.status for row in books.rows()] == ["queued", "sent", "sent"]
+
+        until(lane, lambda: all(row.status == "confirmed" for row in books.rows()))
+        assert [row.nonce for row in books.rows()] == [begin + 2, begin, begin + 1]
+        assert received(relayer) == 3 * AMOUNT
 
     def test_does_nothing_again_where_the_node_counts_a_nonce_before_it_has_the_receipt(
         self, chain: DevChain, books: Books

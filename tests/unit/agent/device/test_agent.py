@@ -5,20 +5,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
+from unittest.mock import patch
 
 from hireling.announce import Field
+from hireling.device import agent as agent_module
 from hireling.device.agent import DeviceAgent
 from hireling.device.bookings import Bookings
+from hireling.device.engagement import FORGOTTEN
 from hireling.device.log import RentalLog, log_path
 from hireling.device.log_contents import Start
 from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Negotiator
 from hireling.device.presence import Presence
 from hireling.mandate_ledger import MandateLedger
-from hireling.mqtt_line import Broker, Listener, MqttLine
-from hireling.platform_views import QuoteView
+from hireling.mqtt_line import Broker, Listener, MqttLine, topic_of
+from hireling.platform_views import QuoteView, WorkView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.slot import Slot
+from hireling.rental.topics import Refusal
 from hireling.rental.typed_data import to_hex
 from tests.unit.agent.device.test_bookings import HOUR, NOW, Machine, on_a_machine
 from tests.unit.agent.device.test_moves import session
@@ -57,7 +61,7 @@ class SlowTable:
 @asynccontextmanager
 async def an_agent(
     machine: Machine, bookings: Bookings, table: SlowTable, *, news: bool = False
-) -> AsyncIterator[None]:
+) -> AsyncIterator[DeviceAgent]:
     """Run the machine's agent under these options of its owner."""
     line = QuietLine(Broker("nowhere", 1), topics=[], announce=machine.tools.announce)
     tools = replace(machine.tools, bookings=bookings, line=line)
@@ -75,7 +79,7 @@ async def an_agent(
     )
     running = asyncio.create_task(agent.run_for_ever())
     try:
-        yield
+        yield agent
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -142,3 +146,41 @@ async def test_a_rental_is_engaged_while_an_answer_at_the_table_is_long_in_comin
     async with an_agent(machine, Bookings(takes_bookings=True), table, news=True):
         await machine.wait_for(agreement, "agreed")
         await machine.wait_until(lambda: len(table.asked) == 1)
+
+
+@on_a_machine
+async def test_news_that_never_cease_put_no_question_off(machine: Machine) -> None:
+    work, asked = machine.tools.platform.work, 0
+
+    async def counted(device: bytes) -> WorkView:
+        nonlocal asked
+        asked += 1
+        return await work(device)
+
+    bookings = Bookings()  # one rental at a time, and it has one
+    bookings.keep(b"the one", Slot(NOW, NOW + HOUR))
+    news = session().model_dump_json().encode()
+    topic = topic_of(a_listing().device, "sessions")
+    with (
+        patch.object(machine.tools.platform, "work", counted),
+        patch.object(agent_module, "POLL_SECONDS", 0.05),
+    ):
+        async with an_agent(machine, bookings, SlowTable()) as agent:
+            async with asyncio.timeout(30):
+                while asked < 5:
+                    agent.on_message(topic, news)
+                    await asyncio.sleep(0.005)
+
+
+@on_a_machine
+async def test_a_rental_that_is_refused_as_unknown_is_asked_about_once(machine: Machine) -> None:
+    agreement, table = machine.agree(start_at=NOW + HOUR), SlowTable()
+    refused = Refusal(rental_id=agreement.rental_id, seq=0, code=FORGOTTEN, detail="")
+    async with an_agent(machine, Bookings(takes_bookings=True), table) as agent:
+        await machine.wait_for(agreement, "agreed")
+        wants: list[bool] = []
+        for _ in range(3):
+            agent._must_ask = False
+            agent.on_message(topic_of(a_listing().device, "refusals"), refused.model_dump_json().encode())
+            wants.append(agent._must_ask)
+    assert wants == [True, False, False]

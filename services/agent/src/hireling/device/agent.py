@@ -137,21 +137,27 @@ class DeviceAgent:
         if self._bidder is not None:
             self._spawn(self._bidder.stay())
         pauses = growing(POLL_SECONDS, longest=POLL_SECONDS)
+        loop, ask_at, is_cut_off = asyncio.get_running_loop(), 0.0, False
         while True:
             self._look.clear()
-            if self._must_ask:
-                self._must_ask = False
-                has_bargained = await self._look_for_work()
+            asks, self._must_ask = self._must_ask, False
+            try:
+                is_busy = await (self._look_for_work() if asks else self._bargain_by_news())
+            except PlatformError as error:
+                self._tools.announce("platform_unreachable", detail=str(error))
+                is_busy, is_cut_off = not is_cut_off, True
             else:
-                has_bargained = await self._bargain_by_news()
+                is_cut_off = False
             # After every question that waited has an answer: nobody asks in vain because of a new price.
             if self._pricing is not None:
                 is_bound = self._bidder is not None and self._bidder.is_bound
                 await self._pricing.turn(self._presence, is_free=self._stands_ready(), is_bound=is_bound)
-            if has_bargained:
+            if is_busy:
                 pauses = growing(POLL_AT_THE_TABLE_SECONDS, longest=POLL_SECONDS)
+            if asks or is_busy:  # else what only looks at news would put it off for ever
+                ask_at = loop.time() + next(pauses)
             try:
-                async with asyncio.timeout(next(pauses)):
+                async with asyncio.timeout_at(ask_at):
                     await self._look.wait()
             except TimeoutError:
                 self._must_ask = True
@@ -169,31 +175,22 @@ class DeviceAgent:
                 return
 
     async def _look_for_work(self) -> bool:
-        """Ask what waits here and see to it; return whether somebody bargains."""
-        try:
-            work = await self._tools.platform.work(self._presence.device)
-            await self._reminding.remind(
-                list(self._engagements.values()), known={rental.rental_id for rental in work.rentals}
-            )
-            for rental in work.rentals:
-                if rental.rental_id not in self._known and rental.state not in TERMINAL:
-                    await self._engage(rental.rental_id)
-                    if self._pricing is not None:
-                        self._pricing.note_deal(rental.quote_id)
-            # Only now: an answer may be long in coming, and a renter who paid waits for the machine.
-            if self._takes_questions():
-                return await self._bargain(self._newest(work.quotes))
-        except PlatformError as error:
-            self._tools.announce("platform_unreachable", detail=str(error))
-        return False
+        """Ask what waits here and see to it; return whether somebody bargains. Raises PlatformError."""
+        work = await self._tools.platform.work(self._presence.device)
+        for rental in work.rentals:
+            if rental.rental_id not in self._known and rental.state not in TERMINAL:
+                await self._engage(rental.rental_id)
+                if self._pricing is not None:
+                    self._pricing.note_deal(rental.quote_id)
+        await self._reminding.remind(
+            list(self._engagements.values()), known={rental.rental_id for rental in work.rentals}
+        )
+        # Only now: an answer may be long in coming, and a renter who paid waits for the machine.
+        return self._takes_questions() and await self._bargain(self._newest(work.quotes))
 
     async def _bargain_by_news(self) -> bool:
-        """Answer the sessions that the broker told of, whole: nothing need be asked."""
-        try:
-            return self._takes_questions() and await self._bargain(self._newest(()))
-        except PlatformError as error:
-            self._tools.announce("platform_unreachable", detail=str(error))
-        return False
+        """Answer the sessions that the broker told of, whole: nothing need be asked. Raises PlatformError."""
+        return self._takes_questions() and await self._bargain(self._newest(()))
 
     def _newest(self, quotes: Sequence[QuoteView]) -> Iterable[QuoteView]:
         """Return these and what the broker told of, each session once and as it stands by the latest word."""
@@ -363,9 +360,10 @@ class DeviceAgent:
                 engagement.on_rate_limited(min(refused.wait_ms / 1000, LONGEST_WAIT_SECONDS))
         elif refused.rental_id is not None and refused.seq is not None:
             for engagement in self._engaged(refused.rental_id):
+                was_forgotten = engagement.is_forgotten
                 engagement.on_refusal(seq=refused.seq, code=refused.code, detail=refused.detail)
-                if engagement.is_forgotten:
-                    self._look.set()
+                if engagement.is_forgotten and not was_forgotten:
+                    self._ask()
         else:
             self._tools.announce("message_refused", code=refused.code, detail=refused.detail)
 

@@ -80,8 +80,9 @@ class MovesOverMqtt:
         return is_ours
 
     def hears_of(self, quote_id: str) -> bool:
-        """Return whether the broker tells of this session: then a notice that it changed says nothing new."""
-        return quote_id in self._told
+        """Return whether the broker tells of all of this session: then a notice of it says nothing new."""
+        told = self._told.get(quote_id)
+        return told is not None and told.made == len(told.offers)
 
     def on_answer(self, payload: bytes) -> None:
         """Hand an answer to whoever waits for it. Raises ValidationError."""

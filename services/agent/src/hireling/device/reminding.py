@@ -10,7 +10,7 @@ from hireling.announce import Announce
 from hireling.clock import Clock
 from hireling.device.engagement import Engagement
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformNotFound, PlatformRefused
+from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
 
 # What was handed in is known everywhere in the marketplace some tenths of a second later.
 HEARD_AFTER_SECONDS = 0.25
@@ -29,11 +29,14 @@ class Reminding:
     async def remind(self, engagements: Iterable[Engagement], *, known: Collection[bytes]) -> None:
         """Hand in what the marketplace lost; ``known`` are the rentals that it just named.
 
-        Raises PlatformError; the next look tries again.
+        What it does not take now is tried again at the next look, and holds up no other rental.
         """
         for engagement in engagements:
             if engagement.is_funded and (engagement.is_forgotten or engagement.rental_id not in known):
-                await self._remind(engagement)
+                try:
+                    await self._remind(engagement)
+                except PlatformError as error:
+                    self._announce("platform_unreachable", detail=str(error))
 
     async def _remind(self, engagement: Engagement) -> None:
         rental_id = engagement.rental_id

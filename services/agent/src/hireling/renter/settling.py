@@ -47,7 +47,7 @@ class Settling:
         self._bills = bills
         self._clock = clock
         self._announce = announce
-        self._said = ""
+        self._said: dict[str, str] = {}
 
     async def settle(self, page: Page, key: Key) -> Kept | None:
         """Return the verified bill, None when the rental was cancelled. ``key`` is the rental's own.
@@ -100,9 +100,9 @@ class Settling:
 
     def _say(self, event: str, *, detail: str) -> None:
         """Announce a difficulty once, not at every try."""
-        if detail != self._said:
+        if detail != self._said.get(event):
             self._announce(event, detail=detail)
-        self._said = detail
+        self._said[event] = detail
 
     async def _sign_close(self, page: Page, key: Key) -> bool:
         """Sign the same close as the owner's agent; return whether the marketplace has it, or never will."""

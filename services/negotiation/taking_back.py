@@ -60,9 +60,10 @@ def take_back(session: Session, lost: Lost, *, hold: timedelta, now: datetime) -
     signed = lost.signed
     if store.find_agreement(session, to_hex(signed.rental_id)) is not None:
         return
-    mandates.count_again(session, signed, lost.mandate)
-    calendar.hold_again(session, signed, lost.listing, hold=hold, now=now)
+    # Both sides may hand it in at once, and each of these rows is made once.
     with as_if_alone():
+        mandates.count_again(session, signed, lost.mandate)
+        calendar.hold_again(session, signed, lost.listing, hold=hold, now=now)
         store.take_back(session, signed, now=now)
         session.flush()
     agreed = Agreed(quote_id=signed.offer.quote_id, rental_id=signed.rental_id, signed=signed)

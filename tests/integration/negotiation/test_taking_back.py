@@ -2,20 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.mandate import sign_revocation
 from hireling.rental.typed_data import to_hex
 from services.chassis.database import open_database
-from services.messages.errors import Conflict
+from services.messages.errors import Conflict, Unavailable
 from services.negotiation.models import MandateReservation
+from services.negotiation.taking_back import Lost, take_back
 from tests import stack
-from tests.builders import DOMAIN, NOW, OWNER_KEY, a_key, an_offer, signed_agreement
+from tests.builders import DOMAIN, NOW, OWNER_KEY, a_key, a_mandate, an_offer, signed_agreement
 from tests.fakes.actors import RenterActor
 from tests.fakes.clock import FixedClock
 from tests.fakes.front import SERVICES, Front, running_front, sqlite_urls
@@ -82,6 +84,23 @@ class TestALostAgreement:
         assert [hand_in(front, signed).status_code for _ in range(3)] == [200] * 3
         front.wait_for_rental(to_hex(signed.rental_id))
         assert len(counted(front)) == len(busy(front)) == 1
+
+    def test_that_both_sides_hand_in_at_once_is_taken_back_in_turn(
+        self, front: Front, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        front.offer_for_hire()
+        signed = signed_agreement()
+        hand_in(front, signed)
+
+        def looks_too_early(session: Session, *_: Any) -> None:
+            # What was added so far is written before each look, as always.
+            session.flush()
+
+        with closing(open_database(front.urls["negotiation"])) as database, monkeypatch.context() as patched:
+            patched.setattr(Session, "get", looks_too_early)
+            lost = Lost(signed=signed, mandate=a_mandate(), listing=None)
+            with pytest.raises(Unavailable, match="another transaction came between"):
+                database.work(lambda session: take_back(session, lost, hold=timedelta(seconds=60), now=NOW))
 
     def test_ends_the_session_that_was_restored_as_it_was_before(self, front: Front) -> None:
         offer = front.offered(front.offer_for_hire())

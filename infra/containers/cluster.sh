@@ -28,12 +28,14 @@ copy() {
 }
 
 put_back() {
-  local from=${1:-} force=${2:-} version
+  local from=${1:-} force=${2:-} version answer=0
   [ -f "$from/manifest.json" ] && [ -d "$from/cluster" ] || fail "${from:-nothing} is no finished backup of a stack"
   version=$(postgres --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
   [ "$(cat "$from/cluster/PG_VERSION")" = "$version" ] ||
     fail "the backup is of PostgreSQL $(cat "$from/cluster/PG_VERSION"), and $version is here"
-  ! pg_isready --quiet --host postgres || fail "the server runs: docker compose down"
+  # Only 2 means that nothing answers: a server that is about to start or stop answers too, and rejects.
+  pg_isready --quiet --host postgres || answer=$?
+  [ "$answer" = 2 ] || fail "the server runs: docker compose down"
   pg_verifybackup --exit-on-error --quiet "$from/cluster"
   [ -z "$(ls -A "$DATA")" ] || [ "$force" = --force ] ||
     fail "there is something in the server's data: --force replaces it for good"

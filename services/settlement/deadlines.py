@@ -37,11 +37,12 @@ def deadline_of(
     agreement: Agreement, state: State, *, entered_at: datetime, claim_by: int
 ) -> datetime | None:
     """Return when the state's default falls due, None for an end."""
-    if state is State.FUNDED and entered_at.timestamp() > agreement.rules.end_by:
-        # Its money was seen only after its end, as that of a rental which a restored platform took back: its
-        # readings are on their way, and what was used is no rental that never began.
-        return entered_at + LAST_READING_WAIT
-    return deadline(state, facts(agreement, entered_at=entered_at, claim_by=claim_by))
+    due = deadline(state, facts(agreement, entered_at=entered_at, claim_by=claim_by))
+    if due is None or state is not State.FUNDED or entered_at.timestamp() <= agreement.pay.start_at:
+        return due
+    # It may have begun before its money was seen, as one that a restored platform took back. Its readings
+    # are on their way, and what was used is no rental that never began.
+    return max(due, entered_at + LAST_READING_WAIT)
 
 
 def default_due(

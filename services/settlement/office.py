@@ -46,7 +46,6 @@ class Office:
     def __init__(self, settings: SettlementSettings, chain_settings: ChainSettings) -> None:
         self._keys = Keys(settings)
         self._relayer = 0
-        self._has_caught_up = False
         self._token: TokenFacts | None = None
         self._lanes: WeakKeyDictionary[Database, Lane] = WeakKeyDictionary()
         self._issuing: WeakKeyDictionary[Database, Issuing] = WeakKeyDictionary()
@@ -175,7 +174,6 @@ class Office:
         watch = self.watch(database, now)
         if watch.follow():
             self._queue_due(database, now)
-        self._has_caught_up = self._has_caught_up or not watch.is_behind
         return watch.is_behind
 
     def wait_for_news(self) -> None:
@@ -249,13 +247,7 @@ class Office:
 
     def watch(self, database: Database, now: Now) -> Watch:
         """Return a reader of the chain's logs into the database."""
-        return Watch(
-            database=database,
-            chain=self.chain,
-            now=now,
-            confirmations=self.settings.confirmations,
-            is_back=not self._has_caught_up,
-        )
+        return Watch(database=database, chain=self.chain, now=now, confirmations=self.settings.confirmations)
 
 
 @lru_cache(maxsize=4)

@@ -74,8 +74,8 @@ def set_deadline(row: RentalRow) -> None:
 
 
 def wait_anew(row: RentalRow, *, at: datetime) -> None:
-    """Count the time that its state may last from ``at`` on, the chain's time."""
-    row.entered_at = at
+    """Count the time that its state may last from ``at`` on, the chain's time, unless it began later."""
+    row.entered_at = max(row.entered_at, at)
     set_deadline(row)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
+from hireling.rental.escrow_math import ALREADY_OPEN
 from hireling.rental.states import TERMINAL, State
 from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.concurrency import GreenFlag
@@ -48,8 +49,6 @@ from services.settlement.store import Store
 ADDRESS_BYTES = 20
 # A refused open, exit or withdrawal changed nothing: its caller may try again at once.
 AT_ONCE = timedelta(0)
-# The escrow's own word for a rental that it has: the log of its opening is not read yet.
-ALREADY_OPEN = "RentalEscrow_AlreadyKnown"
 LOOK_EVERY_SECONDS = 0.1
 # Between two turns that wait by themselves until there is something to do.
 SOON_SECONDS = 0.05
@@ -133,6 +132,7 @@ class Settlement(Auditing):
             try:
                 self._relay(_built(lambda: self._office.moves.open(signed, given, now=self.clock.now())))
             except Refused as error:
+                # Else the log of its opening is not read yet.
                 if error.fields.get("error") != ALREADY_OPEN:
                     raise
         return self._rental(rental_id)

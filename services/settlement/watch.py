@@ -31,10 +31,9 @@ LONGEST_RANGE = 2_000
 REGISTERED = "DeviceRegistered"
 METER_CHANGES = frozenset({"MeterRotated", "MeterRevoked"})
 NO_METER = "0x"
-# Of what a machine did while nobody listened for so long, its readings are still on their way. Chains have a
-# block every few seconds.
+# Between two looks so far apart by the chain's time nobody listened here, why ever: of what a machine did
+# meanwhile, its readings are still on their way. Chains have a block every few seconds.
 AWAY_SECONDS = 300
-BEFORE_USE = (State.FUNDED, State.ARMED)
 
 Found = TypeVar("Found")
 
@@ -45,16 +44,8 @@ class Watch:
     """Follows one deployment's logs; call `follow` again and again, from one place at a time."""
 
     def __init__(
-        self,
-        *,
-        database: Database,
-        chain: Chain,
-        now: Callable[[], datetime],
-        confirmations: int,
-        is_back: bool = False,
+        self, *, database: Database, chain: Chain, now: Callable[[], datetime], confirmations: int
     ) -> None:
-        """``is_back`` says that this process has not caught up with the chain yet since it started."""
-        self._is_back = is_back
         self._database = database
         self._chain = chain
         self._now = now
@@ -151,9 +142,9 @@ class Watch:
         # In the order in which all others lock several: none waits for one who waits for it.
         for subject in sorted(fresh):
             self._follow_subject(store, subject, fresh[subject], at=at)
-        if self._is_back and newest is not None and block.time - newest.time > AWAY_SECONDS:
+        if newest is not None and block.time - newest.time > AWAY_SECONDS:
             # No rental never began because nobody here heard that it did.
-            for rental in store.rentals_in(BEFORE_USE):
+            for rental in store.rentals_in([State.FUNDED]):
                 progress.wait_anew(rental, at=at)
         for rental in store.rentals_due(chain_time=block.time):
             with rental_work("follow time", service="settlement", rental_ids=[rental.rental_id]):

@@ -102,18 +102,25 @@ class Market:
         """
         self.wait_until(lambda: state in self.states(signed))
 
+    def let_time_pass(self, condition: Any) -> None:
+        """Wait until the condition holds, five minutes of the chain's a second.
+
+        In small steps: after a large one, settlement takes itself for one who was away.
+        """
+        self.wait_until(condition, apart=30)
+
     def states(self, signed: SignedAgreement) -> list[State]:
         """Return the states everybody was told of, in order."""
         changes = [event for event in self.heard if isinstance(event, RentalChanged)]
         return [change.state for change in changes if change.rental_id == signed.rental_id]
 
-    def wait_until(self, condition: Any) -> None:
-        """Wait until the condition holds, a new block every tenth of a second."""
+    def wait_until(self, condition: Any, *, apart: int = 1) -> None:
+        """Wait until the condition holds, a new block every tenth of a second, so many seconds apart."""
         steps = iter(range(1_000_000))
 
         def met() -> bool:
             if next(steps) % 10 == 0:
-                self.chain.mine()
+                self.chain.travel(seconds=apart)
             return bool(condition())
 
         self.platform.wait_until(met, timeout=PATIENCE)

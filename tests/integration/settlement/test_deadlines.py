@@ -27,8 +27,7 @@ class TestDeadlines:
 
     def test_a_rental_that_never_began_is_cancelled_and_its_money_comes_back(self, market: Market) -> None:
         signed = market.funded()
-        market.chain.travel(seconds=16 * 60)
-        market.wait_for_state(signed, State.CANCELLED)
+        market.let_time_pass(lambda: State.CANCELLED in market.states(signed))
         assert market.rental(signed).refund == 0
 
         market.chain.travel_to(signed.agreement.claim_by + 1)

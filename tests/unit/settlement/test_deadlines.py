@@ -46,14 +46,20 @@ class TestDefaultDue:
         assert usual is not None
         assert sooner == usual - timedelta(seconds=300)
 
-    def test_money_that_is_seen_after_the_end_waits_for_the_readings(self) -> None:
-        end = datetime.fromtimestamp(AGREEMENT.rules.end_by, UTC)
-        at, after = (
-            deadline_of(AGREEMENT, State.FUNDED, entered_at=entered, claim_by=CLAIM_BY)
-            for entered in (end, end + timedelta(hours=1))
-        )
-        assert at == end
-        assert after == end + timedelta(hours=1, minutes=10)
+    @pytest.mark.parametrize("after_the_end", [timedelta(seconds=-5), timedelta(0), timedelta(hours=1)])
+    def test_money_that_is_seen_near_the_end_or_after_it_waits_for_the_readings(
+        self, after_the_end: timedelta
+    ) -> None:
+        entered = datetime.fromtimestamp(AGREEMENT.rules.end_by, UTC) + after_the_end
+        due = deadline_of(AGREEMENT, State.FUNDED, entered_at=entered, claim_by=CLAIM_BY)
+        assert due == entered + timedelta(minutes=10)
+
+    def test_a_booking_that_was_paid_before_it_begins_waits_no_longer_than_its_end(self) -> None:
+        pay, end = AGREEMENT.pay, AGREEMENT.rules.end_by
+        booked = AGREEMENT.model_copy(update={"pay": pay.model_copy(update={"start_at": end - 60})})
+        entered = datetime.fromtimestamp(end - 120, UTC)
+        due = deadline_of(booked, State.FUNDED, entered_at=entered, claim_by=CLAIM_BY)
+        assert due == datetime.fromtimestamp(end, UTC)
 
     @pytest.mark.parametrize("state", sorted(TERMINAL))
     def test_an_end_has_no_deadline(self, state: State) -> None:

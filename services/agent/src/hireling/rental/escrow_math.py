@@ -15,6 +15,8 @@ from hireling.rental.terms import Agreement
 
 EVIDENCE_SECONDS = 48 * HOUR
 RULING_SECONDS = 7 * DAY
+# The escrow's own error where a rental is to be opened that it has already.
+ALREADY_OPEN = "RentalEscrow_AlreadyKnown"
 
 
 class Status(IntFlag):

@@ -10,6 +10,7 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformNotFound
 from hireling.platform_views import RentalView
 from hireling.rental.agreement import SignedAgreement
+from hireling.rental.escrow_math import ALREADY_OPEN
 from hireling.rental.states import State
 from hireling.renter.seat import Seat
 from hireling.renter.wallet import Wallet
@@ -17,8 +18,6 @@ from hireling.renter.wallet import Wallet
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 5.0
 # The money's side of the marketplace hears of an agreement about so much later.
 HEARD_OF_SECONDS = 0.1
-# The escrow's own word for a rental that it has.
-ALREADY_OPEN = "RentalEscrow_AlreadyKnown"
 UNFUNDED = frozenset({State.QUOTED, State.AGREED})
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from hireling.announce import silent
-from hireling.device.chain import RENTALS
+from hireling.escrow_slots import RENTALS
 from hireling.mqtt_line import Broker, Credentials, MqttLine
 from hireling.rental.access import NO_RENTAL, SignedBrokerAccess
 from hireling.rental.agreement import SignedAgreement
@@ -144,6 +144,10 @@ class NotFound(Exception):
     """There is no such thing."""
 
 
+class Conflict(Exception):
+    """It is not so; the message is the code."""
+
+
 class Marketplace:
     """The whole marketplace, for one device."""
 
@@ -166,6 +170,12 @@ class Marketplace:
         self.revocations: list[SignedRevocation] = []
         self.quotes: dict[str, Quote] = {}
         self.rentals: dict[str, Rental] = {}
+        self.lost: dict[str, Rental] = {}
+        """What it knew before it was restored from a backup; the chain still does."""
+        self.loses_what_is_funded = False
+        """While true, it is restored once, just after an escrow was opened, and before it told so."""
+        self.loses_what_is_paid = False
+        """While true, it is restored just after a rental was paid out, and before anybody has its bill."""
         password = new_password()
         self.names[INGEST] = hash_of(password)
         self.line = MqttLine(
@@ -205,7 +215,9 @@ class Marketplace:
         self._take_reading(device, SignedReading.model_validate_json(payload))
 
     def _take_reading(self, device: str, signed: SignedReading) -> None:
-        rental = self.rentals[to_hex(signed.reading.rental_id)]
+        rental = self.rentals.get(to_hex(signed.reading.rental_id))
+        if rental is None:
+            return
         self.delivered.append(signed.reading.seq)
         if signed.reading.seq in self.flagged and signed.reading.seq == rental.chain.next_seq:
             said = {name: FLAG[name] for name in ("code", "reason")}
@@ -234,11 +246,18 @@ class Marketplace:
         """Find from now on that the reading with this number looks wrong."""
         self.flagged.append(seq)
 
+    def lose(self) -> None:
+        """Be as one that was restored from a backup of before."""
+        self.lost.update(self.rentals)
+        self.rentals.clear()
+
     def _notify(self, device: bytes, kind: str) -> None:
         self._outgoing.append((f"hireling/{to_hex(device)}/notices", json.dumps({"type": kind})))
 
     def _take_ceiling(self, rental_id: str, signed: SignedCeiling) -> None:
-        rental = self.rentals[rental_id]
+        rental = self.rentals.get(rental_id)
+        if rental is None:
+            return
         signed.check(rental.agreement.domain, rental.agreement.agreement)
         before = rental.ceiling.ceiling.max_claimable if rental.ceiling else -1
         if signed.ceiling.max_claimable > before or signed.ceiling.ack_amount:
@@ -257,6 +276,8 @@ class Marketplace:
         except NotFound as error:
             problem = {"code": "not_found", "detail": str(error), "status": 404}
             return httpx.Response(404, json=problem)
+        except Conflict as error:
+            return httpx.Response(409, json={"code": str(error), "detail": str(error), "status": 409})
 
     def _route(self, request: httpx.Request, parts: list[str], body: Any) -> Any:
         routes: dict[str, Callable[[httpx.Request, list[str], Any], Any]] = {
@@ -359,7 +380,12 @@ class Marketplace:
 
     def _agreements(self, request: httpx.Request, parts: list[str], body: Any) -> Any:
         if request.method == "GET":
-            return json.loads(self.rentals[parts[1]].agreement.model_dump_json())
+            return json.loads(self._rental(parts[1]).agreement.model_dump_json())
+        if request.method == "PUT":
+            if self.lost[parts[1]].state is State.SETTLED:
+                raise Conflict("already_paid_out")
+            self.rentals[parts[1]] = self.lost.pop(parts[1])
+            return body
         quote = self.quotes[body["quote_id"]]
         assert body["offer"] == to_hex(quote.offers[-1].hash)
         quote.signatures[body["by"]] = bytes.fromhex(body["signature"][2:])
@@ -376,12 +402,20 @@ class Marketplace:
         self._notify(quote.request.device, "agreed")
         return quote.view()
 
+    def _rental(self, rental_id: str) -> Rental:
+        if rental_id not in self.rentals:
+            raise NotFound("no such rental")
+        return self.rentals[rental_id]
+
     def _rentals(self, request: httpx.Request, parts: list[str], body: Any) -> Any:
-        rental = self.rentals[parts[1]]
+        rental = self._rental(parts[1])
         match parts[2:]:
             case ["funding"]:
                 assert int(body["permit"]["value"]) == rental.agreement.agreement.all_in
                 rental.state = State.FUNDED
+                if self.loses_what_is_funded:
+                    self.loses_what_is_funded = False
+                    self.lose()
             case ["ceilings"]:
                 self._take_ceiling(parts[1], SignedCeiling.model_validate_json(request.content))
             case ["readings"]:
@@ -421,6 +455,8 @@ class Marketplace:
             close=signed,
         )
         rental.bill = sign_bill(self.bill_key, bill)
+        if self.loses_what_is_paid:
+            self.lose()
         self._notify(rental.agreement.offer.device, "bill_ready")
 
     def _countersign(self, request: httpx.Request, parts: list[str], body: Any) -> Any:
@@ -446,7 +482,7 @@ class Marketplace:
         if data[:4] == EIP712_DOMAIN:
             return TOKEN_DOMAIN
         assert data[:4] == RENTALS
-        rental = self.rentals.get(to_hex(data[4:]))
+        rental = self.rentals.get(to_hex(data[4:])) or self.lost.get(to_hex(data[4:]))
         is_open = rental is not None and rental.state is not State.AGREED
         return b"".join(number.to_bytes(32) for number in (0, 0, 0, 10_000 if is_open else 0, int(is_open)))
 

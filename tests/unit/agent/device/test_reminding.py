@@ -68,11 +68,16 @@ class Served:
     agreement: SignedAgreement = SIGNED
     ceiling: SignedCeiling | None = CEILING
     remembered: int = 0
+    is_paid_out: bool = False
 
     @property
     def rental_id(self) -> bytes:
         """Return its id."""
         return self.agreement.rental_id
+
+    def on_paid_out(self) -> None:
+        """Wait for no bill."""
+        self.is_paid_out = True
 
     def on_remembered(self) -> None:
         """Count how often all is to be sent again."""
@@ -136,6 +141,12 @@ class TestRemind:
         served = Served()
         assert remind(market, served) == []
         assert served.remembered == 0
+
+    def test_waits_for_nothing_where_the_escrow_has_paid_out(self, market: Marketplace) -> None:
+        market.refuses = "already_paid_out"
+        served = Served()
+        assert remind(market, served) == []
+        assert (served.is_paid_out, served.is_forgotten, served.remembered) == (True, False, 0)
 
     def test_tries_again_and_says_once_why_it_is_not_taken(self, market: Marketplace) -> None:
         market.refuses = "not_opened"

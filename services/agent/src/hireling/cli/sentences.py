@@ -86,6 +86,10 @@ SENTENCES: Mapping[str, str] = {
     "bill_refused": "[red]the bill is wrong[/red], and not countersigned: {detail}",
     "rental_expired": "the rental expired: {reason}",
     "rental_cancelled": "the rental is {state}",
+    "paid_out_without_bill": (
+        "the escrow has paid out rental {rental_id}; [yellow]the marketplace lost it with its bill[/yellow]:"
+        " {use} by the last reading, which is kept at {path}"
+    ),
     "agreement_handed_in": "[yellow]the marketplace had lost[/yellow] rental {rental_id}: handed it in",
     "agreement_not_taken_back": "[yellow]the marketplace does not take a lost rental back[/yellow]: {detail}",
     "sending_lost_again": "[yellow]the marketplace lost readings[/yellow]: sending all after {after} again",

@@ -292,11 +292,11 @@ class DeviceAgent:
             if self._pricing is not None and cost is not None:
                 self._pricing.note_earned(cost)
         del self._engagements[engagement.rental_id]
-        self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=cost is not None))
+        self._outcomes.put_nowait(Outcome(rental_id=engagement.rental_id, has_bill=engagement.has_bill))
         self._ask()
 
     async def _give_back(self, rental_id: bytes, cost: int | None) -> None:
-        """Free what the rental did not use of the owner's mandate: all of it, where there is no bill.
+        """Free what the rental did not use of the owner's mandate: all of it, where it came to nothing.
 
         Where the disk does not take it, the mandate goes on counting all that was reserved.
         """

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-from hireling.json_rpc import ChainUnreachable, JsonRpc
+from hireling.escrow_slots import slot_of
+from hireling.json_rpc import JsonRpc
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import Slot, Status
-from hireling.rental.signing import keccak256
 
-RENTALS = keccak256(b"rentals(bytes32)")[:4]
-WORD = 32
 FULLY_FUNDED_BPS = 10_000
 
 
@@ -59,19 +57,4 @@ class EscrowReader:
 
         Raises ChainUnreachable when no escrow is there.
         """
-        return decode_slot(await self._rpc.read(escrow, RENTALS + rental_id, block=block))
-
-
-def decode_slot(answer: bytes) -> Slot:
-    """Return the slot in an answer of ``rentals(bytes32)``.
-
-    Raises ChainUnreachable when it is no such answer.
-    """
-    if len(answer) != 5 * WORD:
-        raise ChainUnreachable(
-            f"the escrow's answer is {len(answer)} bytes long where 160 were due: no escrow there?"
-        )
-    paid, tail, claim_by, funded_bps, status = (
-        int.from_bytes(answer[i : i + WORD]) for i in range(0, 5 * WORD, WORD)
-    )
-    return Slot(paid=paid, tail=tail, claim_by=claim_by, funded_bps=funded_bps, status=Status(status))
+        return await slot_of(self._rpc, escrow=escrow, rental_id=rental_id, block=block)

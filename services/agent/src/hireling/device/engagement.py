@@ -17,7 +17,7 @@ from hireling.device.log import RentalLog, log_path
 from hireling.device.log_contents import Start
 from hireling.device.record_file import NotKept
 from hireling.device.session import RentalSession
-from hireling.device.settling import Settling
+from hireling.device.settling import Settling, final_close
 from hireling.device.unlock import UnlockGate, UnlockRefused
 from hireling.device.uplink import Uplink
 from hireling.drivers.driver import Driver, DriverFailed
@@ -94,6 +94,8 @@ class Engagement:
         self._uplink: Uplink | None = None
         self.is_forgotten = False
         """Whether the platform said that it knows no such rental."""
+        self.has_bill = False
+        """Whether it ended with a bill."""
         self._settling = Settling(
             platform=tools.platform,
             key=tools.key_for(agreement),
@@ -135,7 +137,7 @@ class Engagement:
         return None if self._log is None else self._log.ceiling
 
     async def run(self) -> int | None:
-        """Carry the rental to its end; return what its bill says it cost, None where it came to none.
+        """Carry the rental to its end; return what it cost, None where it came to nothing.
 
         Raises BillWrong.
         """
@@ -165,18 +167,25 @@ class Engagement:
             uplink.wake()
             await self._deliver(log, sending)
             await self._settling.close(log)
-            await sending
-            sending = asyncio.create_task(uplink.stay())
+            await self._wait_until_sent(sending)
+            if sending.done():
+                sending = asyncio.create_task(uplink.stay())
             bill = await self._settling.settle(log)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
         log.note_finished()
         log.close()
-        log_path(self._tools.folder, self.rental_id).replace(
-            make_private_folder(self._tools.folder / "finished") / f"{self.rental_id.hex()}.log"
-        )
-        return None if bill is None else int(bill.bill.total)
+        finished = make_private_folder(self._tools.folder / "finished") / f"{self.rental_id.hex()}.log"
+        log_path(self._tools.folder, self.rental_id).replace(finished)
+        self.has_bill = bill is not None
+        if bill is not None:
+            return int(bill.bill.total)
+        if not self._settling.paid_out.is_set():
+            return None
+        use = final_close(log).use
+        self._tools.announce("paid_out_without_bill", rental_id=self._id, use=use, path=str(finished))
+        return use
 
     # -- what the broker brings ------------------------------------------------------------------------------
 
@@ -207,6 +216,12 @@ class Engagement:
         if self._uplink is not None:
             self._uplink.send_all_again()
         self._settling.hurry()
+
+    def on_paid_out(self) -> None:
+        """Come to an end without a bill: the escrow has paid out a rental that the platform lost."""
+        self._settling.note_paid_out()
+        if self._session is not None:
+            self._session.stop("paid_out")
 
     def on_rate_limited(self, seconds: float) -> None:
         """Send nothing for so long."""
@@ -404,6 +419,16 @@ class Engagement:
         while not sending.done() and log.acked > acked:
             acked = log.acked
             await asyncio.wait({sending}, timeout=DELIVERY_SECONDS)
+
+    async def _wait_until_sent(self, sending: "asyncio.Task[None]") -> None:
+        """Wait until the platform holds all, unless it never will."""
+        paid_out = asyncio.create_task(self._settling.paid_out.wait())
+        try:
+            await asyncio.wait({sending, paid_out}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            paid_out.cancel()
+        if sending.done():
+            await sending
 
     def _wake_uplink(self) -> None:
         if self._uplink is not None:

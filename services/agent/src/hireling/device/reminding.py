@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable
 from hireling.announce import Announce
 from hireling.clock import Clock
 from hireling.device.engagement import Engagement
+from hireling.handing_in import HandingIn, PaidOut
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
+from hireling.platform_errors import PlatformError, PlatformNotFound
 
 # What was handed in is known everywhere in the marketplace some tenths of a second later.
 HEARD_AFTER_SECONDS = 0.25
@@ -24,7 +25,7 @@ class Reminding:
         self._platform = platform
         self._clock = clock
         self._announce = announce
-        self._said: dict[bytes, str] = {}
+        self._handing_in = HandingIn(platform=platform, announce=announce)
 
     async def remind(self, engagements: Iterable[Engagement], *, known: Collection[bytes]) -> None:
         """Hand in what the marketplace lost; ``known`` are the rentals that it just named.
@@ -39,30 +40,16 @@ class Reminding:
                     self._announce("platform_unreachable", detail=str(error))
 
     async def _remind(self, engagement: Engagement) -> None:
-        rental_id = engagement.rental_id
         try:
-            await self._platform.agreement(rental_id)
-        except PlatformNotFound:
-            if not await self._hand_in(engagement):
-                return
-            engagement.is_forgotten = True
+            if await self._handing_in.is_lost(engagement.rental_id):
+                if not await self._handing_in.hand_in(engagement.agreement):
+                    return
+                engagement.is_forgotten = True
+        except PaidOut:
+            engagement.on_paid_out()
+            return
         if engagement.is_forgotten and await self._hand_in_ceiling(engagement):
             engagement.on_remembered()
-
-    async def _hand_in(self, engagement: Engagement) -> bool:
-        rental_id = f"0x{engagement.rental_id.hex()}"
-        try:
-            await self._platform.hand_in_agreement(engagement.agreement)
-        except PlatformRefused as error:
-            # Perhaps it has not read the chain so far, or does not know this machine yet.
-            if self._said.get(engagement.rental_id) != error.code:
-                self._announce(
-                    "agreement_not_taken_back", rental_id=rental_id, code=error.code, detail=str(error)
-                )
-            self._said[engagement.rental_id] = error.code
-            return False
-        self._announce("agreement_handed_in", rental_id=rental_id)
-        return True
 
     async def _hand_in_ceiling(self, engagement: Engagement) -> bool:
         """Return whether the marketplace knows the rental, and what the renter allowed."""

@@ -43,6 +43,13 @@ class Settling:
         self._announce = announce
         self._bills = bills
         self._hint = asyncio.Event()
+        self.paid_out = asyncio.Event()
+        """Set where the escrow has paid out a rental that the marketplace lost: there will be no bill."""
+
+    def note_paid_out(self) -> None:
+        """Wait for no bill."""
+        self.paid_out.set()
+        self.hurry()
 
     def hurry(self) -> None:
         """Look again now."""
@@ -51,7 +58,7 @@ class Settling:
     async def close(self, log: RentalLog) -> None:
         """Hand in the owner's half of the close over the last reading's amount."""
         pause = FIRST_PAUSE_SECONDS
-        while not await self._hand_in(log):
+        while not self.paid_out.is_set() and not await self._hand_in(log):
             # Perhaps settled without it (claims and deadlines), or the last readings are still on their way.
             if await self._has_bill(log):
                 return
@@ -74,7 +81,7 @@ class Settling:
         return False
 
     async def settle(self, log: RentalLog) -> SignedBill | None:
-        """Wait for the bill, check it, countersign it and keep it; None when the rental was cancelled.
+        """Wait for the bill, check it, countersign it and keep it; None when there is none to come.
 
         Raises BillWrong.
         """
@@ -95,7 +102,7 @@ class Settling:
 
     async def _wait_for_bill(self, log: RentalLog) -> SignedBill | None:
         pause = BILL_PAUSE_SECONDS
-        while True:
+        while not self.paid_out.is_set():
             try:
                 rental = await self._platform.rental(log.rental_id)
                 if rental.bill:
@@ -112,6 +119,7 @@ class Settling:
                 self._announce("platform_unreachable", detail=str(error))
             await self._pause(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        return None
 
     async def _countersign(self, bill: SignedBill, log: RentalLog) -> SignedBill:
         signature = sign(self._key, log.start.agreement.domain, envelope_of(bill.bill))
@@ -131,6 +139,8 @@ class Settling:
             return False
 
     async def _pause(self, seconds: float) -> None:
+        if self.paid_out.is_set():
+            return
         self._hint.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -14,6 +14,7 @@ from pathlib import Path
 from hireling.announce import Announce
 from hireling.broker_pass import BrokerPass
 from hireling.clock import Clock
+from hireling.handing_in import HandingIn, PaidOut
 from hireling.keystore import Key, Keystore
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.platform_client import PlatformClient
@@ -81,9 +82,17 @@ class RenterAgent:
         self._ride: Ride | None = None
         self._opened: tuple[str, Key] | None = None
         self._wants_stop = False
-        self._funding = Funding(platform=platform, wallet=wallet, ledger=brief.ledger, clock=clock)
+        handing_in = HandingIn(platform=platform, announce=announce)
+        self._funding = Funding(
+            platform=platform, wallet=wallet, ledger=brief.ledger, clock=clock, handing_in=handing_in
+        )
         self._settling = Settling(
-            platform=platform, issuer=facts.bill_signer, bills=bills, clock=clock, announce=announce
+            platform=platform,
+            issuer=facts.bill_signer,
+            bills=bills,
+            clock=clock,
+            announce=announce,
+            handing_in=handing_in,
         )
 
     def stop(self) -> None:
@@ -99,7 +108,7 @@ class RenterAgent:
 
         ``start_at`` books it for a later time, in Unix seconds.
 
-        Raises NoDeal, FundingFailed, BillRefused, PlatformError.
+        Raises NoDeal, FundingFailed, BillRefused, PaidOut, PlatformError, ChainUnreachable.
         """
         wish = Wish(
             listing=listing, seconds=seconds or seconds_for(listing), budget=budget, start_at=start_at
@@ -143,6 +152,13 @@ class RenterAgent:
 
     async def carry(self, page: Page) -> Kept | None:
         """Carry a rental on from where its page says it is. Raises as ``rent`` does."""
+        try:
+            return await self._carry(page)
+        except PaidOut:
+            await self._end_without_bill(page.agreement.rental_id)
+            raise
+
+    async def _carry(self, page: Page) -> Kept | None:
         seat = self._seat(page)
         try:
             if page.stage == "agreed":
@@ -156,6 +172,15 @@ class RenterAgent:
         await self._note_done(page.agreement.rental_id, spent=kept.signed.bill.spent if kept else 0)
         self._book.write(page.model_copy(update={"stage": "done"}))
         return kept
+
+    async def _end_without_bill(self, rental_id: bytes) -> None:
+        """End a rental whose bill is lost: what its last reading says was spent, and its page proves that."""
+        page = self._book.read(rental_id)
+        use = page.last_reading.reading.amount_due if page.last_reading else 0
+        await self._note_done(rental_id, spent=use)
+        self._book.write(page.model_copy(update={"stage": "done"}))
+        path = str(self._book.path(rental_id))
+        self._announce("paid_out_without_bill", rental_id=_id(page), use=use, path=path)
 
     # -- the stages
     # ----------------------------------------------------------------------------------------------

@@ -39,12 +39,16 @@ class RenterBook:
     def write(self, page: Page) -> Page:
         """Keep the page, safe on disk when this returns."""
         make_private_folder(self._folder)
-        write_atomically(self._path(page.agreement.rental_id), page.model_dump_json(indent=1).encode())
+        write_atomically(self.path(page.agreement.rental_id), page.model_dump_json(indent=1).encode())
         return page
 
     def read(self, rental_id: bytes) -> Page:
         """Return a rental's page. Raises FileNotFoundError."""
-        return Page.model_validate_json(self._path(rental_id).read_bytes())
+        return Page.model_validate_json(self.path(rental_id).read_bytes())
+
+    def path(self, rental_id: bytes) -> Path:
+        """Return where a rental's page lies."""
+        return self._folder / f"0x{rental_id.hex()}.json"
 
     def unfinished(self) -> Iterator[Page]:
         """Return the rentals that are not done, oldest first."""
@@ -54,6 +58,3 @@ class RenterBook:
         """Return every rental, the one written last at the end."""
         paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         return (Page.model_validate_json(path.read_bytes()) for path in paths)
-
-    def _path(self, rental_id: bytes) -> Path:
-        return self._folder / f"0x{rental_id.hex()}.json"

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Mapping
 
 from hireling.clock import Clock, comes_within, growing
+from hireling.handing_in import HandingIn
+from hireling.json_rpc import ChainUnreachable
 from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformNotFound
@@ -18,6 +20,8 @@ from hireling.renter.wallet import Wallet
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 5.0
 # The money's side of the marketplace hears of an agreement about so much later.
 HEARD_OF_SECONDS = 0.1
+# A marketplace that has to be asked so seldom has not just heard of it: perhaps it lost it.
+LAGS_SECONDS = 1.0
 UNFUNDED = frozenset({State.QUOTED, State.AGREED})
 
 
@@ -29,46 +33,75 @@ class Funding:
     """Has the marketplace open the escrow for one wallet's rentals."""
 
     def __init__(
-        self, *, platform: PlatformClient, wallet: Wallet, ledger: MandateLedger, clock: Clock
+        self,
+        *,
+        platform: PlatformClient,
+        wallet: Wallet,
+        ledger: MandateLedger,
+        clock: Clock,
+        handing_in: HandingIn,
     ) -> None:
+        self._handing_in = handing_in
         self._platform = platform
         self._wallet = wallet
         self._ledger = ledger
         self._clock = clock
 
     async def request(self, agreement: SignedAgreement) -> None:
-        """Sign the permit and have the escrow opened, unless it is. Raises as the wallet and platform do."""
+        """Sign the permit and have the escrow opened, unless it is.
+
+        Raises as the wallet and platform do, FundingFailed, PaidOut.
+        """
         terms = agreement.agreement
         view = await self._look(agreement.rental_id)
         if view is None or view.state in UNFUNDED:
             # From here on the escrow may open, whatever becomes of this process.
             await asyncio.to_thread(self._ledger.note_opened, agreement.rental_id)
             permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
-            await self._request(agreement.rental_id, permit, terms.rules.fund_by)
+            await self._request(agreement, permit)
 
     async def wait(self, agreement: SignedAgreement, seat: Seat) -> RentalView:
-        """Return the rental once its money is there, or it is over without. Raises FundingFailed."""
-        rental_id, fund_by = agreement.rental_id, agreement.agreement.rules.fund_by
+        """Return the rental once its money is there, or it is over without.
+
+        Raises FundingFailed, PaidOut, ChainUnreachable where it is not known whether there is money.
+        """
+        rental_id = agreement.rental_id
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
         while (view := await self._look(rental_id)) is None or view.state in UNFUNDED:
             _refuse_failed(view)
-            if self._clock.now().timestamp() > fund_by:
-                raise FundingFailed("the escrow was not opened in time; nothing is locked")
+            await self._require_money_in_time(agreement)
+            if view is None:  # it had it: it was restored from a backup since
+                await self._handing_in.hand_in_if_lost(agreement)
             # Once its machine speaks it saw the money: the marketplace sees it within moments.
             if await comes_within(self._clock, next(pauses), seat.wait_for_word()):
                 pauses = growing(HEARD_OF_SECONDS, longest=LONGEST_POLL_SECONDS)
         return view
 
-    async def _request(self, rental_id: bytes, permit: Mapping[str, str], fund_by: int) -> None:
-        while True:
+    async def _request(self, agreement: SignedAgreement, permit: Mapping[str, str]) -> None:
+        for pause in growing(HEARD_OF_SECONDS, longest=LONGEST_POLL_SECONDS):
             try:
-                await self._platform.fund(rental_id, permit)
+                await self._platform.fund(agreement.rental_id, permit)
             except PlatformNotFound:
-                if self._clock.now().timestamp() > fund_by:
-                    raise
-                await self._clock.sleep(HEARD_OF_SECONDS)
+                await self._require_money_in_time(agreement)
+                if pause > LAGS_SECONDS:
+                    await self._handing_in.hand_in_if_lost(agreement)
+                await self._clock.sleep(pause)
             else:
                 return
+
+    async def _require_money_in_time(self, agreement: SignedAgreement) -> None:
+        """Raise FundingFailed once it is too late for the escrow to open, unless it holds the money already.
+
+        The marketplace's silence says nothing of that. Raises ChainUnreachable where the chain is silent too.
+        """
+        if self._clock.now().timestamp() <= agreement.agreement.rules.fund_by:
+            return
+        try:
+            slot = await self._wallet.locked(agreement)
+        except ChainUnreachable as error:
+            raise ChainUnreachable(f"whether the escrow was opened in time is not known: {error}") from error
+        if not slot.status:
+            raise FundingFailed("the escrow was not opened in time; nothing is locked")
 
     async def _look(self, rental_id: bytes) -> RentalView | None:
         with contextlib.suppress(PlatformNotFound):

@@ -8,6 +8,7 @@ from pathlib import Path
 from hireling.announce import Announce
 from hireling.clock import Clock, growing
 from hireling.durable import make_private_folder, write_atomically
+from hireling.handing_in import HandingIn
 from hireling.keystore import Key
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
@@ -40,8 +41,16 @@ class Settling:
     """Brings one wallet's rentals from their last readings to their bills."""
 
     def __init__(
-        self, *, platform: PlatformClient, issuer: bytes, bills: Path, clock: Clock, announce: Announce
+        self,
+        *,
+        platform: PlatformClient,
+        issuer: bytes,
+        bills: Path,
+        clock: Clock,
+        announce: Announce,
+        handing_in: HandingIn,
     ) -> None:
+        self._handing_in = handing_in
         self._platform = platform
         self._issuer = issuer
         self._bills = bills
@@ -52,7 +61,7 @@ class Settling:
     async def settle(self, page: Page, key: Key) -> Kept | None:
         """Return the verified bill, None when the rental was cancelled. ``key`` is the rental's own.
 
-        Raises BillRefused, PlatformError.
+        Raises BillRefused, PaidOut, PlatformError.
         """
         view = await self._wait_for_the_end(page, key)
         if not view.bill:
@@ -84,19 +93,11 @@ class Settling:
             except PlatformError as error:
                 self._say("platform_unreachable", detail=str(error))
                 if isinstance(error, PlatformNotFound):
-                    await self._remind(page)
+                    with contextlib.suppress(PlatformError):
+                        await self._handing_in.hand_in_if_lost(page.agreement)
             if is_signed and not was_signed:  # with both halves in, the end is seconds away
                 pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
             await self._clock.sleep(next(pauses))
-
-    async def _remind(self, page: Page) -> None:
-        """Hand in what both sides signed: the marketplace lost it, as one that was restored from a backup."""
-        try:
-            await self._platform.hand_in_agreement(page.agreement)
-        except PlatformError as error:
-            self._say("agreement_not_taken_back", detail=str(error))
-        else:
-            self._announce("agreement_handed_in", rental_id=_id(page))
 
     def _say(self, event: str, *, detail: str) -> None:
         """Announce a difficulty once, not at every try."""

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hireling.escrow_slots import slot_of
 from hireling.json_rpc import JsonRpc
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView, WalletView
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.escrow_math import Slot
 from hireling.rental.hashing import keccak256
 from hireling.rental.signing import Secp256k1Key
 
@@ -76,6 +79,10 @@ class Wallet:
     async def state(self) -> WalletView:
         """Return balance, escrow credit and permit nonce, in base units. Raises PlatformError."""
         return await self._platform.wallet(self.address)
+
+    async def locked(self, agreement: SignedAgreement) -> Slot:
+        """Return what the escrow has of a rental, in the newest block. Raises ChainUnreachable."""
+        return await slot_of(self._rpc, escrow=agreement.domain.escrow, rental_id=agreement.rental_id)
 
     async def permit(self, *, value: int, deadline: int) -> Mapping[str, str]:
         """Return a permit of ``value`` base units to the escrow until ``deadline`` (Unix seconds).

@@ -26,7 +26,6 @@ from tests.unit.agent.rentals import HandClock, an_offer, signed_by_both
 AGREED = signed_by_both(an_offer())
 FUND_BY = AGREED.agreement.rules.fund_by
 NOTHING = Status(0)
-GONE = PlatformNotFound(status=404, code="rental_not_found", detail="")
 
 
 @dataclass
@@ -47,7 +46,7 @@ class World:
     async def rental(self, rental_id: bytes) -> RentalView:
         """Return the rental, where it is known."""
         if self.state is None:
-            raise GONE
+            raise PlatformNotFound(status=404, code="rental_not_found", detail="")
         return cast(RentalView, SimpleNamespace(state=self.state, transactions=()))
 
     async def fund(self, rental_id: bytes, permit: Mapping[str, str]) -> None:

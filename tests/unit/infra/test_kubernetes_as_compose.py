@@ -10,7 +10,11 @@ from tests.manifests import PROJECT, Overlay
 
 COMPOSE: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 # Made otherwise there: passwords by a script, dashboards by whoever runs a Prometheus; kubectl exec operates.
-COMPOSE_ALONE = {"secrets", "prometheus", "grafana", "operator", "migrations"}
+# Copies are made of volumes, and of the database wherever that runs.
+COMPOSE_ALONE = {
+    *("secrets", "prometheus", "grafana", "operator", "migrations"),
+    *("backup", "backup-cluster", "restore", "restore-cluster"),
+}
 # By entrypoints of their own, the images of the chain and of the contracts take arguments alone.
 HAVE_AN_ENTRYPOINT = {"chain", "contracts"}
 # A folder in the volume's root, which some file systems do not leave empty.

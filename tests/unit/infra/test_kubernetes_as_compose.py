@@ -10,7 +10,7 @@ from tests.manifests import PROJECT, Overlay
 
 COMPOSE: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 # Made otherwise there: passwords by a script, dashboards by whoever runs a Prometheus; kubectl exec operates.
-# Copies are made of volumes, and of the database wherever that runs.
+# Copies are made of the database wherever that runs, and the keys are a secret.
 COMPOSE_ALONE = {
     *("secrets", "prometheus", "grafana", "operator", "migrations"),
     *("backup", "backup-cluster", "restore", "restore-cluster"),

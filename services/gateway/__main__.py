@@ -22,6 +22,8 @@ from services.gateway.settings import GatewaySettings
 
 # No call lasts longer; a live stream would, and is broken off.
 STOP_WITHIN_SECONDS = 10.0
+# At its end gunicorn waits for connections that nobody uses, too: they are closed before it has to be over.
+KEEP_ALIVE_SECONDS = 8
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hints
@@ -44,7 +46,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
             "graceful_timeout": math.ceil(self._stop_within) + 1,  # until it is killed
             "post_worker_init": self._let_leave,
             "timeout": 60,
-            "keepalive": 15,
+            "keepalive": KEEP_ALIVE_SECONDS,
             "proc_name": "hireling-gateway",
             "control_socket_disable": True,  # one path for every instance of a user, and nobody asks it
         }.items():

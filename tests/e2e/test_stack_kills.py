@@ -114,6 +114,7 @@ def test_every_process_ends_by_itself_where_the_servers_are_gone(
             reaches(renter, READINGS_APART)
             for name in servers:
                 stack.kill(name)
+            told = {child.name: len(child.log.read_text()) for child in stack_market.children}
             # Who outlives its time is killed, and would show it.
             stack_market.rest()
             codes = {
@@ -126,8 +127,9 @@ def test_every_process_ends_by_itself_where_the_servers_are_gone(
         device.wait_for("bill_countersigned", within=RENTAL_WITHIN)
 
     assert {name: code for name, code in codes.items() if code not in {0, EXIT_UNDRAINED}} == {}
+    codes.pop("gateway")  # its workers tell what they broke off, and their master ends well
     for name, code in codes.items():
-        log = stack_market.child(name).log.read_text()
+        log = stack_market.child(name).log.read_text()[told[name] :]
         assert ("drain_broken_off" in log) == (code == EXIT_UNDRAINED), name
     assert_as_if_nothing_had_happened(signed, trace)
 

@@ -51,6 +51,11 @@ def at_once(ask: Callable[[Asked], Result], about: Iterable[Asked], *, most: int
     return answers
 
 
+def let_others() -> None:
+    """Let other greenlets have their turn between two pieces of long work."""
+    eventlet.sleep(0)
+
+
 class Flag(Protocol):
     """Something one side sets and another waits for."""
 

@@ -1,12 +1,12 @@
 """The base of every service: what each instance finds on itself, and the calls that all of them answer."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
 
 from services.chassis.clock import Clock
+from services.chassis.concurrency import let_others
 from services.chassis.database import Database
 from services.chassis.entrypoints import rpc, timer
 from services.chassis.forgetting import KeepingSettings, forget_events
@@ -73,7 +73,7 @@ class Service:
             self.keeping,
             service=self.name,
             now=self.clock.now(),
-            pause=lambda: time.sleep(0),
+            pause=let_others,
         )
 
     def require_erasable(self, session: Session, person: Person) -> None:

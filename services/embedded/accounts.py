@@ -25,6 +25,15 @@ class Accounts:
             for name, wallet in wallets.items()
         }
 
+    def around(self, *, renter: str, owners: Mapping[str, str]) -> dict[str, str]:
+        """Return by name the addresses between which rentals' money moves: no other has any of it."""
+        return {
+            "renter": renter,
+            **owners,
+            "platform": self.platform["fee_to"],
+            "escrow": self.platform["escrow"],
+        }
+
     def _get(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self._gateway_url}{path}", timeout=WITHIN) as response:  # noqa: S310 - http, loopback
             answer: dict[str, Any] = json.load(response)

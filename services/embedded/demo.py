@@ -109,12 +109,8 @@ class Demo:
                 self._machine(stack, "this computer", "host", ["--driver", "host"]),
                 self._machine(stack, "replayed machine", "replay", [*REPLAY, *TraceSettings().arguments()]),
             ]
-            addresses = {
-                "renter": self._fill_wallet(),
-                **{machine.title: machine.owner for machine in machines},
-                "platform": self._accounts.platform["fee_to"],
-                "escrow": self._accounts.platform["escrow"],
-            }
+            owners = {machine.title: machine.owner for machine in machines}
+            addresses = self._accounts.around(renter=self._fill_wallet(), owners=owners)
             before = self._accounts.read(addresses)
             rentals = [self._rent(machine) for machine in machines]
             after = self._accounts.read(addresses)

@@ -1,6 +1,5 @@
 """The metering service's entrypoints: decode, decide, store, answer."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.errors import CeilingRefused
 from hireling.rental.states import TERMINAL, WITHOUT_BILL
 from hireling.rental.typed_data import to_hex
+from services.chassis.concurrency import let_others
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.gathering import on_events
 from services.chassis.providers import Lasting
@@ -182,18 +182,18 @@ class Metering(Service):
             self.settings.limits,
             now=self.clock.now(),
             patience=timedelta(seconds=self.settings.judge_patience_seconds),
-            pause=lambda: time.sleep(0),
+            pause=let_others,
         )
 
     @timer(interval=1.0)
     def close_days(self) -> None:
         """Close the days that are over, each once whoever is first, and tell of their roots."""
-        close_days(self.database, now=self.clock.now(), grace=self._grace, pause=lambda: time.sleep(0))
+        close_days(self.database, now=self.clock.now(), grace=self._grace, pause=let_others)
 
     @timer(interval=ROLL_UP_SECONDS)
     def roll_up(self) -> None:
         """Put the readings that are new into the minutes and hours that charts are made of."""
-        roll_up(self.database, pause=lambda: time.sleep(0))
+        roll_up(self.database, pause=let_others)
 
     @timer(interval=60.0)
     def make_room(self) -> None:
@@ -205,10 +205,10 @@ class Metering(Service):
         """Delete what is no longer kept: readings of days long over, old refusals, what was told."""
         settings, now = self.settings, self.clock.now()
         keep = None if settings.keep_days is None else timedelta(days=settings.keep_days)
-        let_go(self.database, now=now, keep=keep, pause=lambda: time.sleep(0))
+        let_go(self.database, now=now, keep=keep, pause=let_others)
         forget_bargainers(self.database, now=now)
         refusals = timedelta(days=settings.refusals_keep_days)
-        forget(self.database, now=now, refusals=refusals, pause=lambda: time.sleep(0))
+        forget(self.database, now=now, refusals=refusals, pause=let_others)
 
     @on_event(RootAnnounced)
     def on_root_announced(self, session: Session, event: RootAnnounced) -> None:

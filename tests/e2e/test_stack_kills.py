@@ -80,12 +80,7 @@ def test_the_bill_is_what_it_would_have_been(
     accounts = Accounts(stack_market.settings.gateway_url)
     with sides.device(*trace.driver(SPEED)) as device:
         ready = device.of("device_ready")[0]
-        addresses = {
-            "renter": renter_address,
-            "owner": ready["owner"],
-            "platform": accounts.platform["fee_to"],
-            "escrow": accounts.platform["escrow"],
-        }
+        addresses = accounts.around(renter=renter_address, owners={"owner": ready["owner"]})
         before = accounts.read(addresses)
         with sides.renter(ready["device"]) as renter:
             for number, power_cut in enumerate(power_cuts, start=1):
@@ -147,12 +142,7 @@ def test_what_was_backed_up_survives_the_loss_of_every_server(
     accounts = Accounts(stack_market.settings.gateway_url)
     with sides.device(*machine.driver(SPEED)) as device:
         ready = device.of("device_ready")[0]
-        addresses = {
-            "renter": renter_address,
-            "owner": ready["owner"],
-            "platform": accounts.platform["fee_to"],
-            "escrow": accounts.platform["escrow"],
-        }
+        addresses = accounts.around(renter=renter_address, owners={"owner": ready["owner"]})
         before = accounts.read(addresses)
         with sides.renter(ready["device"]) as renter:
             reaches(renter, 1)

@@ -43,12 +43,7 @@ def test_a_rental_agreed_after_the_backup_is_billed_as_if_nothing_had_happened(
     backup(away, settings=settings, places=places, now=datetime.now(UTC), say=silent)
     with sides.device(*trace.driver(SPEED)) as device:
         ready = device.of("device_ready")[0]
-        addresses = {
-            "renter": renter_address,
-            "owner": ready["owner"],
-            "platform": accounts.platform["fee_to"],
-            "escrow": accounts.platform["escrow"],
-        }
+        addresses = accounts.around(renter=renter_address, owners={"owner": ready["owner"]})
         before = accounts.read(addresses)
         with sides.renter(ready["device"]) as renter:
             reaches(renter, 40)

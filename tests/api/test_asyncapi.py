@@ -6,7 +6,7 @@ import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from hireling.device.agent import WORDS
+from hireling.device.listener import WORDS
 from hireling.rental.encoding import parse
 from hireling.rental.reading import run_of_one
 from hireling.rental.topics import TOPICS, Topic

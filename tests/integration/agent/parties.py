@@ -14,10 +14,11 @@ from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
 from hireling.device.agent import DeviceAgent
 from hireling.device.chain import EscrowReader
-from hireling.device.engagement import Tools
+from hireling.device.listener import topics_for
 from hireling.device.negotiator import Brief, Negotiator
 from hireling.device.offering import Wishes
 from hireling.device.presence import Presence
+from hireling.device.tools import Tools
 from hireling.drivers.driver import Driver
 from hireling.durable import make_private_folder
 from hireling.json_rpc import JsonRpc
@@ -103,7 +104,7 @@ async def a_device(market: Marketplace, driver: Driver, folder: Path) -> AsyncIt
         chain=EscrowReader(JsonRpc("http://node", transport=market.node), confirmations=2),
         line=MqttLine(
             market.broker,
-            topics=DeviceAgent.topics(presence.device),
+            topics=topics_for(presence.device),
             announce=story,
             entry=BrokerPass(
                 platform, domain=presence.domain, key=PARTIES.meter, device=presence.device, clock=clock

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hireling.device import agent as device_agent
-from hireling.device.agent import Outcome
 from hireling.device.log import RentalLog
+from hireling.device.rentals import Outcome
 from hireling.handing_in import PaidOut
 from hireling.mandate_ledger import MandateLedger
 from hireling.rental.reservation import Stage

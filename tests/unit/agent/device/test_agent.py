@@ -168,7 +168,7 @@ async def test_news_that_never_cease_put_no_question_off(machine: Machine) -> No
         async with an_agent(machine, bookings, SlowTable()) as agent:
             async with asyncio.timeout(30):
                 while asked < 5:
-                    agent.on_message(topic, news)
+                    agent.listener.on_message(topic, news)
                     await asyncio.sleep(0.005)
 
 
@@ -181,6 +181,8 @@ async def test_a_rental_that_is_refused_as_unknown_is_asked_about_once(machine: 
         wants: list[bool] = []
         for _ in range(3):
             agent._must_ask = False
-            agent.on_message(topic_of(a_listing().device, "refusals"), refused.model_dump_json().encode())
+            agent.listener.on_message(
+                topic_of(a_listing().device, "refusals"), refused.model_dump_json().encode()
+            )
             wants.append(agent._must_ask)
     assert wants == [True, False, False]

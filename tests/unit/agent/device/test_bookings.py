@@ -10,9 +10,10 @@ from pathlib import Path
 from hireling.announce import Field
 from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader
-from hireling.device.engagement import Engagement, Tools
+from hireling.device.engagement import Engagement
 from hireling.device.log import RentalLog, log_path
 from hireling.device.log_contents import Start
+from hireling.device.tools import Tools
 from hireling.drivers.driver import Facts, Pricing, Progress, Sample
 from hireling.json_rpc import JsonRpc
 from hireling.mqtt_line import Broker, MqttLine
@@ -183,12 +184,12 @@ class Machine:
 def ask(engagement: Engagement, action: UnlockAction) -> bool:
     """Ask the machine as its renter does, and answer its challenge; return whether it gave one."""
     rental_id = engagement.rental_id
-    challenge = engagement.on_ask(Ask(rental_id=rental_id, action=action))
+    challenge = engagement.serving.on_ask(Ask(rental_id=rental_id, action=action))
     if challenge is None:
         return False
     unlock = Unlock(rental_id=rental_id, device=a_listing().device, nonce=challenge.nonce, action=action)
     signature = sign(PARTIES.renter_agent, platform_terms().domain, unlock)
-    engagement.on_answer(
+    engagement.serving.on_answer(
         Answer(rental_id=rental_id, action=action, nonce=challenge.nonce, signature=signature)
     )
     return True
@@ -257,7 +258,7 @@ async def test_serves_each_rental_at_its_time_whichever_was_agreed_first(machine
     machine.fund(sooner)
     await machine.wait_for(sooner, "waiting_for_unlock")
 
-    now.on_ceiling(a_ceiling(sooner, max_claimable=100_000))
+    now.serving.on_ceiling(a_ceiling(sooner, max_claimable=100_000))
     assert ask(now, UnlockAction.UNLOCK)
     await machine.wait_for(sooner, "unlocked")
     assert ask(now, UnlockAction.STOP)
@@ -265,7 +266,7 @@ async def test_serves_each_rental_at_its_time_whichever_was_agreed_first(machine
 
     machine.clock.advance(6 * HOUR)
     await machine.wait_for(later, "waiting_for_unlock")
-    booked.on_ceiling(a_ceiling(later, max_claimable=100_000))
+    booked.serving.on_ceiling(a_ceiling(later, max_claimable=100_000))
     assert ask(booked, UnlockAction.UNLOCK)
     await machine.wait_for(later, "unlocked")
 
@@ -277,11 +278,11 @@ async def test_unlocks_no_second_before_the_start(machine: Machine) -> None:
     engagement = machine.engage(agreement)
     await machine.wait_for(agreement, "waiting_for_start")
     machine.clock.advance(HOUR - 1)
-    engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
+    engagement.serving.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
     assert not ask(engagement, UnlockAction.UNLOCK)
     machine.clock.advance(1)
     await machine.wait_for(agreement, "waiting_for_unlock")
-    engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
+    engagement.serving.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
     assert ask(engagement, UnlockAction.UNLOCK)
 
 
@@ -343,7 +344,7 @@ async def test_looks_at_the_chain_as_soon_as_it_is_told_to(machine: Machine) -> 
 async def test_answers_a_renter_who_asked_before_the_machine_saw_the_money(machine: Machine) -> None:
     agreement = machine.agree(start_at=NOW)
     engagement = machine.engage(agreement)
-    engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
+    engagement.serving.on_ceiling(a_ceiling(agreement, max_claimable=100_000))
     assert not ask(engagement, UnlockAction.UNLOCK)
     machine.fund(agreement)
     await machine.wait_for(agreement, "ceiling_received")
@@ -358,5 +359,5 @@ async def test_answers_a_renter_who_asked_before_the_ceiling_came(machine: Machi
     engagement = machine.engage(agreement)
     await machine.wait_for(agreement, "waiting_for_unlock")
     assert not ask(engagement, UnlockAction.UNLOCK)
-    assert engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000)) is not None
-    assert engagement.on_ceiling(a_ceiling(agreement, max_claimable=100_000)) is None
+    assert engagement.serving.on_ceiling(a_ceiling(agreement, max_claimable=100_000)) is not None
+    assert engagement.serving.on_ceiling(a_ceiling(agreement, max_claimable=100_000)) is None

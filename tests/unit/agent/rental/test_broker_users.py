@@ -2,7 +2,7 @@
 
 import pytest
 
-from hireling.device.agent import DeviceAgent
+from hireling.device.listener import topics_for
 from hireling.rental.broker_users import (
     BARGAINER,
     DEVICE,
@@ -45,7 +45,7 @@ class TestADevice:
         assert said_by(device_user(MINE), MINE) == {"readings", "batches", "moves", "unlock/challenge"}
 
     def test_hears_exactly_what_its_agent_listens_to(self) -> None:
-        topics = DeviceAgent.topics(bytes.fromhex(MINE[2:]))
+        topics = topics_for(bytes.fromhex(MINE[2:]))
         assert {f"hireling/{MINE}/{word}" for word in heard_by(device_user(MINE), MINE)} == set(topics)
         assert all(a_user(device_user(MINE)).may_ask_for(topic) for topic in topics)
 

@@ -22,7 +22,7 @@ from hireling.device.bidder import BidBrief, Bidder
 from hireling.device.bookings import Bookings
 from hireling.device.chain import EscrowReader
 from hireling.device.delegate import DelegateFile
-from hireling.device.engagement import Tools
+from hireling.device.listener import topics_for
 from hireling.device.moves import MovesOverMqtt
 from hireling.device.negotiator import Brief, Negotiator
 from hireling.device.offering import Wishes, bargaining_wishes
@@ -30,6 +30,7 @@ from hireling.device.presence import Presence
 from hireling.device.price_bounds import PricingWishes, price_rules
 from hireling.device.price_journal import PriceJournal
 from hireling.device.pricing import Pricing
+from hireling.device.tools import Tools
 from hireling.drivers.choice import Choice, open_driver
 from hireling.drivers.driver import BadInput, Facts
 from hireling.durable import make_private_folder, write_atomically
@@ -124,7 +125,7 @@ async def _serve(order: Order, outlet: Outlet) -> bool:
         rpc = JsonRpc(order.rpc_url or facts.rpc_url)
         line = MqttLine(
             order.broker or Broker(host=facts.mqtt.host, port=facts.mqtt.port, tls=facts.mqtt.tls),
-            topics=DeviceAgent.topics(presence.device),
+            topics=topics_for(presence.device),
             announce=outlet.announce,
             entry=BrokerPass(
                 platform, domain=presence.domain, key=meter, device=presence.device, clock=clock

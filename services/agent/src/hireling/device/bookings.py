@@ -1,8 +1,9 @@
 """What the machine has promised, by time: so that it promises nothing twice and serves one by one."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from hireling.rental.agreement import SignedAgreement
 from hireling.rental.slot import HOLD, Slot
 
 
@@ -61,3 +62,13 @@ class Bookings:
 
     def _clash(self, slots: list[Slot], wanted: Slot) -> bool:
         return any(not self.takes_bookings or slot.overlaps(wanted) for slot in slots)
+
+
+def start_of(agreement: SignedAgreement) -> datetime:
+    """Return when an agreement's time begins."""
+    return datetime.fromtimestamp(agreement.agreement.pay.start_at, UTC)
+
+
+def start_text(agreement: SignedAgreement) -> str:
+    """Return in words when an agreement's time begins."""
+    return f"{start_of(agreement):%Y-%m-%d %H:%M} UTC"

@@ -19,8 +19,10 @@ from services.chassis.rpc import RpcClient
 from services.chassis.settings import BusSettings
 from services.messages.errors import CallerError, HirelingError
 from services.operator import verbs
-from services.operator.backup import Places, backup, restore
+from services.operator.backup import backup
+from services.operator.order import Order, Places
 from services.operator.people import People
+from services.operator.restore import restore, restore_beside
 from services.operator.settings import BackupSettings, OperatorSettings
 from services.operator.verbs import Finding
 
@@ -77,26 +79,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _apart(arguments: argparse.Namespace, errors: Console) -> Finding:
     """Do what needs no running service."""
-    settings, places, now = BackupSettings(), Places.of_settings(), SystemClock().now()
     with errors.status(arguments.verb) as status:
-        if arguments.verb == "backup":
-            return backup(
-                arguments.to,
-                settings=settings,
-                places=places,
-                now=now,
-                say=status.update,
-                cluster=arguments.cluster,
-            )
-        return restore(
-            arguments.source,
-            force=arguments.force,
-            settings=settings,
-            places=places,
-            now=now,
+        order = Order(
+            settings=BackupSettings(),
+            places=Places.of_settings(),
+            now=SystemClock().now(),
             say=status.update,
-            is_served=arguments.served,
         )
+        if arguments.verb == "backup":
+            return backup(arguments.to, order, cluster=arguments.cluster)
+        put_back = restore_beside if arguments.served else restore
+        return put_back(arguments.source, order, force=arguments.force)
 
 
 def _asking(arguments: argparse.Namespace, errors: Console) -> Finding:

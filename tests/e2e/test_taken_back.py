@@ -8,7 +8,9 @@ import pytest
 from services.embedded.accounts import Accounts
 from services.embedded.books import Outcome, leaks
 from services.embedded.marketplace import Marketplace
-from services.operator.backup import Places, backup, restore
+from services.operator.backup import backup
+from services.operator.order import Order, Places
+from services.operator.restore import restore
 from services.operator.settings import BackupSettings
 from tests.e2e.journey import (
     RENTAL_WITHIN,
@@ -27,6 +29,10 @@ def silent(_: str) -> None:
     """Say nothing."""
 
 
+def order() -> Order:
+    return Order(settings=BackupSettings(), places=Places.of_settings(), now=datetime.now(UTC), say=silent)
+
+
 @pytest.mark.journey
 @pytest.mark.timeout(600)
 def test_a_rental_agreed_after_the_backup_is_billed_as_if_nothing_had_happened(
@@ -34,13 +40,13 @@ def test_a_rental_agreed_after_the_backup_is_billed_as_if_nothing_had_happened(
 ) -> None:
     for name, value in market.settings.environment().items():
         monkeypatch.setenv(name, value)
-    away, settings, places = tmp_path / "away", BackupSettings(), Places.of_settings()
+    away = tmp_path / "away"
     trace = a_trace(tmp_path / "motor.csv", rows=120)
     sides = Sides(market, tmp_path)
     renter_address = sides.fill_wallet()["address"]
     accounts = Accounts(market.settings.gateway_url)
     # Before the machine came, too.
-    backup(away, settings=settings, places=places, now=datetime.now(UTC), say=silent)
+    backup(away, order())
     with sides.device(*trace.driver(SPEED)) as device:
         ready = device.of("device_ready")[0]
         addresses = accounts.around(renter=renter_address, owners={"owner": ready["owner"]})
@@ -48,14 +54,7 @@ def test_a_rental_agreed_after_the_backup_is_billed_as_if_nothing_had_happened(
         with sides.renter(ready["device"]) as renter:
             reaches(renter, 40)
             market.kill()
-            restore(
-                away,
-                force=True,
-                settings=settings,
-                places=places,
-                now=datetime.now(UTC),
-                say=silent,
-            )
+            restore(away, order(), force=True)
             market.start()
             device.wait_for("agreement_handed_in", within=RENTAL_WITHIN)
             signed = bill_of(renter)

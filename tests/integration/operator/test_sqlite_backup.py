@@ -20,7 +20,9 @@ from services.chassis.settings import DatabaseSettings
 from services.chassis.tables import INBOX
 from services.messages.errors import Conflict, Invalid, NotFound, OperatorError
 from services.operator.archive import DATABASES, MANIFEST
-from services.operator.backup import Places, backup, restore
+from services.operator.backup import backup
+from services.operator.order import Order, Places
+from services.operator.restore import restore, restore_beside
 from services.operator.settings import BackupSettings
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -90,14 +92,16 @@ def away(tmp_path: Path, home: Path) -> Path:
     return place
 
 
+def order(now: datetime) -> Order:
+    return Order(settings=SETTINGS, places=Places.of_settings(), now=now, say=silent)
+
+
 def back_up(place: Path) -> Any:
-    return backup(place, settings=SETTINGS, places=Places.of_settings(), now=NOW, say=silent)
+    return backup(place, order(NOW))
 
 
 def put_back(place: Path, *, force: bool = False) -> Any:
-    return restore(
-        place, force=force, settings=SETTINGS, places=Places.of_settings(), now=RESTORED_AT, say=silent
-    )
+    return restore(place, order(RESTORED_AT), force=force)
 
 
 def destroy(home: Path) -> None:
@@ -138,23 +142,15 @@ class TestBackup:
         copy.mkdir()
         (copy / "PG_VERSION").write_text("15")
         with pytest.raises(Invalid, match="no whole copy of a cluster"):
-            backup(
-                tmp_path / "away",
-                settings=SETTINGS,
-                places=Places.of_settings(),
-                now=NOW,
-                say=silent,
-                cluster=copy,
-            )
+            backup(tmp_path / "away", order(NOW), cluster=copy)
         assert copy.exists()
         assert not (tmp_path / "away").exists()
 
 
 class TestRestore:
     def test_asks_which_server_has_the_cluster(self, away: Path) -> None:
-        places = Places.of_settings()
         with pytest.raises(OperatorError, match="OPERATOR_POSTGRES_URL"):
-            restore(away, force=False, settings=SETTINGS, places=places, now=NOW, say=silent, is_served=True)
+            restore_beside(away, order(NOW), force=False)
 
     def test_brings_back_what_was_there_and_sends_the_last_hours_events_again(
         self, home: Path, away: Path

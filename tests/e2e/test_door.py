@@ -21,7 +21,7 @@ from tests.e2e.parties import QOS_AT_LEAST_ONCE, WITHIN, HandRental, until
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 
 READINGS = 12
-EVERYWHERE = ["embedded", pytest.param("stack", marks=pytest.mark.stack)]
+EVERYWHERE = ["common", pytest.param("stack", marks=pytest.mark.stack)]
 
 
 class TestStrangers:

@@ -13,8 +13,8 @@ IDENTITY_BYTES = 64  # both coordinates of the public key
 
 
 @pytest.mark.journey
-def test_a_p256_meter_is_claimed_with_and_closed(market: Marketplace, tmp_path: Path) -> None:
-    sides = Sides(market, tmp_path)
+def test_a_p256_meter_is_claimed_with_and_closed(common_market: Marketplace, tmp_path: Path) -> None:
+    sides = Sides(common_market, tmp_path)
     trace = a_trace(tmp_path / "motor.csv", rows=240)
     sides.fill_wallet()
     with sides.device(*trace.driver(SPEED), "--meter-key", "P-256") as device:

@@ -29,9 +29,9 @@ def trace(tmp_path: Path) -> Trace:
 @pytest.mark.journey
 @pytest.mark.timeout(600)
 def test_a_killed_device_goes_on_with_the_same_rental(
-    market: Marketplace, trace: Trace, tmp_path: Path
+    common_market: Marketplace, trace: Trace, tmp_path: Path
 ) -> None:
-    sides = Sides(market, tmp_path)
+    sides = Sides(common_market, tmp_path)
     sides.fill_wallet()
     with sides.device(*trace.driver(SPEED)) as device:
         listed = device.of("device_ready")[0]["device"]
@@ -47,16 +47,16 @@ def test_a_killed_device_goes_on_with_the_same_rental(
 @pytest.mark.journey
 @pytest.mark.timeout(600)
 def test_a_killed_platform_goes_on_with_the_same_rental(
-    market: Marketplace, trace: Trace, tmp_path: Path
+    common_market: Marketplace, trace: Trace, tmp_path: Path
 ) -> None:
-    sides = Sides(market, tmp_path)
+    sides = Sides(common_market, tmp_path)
     sides.fill_wallet()
     with (
         sides.device(*trace.driver(SPEED)) as device,
         sides.renter(device.of("device_ready")[0]["device"]) as renter,
     ):
         reaches(renter, 60)
-        market.kill()
-        market.start()
+        common_market.kill()
+        common_market.start()
         assert_as_if_nothing_had_happened(bill_of(renter), trace)
         device.wait_for("bill_countersigned", within=RENTAL_WITHIN)

@@ -143,10 +143,10 @@ async def a_scene(market: Marketplace, home: Path, mode: Mode) -> AsyncIterator[
 
 
 def test_a_new_price_is_listed_and_an_open_session_keeps_its_terms(
-    shared_market: Marketplace, tmp_path: Path
+    common_market: Marketplace, tmp_path: Path
 ) -> None:
     async def work() -> None:
-        async with a_scene(shared_market, tmp_path / "on", "on") as scene:
+        async with a_scene(common_market, tmp_path / "on", "on") as scene:
             before = await scene.listing()
             wallet, session = Secp256k1Key.generate(), Secp256k1Key.generate()
             quote = await scene.ask(before, session, wallet)
@@ -184,10 +184,10 @@ def test_a_new_price_is_listed_and_an_open_session_keeps_its_terms(
 
 
 def test_shadow_lists_nothing_and_keeps_what_it_would_have_done(
-    shared_market: Marketplace, tmp_path: Path
+    common_market: Marketplace, tmp_path: Path
 ) -> None:
     async def work() -> None:
-        async with a_scene(shared_market, tmp_path / "shadow", "shadow") as scene:
+        async with a_scene(common_market, tmp_path / "shadow", "shadow") as scene:
             before = await scene.listing()
             await scene.turn()
 

@@ -18,8 +18,8 @@ SPEED = 20  # slow enough to be in the middle of something when the power goes
 
 
 @pytest.mark.journey
-def test_a_killed_renter_goes_on_with_the_same_rental(market: Marketplace, tmp_path: Path) -> None:
-    sides = Sides(market, tmp_path)
+def test_a_killed_renter_goes_on_with_the_same_rental(common_market: Marketplace, tmp_path: Path) -> None:
+    sides = Sides(common_market, tmp_path)
     trace = a_trace(tmp_path / "motor.csv", rows=240)
     sides.fill_wallet()
     with sides.device(*trace.driver(SPEED)) as device:

@@ -21,9 +21,9 @@ def trace(tmp_path: Path) -> Trace:
 
 @pytest.mark.journey
 def test_ctrl_c_stops_the_machine_and_brings_the_bill(
-    market: Marketplace, trace: Trace, tmp_path: Path
+    common_market: Marketplace, trace: Trace, tmp_path: Path
 ) -> None:
-    sides = Sides(market, tmp_path)
+    sides = Sides(common_market, tmp_path)
     sides.fill_wallet()
     with sides.device(*trace.driver(SPEED)) as device:
         with sides.renter(device.of("device_ready")[0]["device"]) as renter:
@@ -36,8 +36,10 @@ def test_ctrl_c_stops_the_machine_and_brings_the_bill(
 
 
 @pytest.mark.journey
-def test_stop_after_stops_the_machine_by_the_clock(market: Marketplace, trace: Trace, tmp_path: Path) -> None:
-    sides = Sides(market, tmp_path)
+def test_stop_after_stops_the_machine_by_the_clock(
+    common_market: Marketplace, trace: Trace, tmp_path: Path
+) -> None:
+    sides = Sides(common_market, tmp_path)
     sides.fill_wallet()
     with sides.device(*trace.driver(SPEED)) as device:
         with sides.renter(device.of("device_ready")[0]["device"], "--stop-after", "3") as renter:

@@ -19,9 +19,9 @@ from tests.e2e.programs import plain
 @pytest.mark.journey
 @pytest.mark.parametrize("agents", ["rest_agents.py", "mqtt_agents.py"])
 def test_two_agents_that_know_only_the_wire_reach_a_signed_agreement(
-    shared_market: Marketplace, agents: str
+    common_market: Marketplace, agents: str
 ) -> None:
-    gateway = shared_market.settings.gateway_url
+    gateway = common_market.settings.gateway_url
     # Isolated: neither the project's folder nor the environment's variables help it.
     run = subprocess.run(
         [sys.executable, "-I", str(Path(__file__).with_name(agents)), gateway],

@@ -58,9 +58,9 @@ class Place:
 
 
 @pytest.fixture
-def place(shared_market: Marketplace, tmp_path: Path) -> Place:
+def place(common_market: Marketplace, tmp_path: Path) -> Place:
     """Return a place for a front of the test's own."""
-    return Place(Sides(shared_market, tmp_path), free_ports(1)[0])
+    return Place(Sides(common_market, tmp_path), free_ports(1)[0])
 
 
 def a_payer(place: Place) -> tuple[Payer, str]:

@@ -81,7 +81,7 @@ def _account(http: httpx.Client, address: str) -> Account:
 
 def _operator(verb: str, environment: Mapping[str, str]) -> Any:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "services.operator", "--json", verb],
+        [sys.executable, "-m", "services.operator", "--json", verb],
         env=inherited(environment),
         stdout=subprocess.PIPE,
         timeout=OPERATOR_WITHIN,

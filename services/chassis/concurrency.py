@@ -1,21 +1,14 @@
-"""How to wait, by bus: greenlets on the in-process bus, whatever the standard library has become on a broker.
+"""Greenlets: how they run beside each other and wait, whether or not the process is patched."""
 
-Where the process is patched both are greenlets; an unpatched process (gunicorn's threads, pytest) needs real
-threads to talk to RabbitMQ, and greenlets to share one thread with the in-process bus.
-"""
-
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import eventlet
 from eventlet import tpool
 from eventlet.event import Event
 from eventlet.greenpool import GreenPool
 from eventlet.semaphore import Semaphore
-
-from services.chassis.settings import is_memory
 
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
@@ -54,32 +47,6 @@ def at_once(ask: Callable[[Asked], Result], about: Iterable[Asked], *, most: int
 def let_others() -> None:
     """Let other greenlets have their turn between two pieces of long work."""
     eventlet.sleep(0)
-
-
-class Flag(Protocol):
-    """Something one side sets and another waits for."""
-
-    def set(self) -> None:
-        """Let everyone through."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds; return whether it was set."""
-        ...
-
-
-class Concurrency(Protocol):
-    """A way to run and to wait."""
-
-    def spawn(self, function: Callable[[], None]) -> None:
-        """Run the function beside the caller."""
-
-    def lock(self) -> AbstractContextManager[Any]:
-        """Return a new lock."""
-        ...
-
-    def flag(self) -> Flag:
-        """Return a new flag."""
-        ...
 
 
 class GreenFlag:
@@ -136,27 +103,6 @@ class GreenConcurrency:
         lock: AbstractContextManager[Any] = Semaphore(1)
         return lock
 
-    def flag(self) -> Flag:
+    def flag(self) -> GreenFlag:
         """Return a flag between greenlets."""
         return GreenFlag()
-
-
-class ThreadConcurrency:
-    """Threads; greenlets in a patched process."""
-
-    def spawn(self, function: Callable[[], None]) -> None:
-        """Run the function in a thread that does not keep the process alive."""
-        threading.Thread(target=function, daemon=True).start()
-
-    def lock(self) -> AbstractContextManager[Any]:
-        """Return a lock between threads."""
-        return threading.Lock()
-
-    def flag(self) -> Flag:
-        """Return a flag between threads."""
-        return threading.Event()
-
-
-def concurrency_for(amqp_uri: str) -> Concurrency:
-    """Return how to wait for this bus."""
-    return GreenConcurrency() if is_memory(amqp_uri) else ThreadConcurrency()

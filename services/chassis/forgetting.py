@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from services.chassis.counts import ROWS_FORGOTTEN
 from services.chassis.database import Database
-from services.chassis.inbox import forget_heard
+from services.chassis.handled import forget_heard
 from services.chassis.logging import get_logger
 from services.chassis.outbox import forget_sent
 from services.chassis.settings import ServiceSettings

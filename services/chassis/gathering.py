@@ -16,7 +16,8 @@ from sqlmodel import Session
 
 from services.chassis.bundles import Delivery, delivered
 from services.chassis.database import Database
-from services.chassis.inbox import HearingService, OnEvent, note_rows
+from services.chassis.handled import note_rows
+from services.chassis.inbox import HearingService, OnEvent
 from services.messages.event import Event
 
 # One transaction of some tens of milliseconds.

@@ -9,7 +9,7 @@ measured). After MAX_TRIES it is parked with its reason in ``<queue>.parked``, w
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
 from typing import Any, Protocol, TypeVar
@@ -20,26 +20,21 @@ from nameko.events import get_event_exchange
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint
 from nameko.messaging import HeaderDecoder, QueueConsumer
-from sqlalchemy import delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from services.chassis.bundles import Delivery, delivered
 from services.chassis.clock import Clock
 from services.chassis.counts import EVENTS_HEARD
 from services.chassis.database import Database
+from services.chassis.handled import note_rows
 from services.chassis.logging import get_logger
 from services.chassis.metrics import from_zero
-from services.chassis.tables import INBOX
+from services.chassis.parking import PARKED, REASON_HEADER, TRIES_HEADER
 from services.messages.event import Event
 
 # Growing from what a deadlock needs to what a restart of a neighbour needs; the last one repeats.
 RETRY_DELAYS_MS = (200, 1_000, 5_000, 15_000, 60_000)
 MAX_TRIES = 20
-
-TRIES_HEADER = "hireling-tries"
-REASON_HEADER = "hireling-reason"
-PARKED = ".parked"
 
 # A classic queue may lose a message that moves on while its broker dies; these keep it until the target has
 # confirmed. The queues that are consumed are classic, unless the operator's virtual host defaults to quorum:
@@ -237,33 +232,3 @@ def _note(session: Session, handler: str, event: Event, *, now: datetime) -> boo
     """Note the event as handled and return whether it was new."""
     row = {"handler": handler, "key": f"{event.source}.{event.type}:{event.key()}", "handled_at": now}
     return bool(note_rows(session, [row]))
-
-
-def note_rows(session: Session, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
-    """Note events as handled, and return the keys of those that were not before.
-
-    A copy handling one at this very moment is waited for.
-    """
-    if not rows:
-        return frozenset()
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
-    return frozenset(session.connection().execute(statement, rows).scalars())
-
-
-def forget_heard(session: Session, *, before: datetime, limit: int) -> int:
-    """Delete the keys of up to `limit` events that were handled before this moment; return how many.
-
-    Those that another copy deletes at this moment are left to it.
-    """
-    key = (INBOX.c.handler, INBOX.c.key)
-    oldest = select(*key).where(INBOX.c.handled_at < before).order_by(INBOX.c.handled_at).limit(limit)
-    found = [tuple(row) for row in session.execute(oldest.with_for_update(skip_locked=True))]
-    if found:
-        session.execute(delete(INBOX).where(tuple_(*key).in_(found)))
-    return len(found)
-
-
-def remember_longer(session: Session, *, since: datetime, now: datetime) -> None:
-    """Remember what was handled since this moment as if it had been just now: it is about to come again."""
-    session.execute(update(INBOX).where(INBOX.c.handled_at >= since).values(handled_at=now))

@@ -13,7 +13,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import ChannelError, OperationalError
 
 from services.chassis.bus import connect
-from services.chassis.inbox import PARKED, REASON_HEADER, TRIES_HEADER
+from services.chassis.parking import PARKED, REASON_HEADER, TRIES_HEADER
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 from services.messages.errors import NotFound, OperatorError, Unavailable
 

@@ -19,12 +19,12 @@ from structlog.contextvars import get_contextvars
 
 from services.chassis.answers import result_of, text_of
 from services.chassis.bus import CONNECT_TIMEOUT_SECONDS, HEARTBEAT_SECONDS, connect
-from services.chassis.concurrency import Flag, concurrency_for
 from services.chassis.counts import RPC_CALLED, RPC_CALLED_SECONDS, outcome_of
 from services.chassis.database import inside_unit_of_work, note_effect
 from services.chassis.logging import get_logger
 from services.chassis.publishing import ConfirmedPublisher, Unroutable
 from services.chassis.tracing import TRACEPARENT, begin, current_traceparent
+from services.chassis.waiting import Flag, concurrency_for
 from services.messages.errors import OutcomeUnknown, Unavailable
 
 EXCHANGE = Exchange("nameko-rpc", durable=True, type="topic")

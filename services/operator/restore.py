@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from services.chassis.database import open_database
-from services.chassis.inbox import remember_longer
+from services.chassis.handled import remember_longer
 from services.chassis.migrations import schema_of
 from services.chassis.outbox import send_again
 from services.messages.errors import Conflict, Invalid, OperatorError

@@ -186,7 +186,7 @@ def apart(market: StackMarketplace, verb: str, *arguments: str) -> Any:
         "OPERATOR_POSTGRES_DATA": str(stack.postgres_data()),
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "services.operator", "--json", verb, *arguments],
+        [sys.executable, "-m", "services.operator", "--json", verb, *arguments],
         env=inherited({**market.settings.environment(), **places}),
         capture_output=True,
         text=True,
@@ -200,7 +200,7 @@ def apart(market: StackMarketplace, verb: str, *arguments: str) -> Any:
 def operate(market: StackMarketplace, verb: str) -> Any:
     """Return what the operator's tool finds."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "services.operator", "--json", verb],
+        [sys.executable, "-m", "services.operator", "--json", verb],
         env=inherited(market.settings.environment()),
         stdout=subprocess.PIPE,
         timeout=120,

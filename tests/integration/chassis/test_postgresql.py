@@ -19,7 +19,7 @@ from sqlmodel import Session
 
 from services.chassis import engines
 from services.chassis.database import Database, open_database
-from services.chassis.inbox import forget_heard, note_rows
+from services.chassis.handled import forget_heard, note_rows
 from services.chassis.rows import WORTH_A_COPY, insert_rows, update_rows
 from services.chassis.tables import CHASSIS_METADATA, INBOX, UtcDateTime
 from services.messages.errors import Unavailable

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import MetaData
 from sqlmodel import Session, select
 
-from services.chassis.inbox import MAX_TRIES, TRIES_HEADER
+from services.chassis.inbox import MAX_TRIES
 from services.chassis.migrations import drift_of
 from services.chassis.outbox import add_event, add_new_events, count_unsent
+from services.chassis.parking import TRIES_HEADER
 from services.chassis.publishing import ConfirmedPublisher
 from services.chassis.queues import QueueDesk, parked_queue
 from services.chassis.settings import is_memory

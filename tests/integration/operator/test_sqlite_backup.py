@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +16,7 @@ from sqlalchemy import select, text
 
 from services.chassis.database import Database, open_database
 from services.chassis.forgetting import KeepingSettings, forget_events
-from services.chassis.inbox import note_rows
+from services.chassis.handled import note_rows
 from services.chassis.migrations import migrate
 from services.chassis.settings import DatabaseSettings
 from services.chassis.tables import INBOX
@@ -209,6 +211,15 @@ class TestRestore:
         destroy(home)
         with pytest.raises(OperatorError, match="revision 9999, which this version does not know"):
             put_back(away)
+
+
+class TestVerb:
+    def test_says_nothing_beside_its_answer(self, home: Path, tmp_path: Path) -> None:
+        for verb in (["backup", str(tmp_path / "away")], ["restore", "--force", str(tmp_path / "away")]):
+            command = [sys.executable, "-m", "services.operator", *verb]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), done.stdout
+            assert done.stdout
 
 
 @contextmanager

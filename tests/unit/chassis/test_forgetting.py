@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from services.chassis.database import Database, open_database
 from services.chassis.forgetting import PIECE, KeepingSettings, forget_events
-from services.chassis.inbox import note_rows, remember_longer
+from services.chassis.handled import note_rows, remember_longer
 from services.chassis.tables import CHASSIS_METADATA, INBOX, OUTBOX
 from tests.builders import NOW
 

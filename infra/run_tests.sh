@@ -2,7 +2,7 @@
 # Run the tests. With two cores two halves of them run side by side.
 #   run_tests.sh             what needs no system package: the platform's and the contracts'
 #   run_tests.sh contracts   the contracts' alone
-#   run_tests.sh stack       what needs RabbitMQ, PostgreSQL and Mosquitto: journeys beside the rest, on servers of their own
+#   run_tests.sh stack       what needs RabbitMQ, PostgreSQL and Mosquitto: journeys beside the rest and the faults, on servers of their own
 # Output is kept apart in build/test/ and shown one after the other, pytest's closing lines last.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,13 +17,25 @@ if [ "${1:-}" = contracts ]; then
   exit
 fi
 
+# Cases are made of the gateway's document when they are collected, which takes long: one process does, for itself alone.
+DOCUMENT=tests/api/test_schema.py
+document() {
+  .venv/bin/python -m pytest "$DOCUMENT"
+}
+
 # Most of the platform's tests wait for a chain's next block or a process's start: three at once take a third as long.
-# In no order of size: files with few long tests, left to the end, would keep one worker busy and the others idle.
+# Not in order of how many tests a file has: those with few long ones come first (tests/conftest.py).
 platform() {
-  .venv/bin/python -m pytest -m "not stack and not compose and not browser" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+  .venv/bin/python -m pytest -m "not stack and not compose and not browser" --ignore "$DOCUMENT" \
+    --numprocesses 3 --dist loadfile --no-loadscope-reorder
 }
 
 closing='(passed|failed|error).* in [0-9]'
+
+say_how_they_closed() {
+  local log
+  for log in "$@"; do printf '%-10s %s\n' "$log:" "$(grep -E "$closing" "build/test/$log.log" | tail -n 1)"; done
+}
 
 # Journeys kill the servers, so what runs beside them has others. Always in a process of its own, which it becomes.
 on_stack() {
@@ -31,36 +43,46 @@ on_stack() {
 }
 
 if [ "${1:-}" = stack ]; then
+  faults=tests/e2e/test_faults.py
   journeys_status=0
   rest_status=0
-  on_stack tests/e2e >build/test/journeys.log 2>&1 &
+  faults_status=0
+  on_stack tests/e2e --ignore "$faults" >build/test/journeys.log 2>&1 &
   journeys_pid=$!
-  trap 'kill "$journeys_pid" 2>/dev/null; wait' INT TERM
-  on_stack --ignore tests/e2e 2>&1 | tee build/test/stack.log || rest_status=$?
+  trap 'kill "$journeys_pid" 2>/dev/null; wait; exit 1' INT TERM
+  # Unit tests open no socket: they need not be collected either.
+  on_stack --ignore tests/e2e --ignore tests/unit --ignore "$DOCUMENT" 2>&1 | tee build/test/stack.log || rest_status=$?
+  on_stack "$faults" 2>&1 | tee build/test/faults.log || faults_status=$?
   echo "waiting for the journeys"
   wait "$journeys_pid" || journeys_status=$?
   cat build/test/journeys.log
-  echo "stack:     $(grep -E "$closing" build/test/stack.log | tail -n 1)"
-  echo "journeys:  $(grep -E "$closing" build/test/journeys.log | tail -n 1)"
-  [ "$rest_status" -eq 0 ] && [ "$journeys_status" -eq 0 ]
+  say_how_they_closed stack faults journeys
+  [ "$rest_status" -eq 0 ] && [ "$faults_status" -eq 0 ] && [ "$journeys_status" -eq 0 ]
   exit
 fi
 
-contracts_status=0
+# What runs beside the platform's.
+others() {
+  local status=0
+  contracts >build/test/contracts.log 2>&1 || status=1
+  document >build/test/document.log 2>&1 || status=1
+  return "$status"
+}
+
+others_status=0
 platform_status=0
 if [ "$(nproc)" -ge 2 ]; then
-  contracts >build/test/contracts.log 2>&1 &
-  contracts_pid=$!
-  trap 'kill "$contracts_pid" 2>/dev/null; wait' INT TERM
+  others &
+  others_pid=$!
+  trap 'kill "$others_pid" 2>/dev/null; wait; exit 1' INT TERM
   platform 2>&1 | tee build/test/platform.log || platform_status=$?
-  echo "waiting for the contracts' tests"
-  wait "$contracts_pid" || contracts_status=$?
-  cat build/test/contracts.log
+  echo "waiting for the contracts' tests and the gateway's document"
+  wait "$others_pid" || others_status=$?
 else
   platform 2>&1 | tee build/test/platform.log || platform_status=$?
-  contracts 2>&1 | tee build/test/contracts.log || contracts_status=$?
+  others || others_status=$?
 fi
+cat build/test/contracts.log build/test/document.log
 
-echo "contracts: $(grep -E "$closing" build/test/contracts.log | tail -n 1)"
-echo "platform:  $(grep -E "$closing" build/test/platform.log | tail -n 1)"
-[ "$contracts_status" -eq 0 ] && [ "$platform_status" -eq 0 ]
+say_how_they_closed contracts document platform
+[ "$others_status" -eq 0 ] && [ "$platform_status" -eq 0 ]

@@ -12,14 +12,20 @@ from tests.chain import DevChain, deployed_chain
 settings.register_profile("hireling", deadline=None)
 settings.load_profile("hireling")
 
-UNIT = Path(__file__).parent / "unit"
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
+LONG = (TESTS / "e2e", TESTS / "integration/contracts")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Close the network to everything under tests/unit."""
+    """Close the network to everything under tests/unit; begin with the files that take minutes.
+
+    One of these begun last would keep one of several workers busy alone.
+    """
     for item in items:
         if item.path.is_relative_to(UNIT):
             item.add_marker(pytest.mark.disable_socket)
+    items.sort(key=lambda item: item.path.parent not in LONG)
 
 
 @pytest.fixture(scope="session")

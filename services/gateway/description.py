@@ -4,14 +4,14 @@ from typing import Any
 
 from flask_openapi3 import OpenAPI
 
-from services.gateway.idempotency import HEADER, LONGEST_KEY
+from services.gateway.idempotency import HEADER, LONGEST_KEY, PATTERN
 
 _IDEMPOTENCY_KEY = {
     "name": HEADER,
     "in": "header",
     "required": False,
     "description": "The same key with the same request gets the first answer again, for a day.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": PATTERN},
 }
 
 

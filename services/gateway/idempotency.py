@@ -6,6 +6,7 @@ again, and every service is idempotent by itself.
 """
 
 import hashlib
+import re
 from datetime import timedelta
 
 from flask import Flask, Response, g, request
@@ -20,9 +21,14 @@ from services.messages.errors import Conflict, Invalid
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LONGEST_KEY = 255
+# Printable ASCII but the space, which is no part of a value, and the comma, by which a server joins a header
+# that came twice: nobody could tell which of the keys counts.
+PATTERN = "^[!-+.-~-]+$"
 # An answer that did not come within this was lost with its process.
 LOST_AFTER = timedelta(seconds=60)
 
+# Python's `$` lets a line break follow.
+_WELL_FORMED = re.compile(PATTERN.replace("$", r"\Z"))
 _log = get_logger(__name__)
 
 
@@ -36,9 +42,10 @@ def _answer_again() -> Response | None:
     key = request.headers.get(HEADER)
     if request.method != "POST" or key is None or request.url_rule is None:
         return None
-    if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+    if len(key) > LONGEST_KEY or not _WELL_FORMED.search(key):
         raise Invalid(
-            "idempotency_key_invalid", f"{HEADER} has 1 to {LONGEST_KEY} printable ASCII characters"
+            "idempotency_key_invalid",
+            f"{HEADER} has 1 to {LONGEST_KEY} printable ASCII characters, no space or comma",
         )
     here = neighbours()
     now = here.clock.now()

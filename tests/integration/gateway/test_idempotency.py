@@ -3,13 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import jsonschema_rs
 import pytest
 from sqlmodel import Session
 
 from services.chassis.database import Database
-from services.gateway import store
+from services.gateway import openapi, store
 from services.messages.errors import Unavailable
 from tests.fakes.front import Front
+
+(PARAMETER,) = (
+    parameter
+    for parameter in openapi.document()["paths"]["/v1/devices"]["post"]["parameters"]
+    if parameter["name"] == "Idempotency-Key"
+)
+KEY = jsonschema_rs.validator_for(PARAMETER["schema"])
 
 
 def test_the_same_key_and_body_get_the_same_answer(front: Front) -> None:
@@ -63,10 +71,51 @@ def test_a_request_still_being_answered_is_not_answered_twice(front: Front) -> N
     assert front.post("/v1/devices", request, Idempotency_Key="one").status_code == 200
 
 
-def test_an_empty_or_endless_key_is_invalid(front: Front) -> None:
-    for key in ("", "x" * 256):
-        response = front.post("/v1/devices", front.device.registration(), Idempotency_Key=key)
-        assert response.json["code"] == "idempotency_key_invalid"  # type: ignore[index]
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        " ",
+        "a b",
+        " a",
+        "a ",
+        "a\tb",
+        "a\x00",
+        "\x01",
+        "\x7f",
+        "a\xa0b",
+        "k\xe9",
+        "\xff",
+        "x" * 256,
+        "null,null",
+        "one,two",
+        "one, two",
+    ],
+    ids=ascii,
+)
+def test_a_key_that_the_document_does_not_allow_is_invalid(front: Front, key: str) -> None:
+    assert not KEY.is_valid(key)
+    response = front.post("/v1/devices", front.device.registration(), Idempotency_Key=key)
+    assert (response.status_code, response.content_type) == (422, "application/problem+json")
+    assert response.json["code"] == "idempotency_key_invalid"  # type: ignore[index]
+    assert "Idempotency-Replayed" not in response.headers
+
+
+@pytest.mark.parametrize("key", ["x", "!+-.~", "x" * 255, "0" * 36, '"8e03978e-40d5-43e8-bc93-6894a57f9324"'])
+def test_a_key_that_the_document_allows_is_kept(front: Front, key: str) -> None:
+    assert KEY.is_valid(key)
+    first, second = (
+        front.post("/v1/devices", front.device.registration(), Idempotency_Key=key) for _ in range(2)
+    )
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_that_came_twice_is_invalid(front: Front) -> None:
+    twice = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+    body = front.device.registration().model_dump(mode="json")
+    response = front.client.post("/v1/devices", json=body, headers=twice)
+    assert (response.status_code, response.json["code"]) == (422, "idempotency_key_invalid")  # type: ignore[index]
 
 
 def test_an_answer_that_cannot_be_kept_is_given_all_the_same(

@@ -31,6 +31,7 @@ from hireling.rental.bill import (
 from hireling.rental.broker_users import INGEST, device_user, renter_user
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.close import Close, SignedClose
+from hireling.rental.escrow_math import Status
 from hireling.rental.hashing import keccak256
 from hireling.rental.listing import SignedListing
 from hireling.rental.mandate import SignedRevocation
@@ -176,6 +177,8 @@ class Marketplace:
         """While true, it is restored once, just after an escrow was opened, and before it told so."""
         self.loses_what_is_paid = False
         """While true, it is restored just after a rental was paid out, and before anybody has its bill."""
+        self.has_other_terms = False
+        """While true, its terms are others than those it lost, and it takes nothing back."""
         password = new_password()
         self.names[INGEST] = hash_of(password)
         self.line = MqttLine(
@@ -382,6 +385,8 @@ class Marketplace:
         if request.method == "GET":
             return json.loads(self._rental(parts[1]).agreement.model_dump_json())
         if request.method == "PUT":
+            if self.has_other_terms:
+                raise Conflict("not_the_platforms_terms")
             if self.lost[parts[1]].state is State.SETTLED:
                 raise Conflict("already_paid_out")
             self.rentals[parts[1]] = self.lost.pop(parts[1])
@@ -483,8 +488,10 @@ class Marketplace:
             return TOKEN_DOMAIN
         assert data[:4] == RENTALS
         rental = self.rentals.get(to_hex(data[4:])) or self.lost.get(to_hex(data[4:]))
-        is_open = rental is not None and rental.state is not State.AGREED
-        return b"".join(number.to_bytes(32) for number in (0, 0, 0, 10_000 if is_open else 0, int(is_open)))
+        if rental is None or rental.state is State.AGREED:
+            return bytes(5 * 32)
+        status = Status.DONE if rental.state is State.SETTLED else Status.OPEN
+        return b"".join(number.to_bytes(32) for number in (0, 0, 0, 10_000, status))
 
 
 __all__ = ["Marketplace", "countersign_bill"]

@@ -7,9 +7,11 @@ import pytest
 from hireling.device import agent as device_agent
 from hireling.device.log import RentalLog
 from hireling.device.rentals import Outcome
-from hireling.handing_in import PaidOut
+from hireling.handing_in import NotTakenBack, PaidOut
 from hireling.mandate_ledger import MandateLedger
 from hireling.rental.reservation import Stage
+from hireling.rental.states import State
+from hireling.rental.typed_data import to_hex
 from tests.integration.agent.parties import a_device, a_renter
 from tests.integration.agent.test_rental import ROWS, a_marketplace, a_replay, run, the_listing
 
@@ -83,5 +85,37 @@ class TestOpenedAndNotYetConfirmed:
                     "agreement_handed_in"
                 )
                 assert handed_in
+
+        run(rental)
+
+
+class TestOtherTermsThanBefore:
+    def test_the_renter_is_told_and_ends_once_the_escrow_is_done(self, tmp_path: Path) -> None:
+        async def rental() -> None:
+            async with (
+                a_marketplace() as market,
+                a_device(market, a_replay(), tmp_path / "device") as device,
+                a_renter(market, tmp_path / "renter") as renter,
+            ):
+                market.loses_what_is_funded = market.has_other_terms = True
+                listing = await the_listing(renter, device)
+                with pytest.raises(NotTakenBack, match="not_the_platforms_terms"):
+                    await renter.agent.rent(listing, seconds=60, budget=None)
+
+                # The owner may claim yet: the money counts, and the rental is still to be ended.
+                (page,) = renter.book.unfinished()
+                rental_id = page.agreement.rental_id
+                ledger = MandateLedger(tmp_path / "renter" / "mandates.sqlite")
+                kept = ledger.reservation(rental_id)
+                assert kept is not None
+                assert (kept.stage, kept.amount) == (Stage.OPENED, page.agreement.agreement.all_in)
+
+                market.lost[to_hex(rental_id)].state = State.SETTLED
+                with pytest.raises(PaidOut):
+                    await renter.agent.carry(page)
+                assert list(renter.book.unfinished()) == []
+                kept = ledger.reservation(rental_id)
+                assert kept is not None
+                assert kept.stage is Stage.DONE
 
         run(rental)

@@ -148,6 +148,12 @@ class TestRemind:
         assert remind(market, served) == []
         assert (served.is_paid_out, served.is_forgotten, served.remembered) == (True, False, 0)
 
+    def test_says_once_that_the_terms_are_others_now(self, market: Marketplace) -> None:
+        market.refuses = "not_the_platforms_terms"
+        served = Served()
+        assert remind(market, served, times=3) == ["agreement_not_taken_back"]
+        assert (served.is_paid_out, served.remembered) == (False, 0)
+
     def test_tries_again_and_says_once_why_it_is_not_taken(self, market: Marketplace) -> None:
         market.refuses = "not_opened"
         served = Served()

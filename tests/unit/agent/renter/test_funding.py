@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from hireling.handing_in import HandingIn, PaidOut
+from hireling.handing_in import HandingIn, NotTakenBack, PaidOut
 from hireling.json_rpc import ChainUnreachable
 from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
@@ -125,6 +125,14 @@ class TestARentalThatWasLostAfterItsOpening:
     def test_ends_where_it_was_paid_out(self, tmp_path: Path, asks: bool) -> None:
         with pytest.raises(PaidOut):
             wait(World(refuses="already_paid_out"), tmp_path, asks=asks)
+
+    @pytest.mark.parametrize("asks", [False, True])
+    def test_ends_where_the_terms_are_others_now(self, tmp_path: Path, asks: bool) -> None:
+        world = World(status=Status.OPEN, refuses="not_the_platforms_terms")
+        with pytest.raises(NotTakenBack, match=r"does not take it back: .* owner may claim .* until"):
+            wait(world, tmp_path, asks=asks)
+        assert world.said == ["agreement_not_taken_back"]
+        assert world.clock.now().timestamp() < FUND_BY
 
 
 class TestOnceItIsTooLate:

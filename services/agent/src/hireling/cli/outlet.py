@@ -16,7 +16,7 @@ from hireling.device.chain import WrongChain
 from hireling.device.record_file import LogDamaged
 from hireling.device.settling import BillWrong
 from hireling.drivers.driver import BadInput, DriverFailed
-from hireling.handing_in import PaidOut
+from hireling.handing_in import NotTakenBack, PaidOut
 from hireling.json_rpc import ChainUnreachable
 from hireling.keystore import KeystoreError
 from hireling.mqtt_line import LineDown
@@ -47,6 +47,7 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     FundingFailed: REFUSED,
     BillRefused: REFUSED,
     PaidOut: REFUSED,
+    NotTakenBack: REFUSED,
     BillWrong: REFUSED,
     LogDamaged: REFUSED,
     KeystoreError: REFUSED,

@@ -26,6 +26,7 @@ from hireling.cli.surroundings import (
 from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
 from hireling.drivers.driver import BadInput
+from hireling.handing_in import NotTakenBack
 from hireling.json_rpc import JsonRpc
 from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
@@ -34,7 +35,7 @@ from hireling.rental.money import format_amount, parse_amount
 from hireling.rental.table import START_STEP
 from hireling.renter.agent import RenterAgent, cheapest
 from hireling.renter.bargainer import Brief, NoDeal
-from hireling.renter.book import RenterBook
+from hireling.renter.book import Page, RenterBook
 from hireling.renter.settling import Kept
 from hireling.renter.wallet import Wallet
 
@@ -207,8 +208,8 @@ async def _work(
     if order.resume:
         if not unfinished:
             raise NoDeal("no rental was interrupted")
-        kept = [await agent.carry(page) for page in unfinished]
-        return all(_report(each, outlet, facts) for each in kept)
+        went_well = [await _resumed(page, agent, outlet, facts) for page in unfinished]
+        return all(went_well)
     for page in unfinished:
         rental_id = f"0x{page.agreement.rental_id.hex()}"
         outlet.say(f"[yellow]a rental is unfinished: {rental_id}; --resume goes on with it[/yellow]")
@@ -219,6 +220,15 @@ async def _work(
     chosen = await _find(order, platform)
     kept_now = await agent.rent(chosen, seconds=order.seconds, budget=budget, start_at=order.start_at)
     return _report(kept_now, outlet, facts)
+
+
+async def _resumed(page: Page, agent: RenterAgent, outlet: Outlet, facts: PlatformView) -> bool:
+    """Go on with a rental; one that nobody takes back holds up no other."""
+    try:
+        return _report(await agent.carry(page), outlet, facts)
+    except NotTakenBack as error:
+        outlet.announce("not_taken_back", rental_id=f"0x{page.agreement.rental_id.hex()}", reason=str(error))
+        return False
 
 
 async def _take(auction: str, home: Home, agent: RenterAgent, platform: PlatformClient) -> Kept | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from hireling.announce import Announce
 from hireling.clock import Clock
 from hireling.device.engagement import Engagement
-from hireling.handing_in import HandingIn, PaidOut
+from hireling.handing_in import HandingIn, NotTakenBack, PaidOut
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformError, PlatformNotFound
 
@@ -45,6 +45,8 @@ class Reminding:
                 if not await self._handing_in.hand_in(engagement.agreement):
                     return
                 engagement.is_forgotten = True
+        except NotTakenBack:
+            return  # It was said. The machine serves what it was paid for: its log proves that to the escrow.
         except PaidOut:
             engagement.on_paid_out()
             return

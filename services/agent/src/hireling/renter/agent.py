@@ -14,11 +14,14 @@ from pathlib import Path
 from hireling.announce import Announce
 from hireling.broker_pass import BrokerPass
 from hireling.clock import Clock
-from hireling.handing_in import HandingIn, PaidOut
+from hireling.handing_in import HandingIn, NotTakenBack, PaidOut
+from hireling.json_rpc import ChainUnreachable
 from hireling.keystore import Key, Keystore
 from hireling.mqtt_line import Broker, MqttLine
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import ListingView, PlatformView
+from hireling.rental.agreement import SignedAgreement
+from hireling.rental.escrow_math import Status
 from hireling.rental.signing import Secp256k1Key
 from hireling.rental.states import WITHOUT_BILL
 from hireling.rental.tariff import worst_case
@@ -108,7 +111,8 @@ class RenterAgent:
 
         ``start_at`` books it for a later time, in Unix seconds.
 
-        Raises NoDeal, FundingFailed, BillRefused, PaidOut, PlatformError, ChainUnreachable.
+        Raises NoDeal, FundingFailed, BillRefused, PaidOut, NotTakenBack, PlatformError,
+        ChainUnreachable.
         """
         wish = Wish(
             listing=listing, seconds=seconds or seconds_for(listing), budget=budget, start_at=start_at
@@ -154,6 +158,12 @@ class RenterAgent:
         """Carry a rental on from where its page says it is. Raises as ``rent`` does."""
         try:
             return await self._carry(page)
+        except NotTakenBack as error:
+            # Until the escrow is done the owner may claim: what is locked counts, and the page stays open.
+            if not await self._is_paid_out(page.agreement):
+                raise
+            await self._end_without_bill(page.agreement.rental_id)
+            raise PaidOut.of(page.agreement) from error
         except PaidOut:
             await self._end_without_bill(page.agreement.rental_id)
             raise
@@ -172,6 +182,13 @@ class RenterAgent:
         await self._note_done(page.agreement.rental_id, spent=kept.signed.bill.spent if kept else 0)
         self._book.write(page.model_copy(update={"stage": "done"}))
         return kept
+
+    async def _is_paid_out(self, agreement: SignedAgreement) -> bool:
+        """Return whether the chain says that the escrow is done with a rental; False where it is silent."""
+        try:
+            return (await self._wallet.locked(agreement)).has(Status.DONE)
+        except ChainUnreachable:
+            return False
 
     async def _end_without_bill(self, rental_id: bytes) -> None:
         """End a rental whose bill is lost: what its last reading says was spent, and its page proves that."""

@@ -50,7 +50,7 @@ class Funding:
     async def request(self, agreement: SignedAgreement) -> None:
         """Sign the permit and have the escrow opened, unless it is.
 
-        Raises as the wallet and platform do, FundingFailed, PaidOut.
+        Raises as the wallet and platform do, FundingFailed, PaidOut, NotTakenBack.
         """
         terms = agreement.agreement
         view = await self._look(agreement.rental_id)
@@ -63,7 +63,8 @@ class Funding:
     async def wait(self, agreement: SignedAgreement, seat: Seat) -> RentalView:
         """Return the rental once its money is there, or it is over without.
 
-        Raises FundingFailed, PaidOut, ChainUnreachable where it is not known whether there is money.
+        Raises FundingFailed, PaidOut, NotTakenBack, ChainUnreachable where it is not known whether there is
+        money.
         """
         rental_id = agreement.rental_id
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)

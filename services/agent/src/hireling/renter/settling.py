@@ -61,7 +61,7 @@ class Settling:
     async def settle(self, page: Page, key: Key) -> Kept | None:
         """Return the verified bill, None when the rental was cancelled. ``key`` is the rental's own.
 
-        Raises BillRefused, PaidOut, PlatformError.
+        Raises BillRefused, PaidOut, NotTakenBack, PlatformError.
         """
         view = await self._wait_for_the_end(page, key)
         if not view.bill:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from hireling.announce import Field
-from hireling.handing_in import PaidOut
+from hireling.handing_in import NotTakenBack, PaidOut
 from hireling.platform_errors import PlatformRefused
 from hireling.rental.bill_document import Bill, SignedBill
 from hireling.rental.documents import document_hash
@@ -76,7 +76,7 @@ class Renting:
         reason, may_try_again = None, False
         try:
             await self._rented(payment, page)
-        except (NoDeal, RentalError, FundingFailed, BillRefused, PaidOut) as error:
+        except (NoDeal, RentalError, FundingFailed, BillRefused, PaidOut, NotTakenBack) as error:
             reason = str(error)
         except PlatformRefused as error:
             if self._page(payment) is not None:

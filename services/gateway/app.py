@@ -43,6 +43,7 @@ from services.gateway.routes import (
 from services.gateway.rpc import EXTENSION, Neighbours
 from services.gateway.settings import GatewaySettings
 from services.gateway.tracing import register_tracing
+from services.gateway.waits import waits_for_quotes, waits_for_rentals
 from services.gateway.web import pages
 
 INFO = Info(
@@ -103,6 +104,8 @@ def create_app(
         database=database or open_database(DatabaseSettings.of("gateway").database_url),
         clock=clock or SystemClock(),
         pause=pause,
+        quotes=waits_for_quotes(rpc, settings, pause),
+        rentals=waits_for_rentals(rpc, settings, pause),
         streams=threading.BoundedSemaphore(settings.max_streams),
     )
     if settings.proxies:

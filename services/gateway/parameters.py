@@ -172,6 +172,13 @@ class QuoteWait(Message):
     wait: float = Field(default=0, ge=0, le=10, description="seconds; 0 answers at once")
 
 
+class RentalWait(Message):
+    """A long poll: wait for another `progress` than the caller knows; without it the answer comes at once."""
+
+    progress: int | None = Field(default=None, ge=0, le=2**31 - 1, description="as the caller last saw it")
+    wait: float = Field(default=0, ge=0, le=10, description="seconds; 0 answers at once")
+
+
 class ReadingsQuery(Message):
     """Readings with a number above `after`."""
 

@@ -12,6 +12,8 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.rpc import RpcClient
 from services.gateway.settings import GatewaySettings
+from services.gateway.waits import Waits
+from services.messages.negotiation import QuoteMark
 
 EXTENSION = "hireling"
 
@@ -27,6 +29,9 @@ class Neighbours:
     # Waiting differs by process: threads on the stack, greenlets where the gateway shares the services'
     # process.
     pause: Callable[[float], object]
+    # Long polls share their questions.
+    quotes: Waits[QuoteMark]
+    rentals: Waits[int]
     # Each live stream holds a thread or greenlet for as long as someone watches.
     streams: threading.BoundedSemaphore
 

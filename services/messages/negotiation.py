@@ -78,6 +78,14 @@ class QuoteView(Message):
     appointment: SignedAppointment | None = None
 
 
+class QuoteMark(Message):
+    """How far a session is: what changes in it, without its documents."""
+
+    status: QuoteStatus
+    offers: int
+    signatures: int
+
+
 class QuestionMove(Message):
     """A renter's question, as in request_quote."""
 

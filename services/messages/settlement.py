@@ -117,13 +117,15 @@ class RentalView(Message):
     """A rental as both sides see it.
 
     Amounts are in the token's base units and cumulative; ``seq`` is the last accepted number. ``fee`` is the
-    one on ``claimed``: it waits in the escrow until the rental ends.
+    one on ``claimed``: it waits in the escrow until the rental ends. ``progress`` is another number after
+    each step: a state, a half of the close, the end of a transaction, the bill, its countersignature.
     """
 
     rental_id: Bytes32
     quote_id: str
     state: State
     version: int
+    progress: int
     device: Bytes32
     owner: HexBytes
     renter: HexBytes

@@ -74,6 +74,13 @@ class Negotiation(Delegation):
         return _view(quote)
 
     @rpc
+    def quote_marks(self, quote_ids: list[str]) -> dict[str, dict[str, Any]]:
+        """Return how far those of these sessions are that there are."""
+        with self.database.looks() as session:
+            found = store.marks_of(session, quote_ids, now=self.clock.now())
+        return {name: mark.model_dump(mode="json") for name, mark in found.items()}
+
+    @rpc
     def get_session_document(self, quote_id: str) -> dict[str, Any]:
         """Return everything of a session that was signed. Raises NotFound."""
         with self.database.snapshot() as session:

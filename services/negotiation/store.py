@@ -19,7 +19,7 @@ from hireling.rental.session_document import MadeOffer, SessionDocument
 from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.rows import WrittenJson, insert_rows, update_rows
 from services.messages.errors import Conflict
-from services.messages.negotiation import QuoteStatus, Side, WonPrice
+from services.messages.negotiation import QuoteMark, QuoteStatus, Side, WonPrice
 from services.negotiation.models import (
     AgreementRow,
     MandateReservation,
@@ -29,7 +29,7 @@ from services.negotiation.models import (
     TakenBackRow,
 )
 from services.negotiation.remembered import Remembered
-from services.negotiation.session import QuoteSession
+from services.negotiation.session import QuoteSession, status_at
 
 QUOTE: Table = Quote.metadata.tables["quote"]
 OFFER: Table = OfferRow.metadata.tables["offer"]
@@ -59,6 +59,23 @@ def load_all_locked(
     ours = session.connection().execute(locked.order_by(QUOTE.c.quote_id).with_for_update()).scalars().all()
     # No others: one that was opened meanwhile is not locked.
     return _sessions_of(session, _states(ours), remembered)
+
+
+# Made once: the gateway asks all the time while anybody waits.
+_MARKS = sql_select(*_STATE, MADE).where(QUOTE.c.quote_id.in_(bindparam("quote_ids", expanding=True)))
+
+
+def marks_of(session: Session, quote_ids: Collection[str], *, now: datetime) -> dict[str, QuoteMark]:
+    """Return how far those of these sessions are that exist."""
+    rows = session.connection().execute(_MARKS, {"quote_ids": list(quote_ids)})
+    return {
+        row.quote_id: QuoteMark(
+            status=status_at(now, QuoteStatus(row.status), answer_by=row.answer_by),
+            offers=row.made,
+            signatures=sum(1 for signature in (row.owner_signature, row.renter_signature) if signature),
+        )
+        for row in rows
+    }
 
 
 # Made once: every machine asks at every look, mostly for nothing.

@@ -167,6 +167,12 @@ class Settlement(Auditing):
         return self._rental(rental_id)
 
     @rpc
+    def rental_progress(self, rental_ids: list[str]) -> dict[str, int]:
+        """Return how far those of these rentals are that there are; another number is news."""
+        with self.database.looks() as session:
+            return self._store(session).progress_of(rental_ids)
+
+    @rpc
     def list_rentals(self, query: dict[str, Any]) -> dict[str, Any]:
         """Return a page of rentals, newest first."""
         wanted = RentalQuery.model_validate(query)

@@ -1,11 +1,11 @@
 """Settlement's only queries, one Store a unit of work."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Double, Select, Text, and_, bindparam, cast, delete, func, or_
+from sqlalchemy import ColumnElement, Double, Select, Text, and_, bindparam, case, cast, delete, func, or_
 from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
@@ -41,6 +41,7 @@ class SeenRental(NamedTuple):
     row: RentalRow
     refusals: int
     countersigned: bool
+    progress: int
 
 
 class Store(ChainStore):
@@ -68,8 +69,13 @@ class Store(ChainStore):
     def seen_rental(self, rental_id: str) -> SeenRental:
         """Return a rental for reading only, with what a view of it tells besides. Raises NotFound."""
         found = self._session.execute(_SEEN_BY_ID, {"rental_id": rental_id}).one_or_none()
-        row, refusals, countersigned = (None, 0, None) if found is None else found
-        return SeenRental(_found(row, rental_id), int(refusals), bool(countersigned))
+        row, refusals, countersigned, progress = (None, 0, None, 0) if found is None else found
+        return SeenRental(_found(row, rental_id), int(refusals), bool(countersigned), int(progress))
+
+    def progress_of(self, rental_ids: Collection[str]) -> dict[str, int]:
+        """Return how far those of these rentals are that there are; see `RentalView`."""
+        found = self._session.execute(_PROGRESS_OF, {"rental_ids": list(rental_ids)})
+        return {rental_id: int(progress) for rental_id, progress in found}
 
     def rentals_with_open_money(self) -> Sequence[RentalRow]:
         """Return the rentals whose money the escrow holds."""
@@ -151,7 +157,10 @@ class Store(ChainStore):
         if after is not None:
             statement = statement.where(or_(created < after[0], and_(created == after[0], key < after[1])))
         found = self._session.execute(statement)
-        return [SeenRental(row, int(refused), bool(countersigned)) for row, refused, countersigned in found]
+        return [
+            SeenRental(row, int(refusals), bool(countersigned), int(progress))
+            for row, refusals, countersigned, progress in found
+        ]
 
     def refusals(self, rental_id: str) -> Sequence[RefusalRow]:
         """Return what settlement refused of a rental, oldest first."""
@@ -286,7 +295,25 @@ class Store(ChainStore):
         return Held(row.holder, row.until)
 
 
-def _seen() -> Select[tuple[RentalRow, int, bool | None]]:
+def _progress() -> ColumnElement[int]:
+    ended = select(func.count()).where(
+        TransactionRow.rental_id == RentalRow.rental_id, col(TransactionRow.status).not_in(IN_FLIGHT)
+    )
+    countersigned = select(func.count()).where(
+        BillRow.rental_id == RentalRow.rental_id, col(BillRow.countersigned)
+    )
+    # A half that is not there is null, or JSON's null.
+    halves = (
+        case((func.coalesce(cast(half, Text), "null") == "null", 0), else_=1)
+        for half in (RentalRow.owner_close, RentalRow.renter_close)
+    )
+    return sum(
+        (*halves, case((col(RentalRow.billed), 1), else_=0)),
+        start=col(RentalRow.version) + ended.scalar_subquery() + countersigned.scalar_subquery(),
+    )
+
+
+def _seen() -> Select[tuple[RentalRow, int, bool | None, int]]:
     refusals = select(func.count()).where(RefusalRow.rental_id == RentalRow.rental_id)
     skipped = select(func.count()).where(*_skipped(), BatchedClaimRow.rental_id == RentalRow.rental_id)
     countersigned = select(BillRow.countersigned).where(BillRow.rental_id == RentalRow.rental_id)
@@ -294,6 +321,7 @@ def _seen() -> Select[tuple[RentalRow, int, bool | None]]:
         RentalRow,
         refusals.scalar_subquery() + skipped.scalar_subquery(),
         countersigned.scalar_subquery(),
+        _progress(),
     )
 
 
@@ -312,6 +340,9 @@ def _found(row: RentalRow | None, rental_id: str) -> RentalRow:
     return row
 
 
-# Made once: both are asked at every look of every agent.
+# Made once: they are asked at every look of every agent.
 _SEEN = _seen()
 _SEEN_BY_ID = _SEEN.where(col(RentalRow.rental_id) == bindparam("rental_id"))
+_PROGRESS_OF = sqlalchemy.select(col(RentalRow.rental_id), _progress()).where(
+    col(RentalRow.rental_id).in_(bindparam("rental_ids", expanding=True))
+)

@@ -38,6 +38,7 @@ def rental_view(rental: SeenRental, transactions: Sequence[Transaction]) -> Rent
             "quote_id": row.quote_id,
             "state": row.state,
             "version": row.version,
+            "progress": rental.progress,
             "device": row.device,
             "owner": agreement.pay.owner,
             "renter": row.renter,

@@ -8,9 +8,7 @@ from hireling.rental.offer import SignedOffer
 from hireling.rental.session_document import SessionDocument
 from services.gateway.parameters import QuotePath, QuoteWait, problems
 from services.gateway.rpc import call, neighbours, wire
-from services.messages.negotiation import QuoteStatus, QuoteView, SignedQuoteRequest
-
-FIRST_PAUSE_SECONDS = 0.1
+from services.messages.negotiation import QuoteMark, QuoteStatus, QuoteView, SignedQuoteRequest
 
 routes = APIBlueprint(
     "quotes", __name__, url_prefix="/v1", abp_responses=problems(), abp_tags=[Tag(name="quotes")]
@@ -27,18 +25,18 @@ def request_quote(body: SignedQuoteRequest) -> Any:
 def get_quote(path: QuotePath, query: QuoteWait) -> Any:
     """Return a quote session; with `wait`, as soon as something new happened in it, or when time is up."""
     here = neighbours()
-    quote = call("negotiation", "get_quote", path.quote_id)
-    signatures = len(quote["signed_by"]) if query.signatures is None else query.signatures
-    waited = 0.0
-    while waited < min(query.wait, here.settings.longest_poll_seconds) and not _is_news(
-        quote, query.after, signatures
-    ):
-        # An agent answers within some tenths of a second, a person takes longer.
-        pause = min(here.settings.poll_seconds, FIRST_PAUSE_SECONDS + waited / 4)
-        here.pause(pause)
-        waited += pause
+    signatures = query.signatures
+    if not query.wait or signatures is None:
         quote = call("negotiation", "get_quote", path.quote_id)
-    return quote
+        signatures = len(quote["signed_by"]) if signatures is None else signatures
+        if not query.wait or _is_news(_mark_of(quote), query.after, signatures):
+            return quote
+    here.quotes.wait(
+        path.quote_id,
+        lambda mark: _is_news(mark, query.after, signatures),
+        seconds=min(query.wait, here.settings.longest_poll_seconds),
+    )
+    return call("negotiation", "get_quote", path.quote_id)
 
 
 @routes.get(
@@ -55,9 +53,11 @@ def make_offer(path: QuotePath, body: SignedOffer) -> Any:
     return call("negotiation", "make_offer", path.quote_id, wire(body))
 
 
-def _is_news(quote: dict[str, Any], offers: int, signatures: int) -> bool:
-    return (
-        quote["status"] != QuoteStatus.OPEN
-        or len(quote["offers"]) > offers
-        or len(quote["signed_by"]) > signatures
+def _mark_of(quote: dict[str, Any]) -> QuoteMark:
+    return QuoteMark(
+        status=QuoteStatus(quote["status"]), offers=len(quote["offers"]), signatures=len(quote["signed_by"])
     )
+
+
+def _is_news(mark: QuoteMark, offers: int, signatures: int) -> bool:
+    return mark.status != QuoteStatus.OPEN or mark.offers > offers or mark.signatures > signatures

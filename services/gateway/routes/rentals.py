@@ -21,6 +21,7 @@ from services.gateway.parameters import (
     Refusals,
     RentalPath,
     RentalSearch,
+    RentalWait,
     SeriesWindow,
     UsageSeries,
     problems,
@@ -57,9 +58,16 @@ def list_rentals(query: RentalSearch) -> Any:
 
 
 @routes.get("/rentals/<rental_id>", operation_id="get_rental", responses={200: RentalView})
-def get_rental(path: RentalPath) -> Any:
-    """Return one rental."""
-    return call("settlement", "get_rental", wire(path)["rental_id"])
+def get_rental(path: RentalPath, query: RentalWait) -> Any:
+    """Return one rental; with `wait`, as soon as it went on from `progress`, or when time is up."""
+    here, rental_id, known = neighbours(), wire(path)["rental_id"], query.progress
+    if query.wait and known is not None:
+        here.rentals.wait(
+            rental_id,
+            lambda progress: progress != known,
+            seconds=min(query.wait, here.settings.longest_poll_seconds),
+        )
+    return call("settlement", "get_rental", rental_id)
 
 
 @routes.get("/rentals/<rental_id>/events", operation_id="watch_rental", responses={200: _EVENTS})

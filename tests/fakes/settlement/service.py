@@ -74,6 +74,7 @@ class FakeSettlement(Service):
             quote_id=event.quote_id,
             state=State.AGREED,
             version=1,
+            progress=1,
             device=signed.offer.device,
             owner=signed.offer.owner,
             renter=signed.offer.renter,
@@ -100,11 +101,23 @@ class FakeSettlement(Service):
         )
 
     @rpc
+    def rental_progress(self, rental_ids: list[str]) -> dict[str, int]:
+        """Return how far those of these rentals are that there are."""
+        with self.database.snapshot() as session:
+            rows = [session.get(Rental, rental_id) for rental_id in rental_ids]
+            return {row.rental_id: row.view["progress"] for row in rows if row is not None}
+
+    @rpc
     def change_rental(self, rental_id: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Change a rental's view, and say so."""
         with self.database.unit_of_work() as session:
             row = _found(session, rental_id)
-            row.view = {**row.view, **changes, "version": row.view["version"] + 1}
+            row.view = {
+                **row.view,
+                **changes,
+                "version": row.view["version"] + 1,
+                "progress": row.view["progress"] + 1,
+            }
             view = RentalView.model_validate(row.view, strict=False)
             changed = RentalChanged(
                 rental_id=view.rental_id, device=view.device, state=view.state, version=view.version

@@ -124,6 +124,7 @@ class Rental:
             "rental_id": to_hex(self.agreement.rental_id),
             "quote_id": self.quote_id,
             "state": self.state.value,
+            "progress": list(State).index(self.state) + len(self.halves) + (self.bill is not None),
             "device": to_hex(self.agreement.offer.device),
             "agreement": self.agreement.agreement.model_dump(mode="json"),
             "seq": self.readings[-1].reading.seq if self.readings else None,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import eventlet
+import pytest
 
 from tests.fakes.front import Front
 
@@ -83,6 +84,27 @@ class TestLongPoll:
     def test_answers_with_what_there_is_when_time_is_up(self, front: Front) -> None:
         quote_id = front.ask(front.offer_for_hire())
         assert front.get(f"/v1/quotes/{quote_id}?after=0&wait=0.1")["offers"] == []
+
+    def test_answers_as_soon_as_a_rental_goes_on(self, front: Front) -> None:
+        path = f"/v1/rentals/{a_rental(front)}"
+        known = front.get(path)
+        eventlet.spawn_after(
+            0.1, front.call, "settlement", "change_rental", known["rental_id"], {"state": "FUNDED"}
+        )
+        assert front.get(f"{path}?progress={known['progress']}&wait=5")["state"] == "FUNDED"
+        # What the caller does not know yet is news, however long ago it happened.
+        assert front.get(f"{path}?progress={known['progress']}&wait=5")["state"] == "FUNDED"
+
+    def test_answers_with_the_same_rental_when_time_is_up(self, front: Front) -> None:
+        path = f"/v1/rentals/{a_rental(front)}"
+        known = front.get(path)
+        assert front.get(f"{path}?progress={known['progress']}&wait=0.1") == known
+
+    @pytest.mark.parametrize(
+        "path", [f"/v1/rentals/0x{'00' * 32}?progress=1", "/v1/quotes/none?after=0&signatures=0"]
+    )
+    def test_of_what_nobody_knows_is_not_found_at_once(self, front: Front, path: str) -> None:
+        assert front.client.get(f"{path}&wait=5").status_code == 404
 
 
 class TestPages:

@@ -86,6 +86,11 @@ class Market:
         """Return the rental as settlement sees it."""
         return RentalView.model_validate(self.call("get_rental", to_hex(signed.rental_id)))
 
+    def progress(self, signed: SignedAgreement) -> int:
+        """Return how far a rental is, as who waits for it is told."""
+        (progress,) = self.call("rental_progress", [to_hex(signed.rental_id), to_hex(bytes(32))]).values()
+        return int(progress)
+
     def bill(self, signed: SignedAgreement) -> SignedBill:
         """Return the rental's bill once there is one."""
         self.wait_until(lambda: self.rental(signed).bill)

@@ -27,15 +27,19 @@ class TestARental:
         market.allow(signed, acknowledge(signed, None))
         market.use(signed, readings[:5])
         market.wait_for_state(signed, State.ACTIVE)
+        progress = [market.progress(signed)]
         market.allow(signed, acknowledge(signed, readings[4]))
         market.wait_until(lambda: market.rental(signed).claimed == readings[4].reading.amount_due)
 
         market.use(signed, readings[5:])
         market.wait_for_state(signed, State.CLOSED)
         use = readings[-1].reading.amount_due
+        progress.append(market.progress(signed))
         market.close(signed, by="owner", use=use)
+        progress.append(market.progress(signed))
         market.close(signed, by="renter", use=use)
         bill = market.bill(signed)
+        progress.append(market.progress(signed))
 
         assert market.states(signed) == [
             State.AGREED,
@@ -60,6 +64,9 @@ class TestARental:
         signature = sign(OWNER_AGENT_KEY, signed.domain, envelope_of(bill.bill))
         market.call("countersign_bill", to_hex(signed.rental_id), to_hex(signature))
         assert market.rental(signed).countersigned
+        progress.append(market.progress(signed))
+        assert progress == sorted(set(progress)), "each step is another number"
+        assert market.rental(signed).progress == progress[-1]
         work = [item["rental_id"] for item in market.call("list_rentals", waits)["items"]]
         assert to_hex(signed.rental_id) not in work
 

@@ -272,6 +272,19 @@ class PlatformClient:
         """Return a rental as it stands."""
         return await self._get(f"/v1/rentals/{to_hex(rental_id)}", RentalView)
 
+    async def rental_after(self, known: RentalView) -> RentalView:
+        """Wait a few seconds for a step beyond what is known; return the rental either way."""
+        view = await self._get(
+            f"/v1/rentals/{to_hex(known.rental_id)}",
+            RentalView,
+            query={"progress": str(known.progress), "wait": str(LONG_POLL_SECONDS)},
+            timeout=LONG_POLL_SECONDS + TIMEOUT_SECONDS,
+        )
+        if view.progress == known.progress:
+            # The marketplace has waited, or does not: either way it is not asked without a pause.
+            await asyncio.sleep(BETWEEN_TRIES_SECONDS)
+        return view
+
     async def fund(self, rental_id: bytes, permit: Mapping[str, Any] | None) -> RentalView:
         """Ask the marketplace to relay the opening of the escrow; idempotent."""
         return await self._post(f"/v1/rentals/{to_hex(rental_id)}/funding", {"permit": permit}, RentalView)

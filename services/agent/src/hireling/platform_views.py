@@ -189,11 +189,12 @@ class TransactionView(View):
 
 
 class RentalView(View):
-    """A rental as the marketplace sees it."""
+    """A rental as the marketplace sees it; another ``progress`` means that it went on."""
 
     rental_id: Bytes32
     quote_id: str
     state: State
+    progress: int
     device: Bytes32
     agreement: Agreement
     seq: int | None

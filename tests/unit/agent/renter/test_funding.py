@@ -19,7 +19,6 @@ from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.states import State
 from hireling.renter.funding import Funding, FundingFailed
-from hireling.renter.seat import Seat
 from hireling.renter.wallet import Wallet
 from tests.unit.agent.rentals import HandClock, an_offer, signed_by_both
 
@@ -49,9 +48,14 @@ class World:
             raise PlatformNotFound(status=404, code="rental_not_found", detail="")
         return cast(RentalView, SimpleNamespace(state=self.state, transactions=()))
 
-    async def fund(self, rental_id: bytes, permit: Mapping[str, str]) -> None:
+    async def rental_after(self, known: RentalView) -> RentalView:
+        """Wait as long as a long poll does, and return the rental."""
+        await self.clock.sleep(8)
+        return await self.rental(AGREED.rental_id)
+
+    async def fund(self, rental_id: bytes, permit: Mapping[str, str]) -> RentalView:
         """Open nothing: it is open, or not known."""
-        await self.rental(rental_id)
+        return await self.rental(rental_id)
 
     async def agreement(self, rental_id: bytes) -> SignedAgreement:
         """Return the agreement, where it is known."""
@@ -78,12 +82,6 @@ class World:
             raise ChainUnreachable("no answer")
         return Slot(paid=0, tail=0, claim_by=0, funded_bps=10_000, status=self.status)
 
-    # -- the machine
-
-    async def wait_for_word(self) -> None:
-        """Say nothing."""
-        await asyncio.Event().wait()
-
 
 def wait(world: World, folder: Path, *, asks: bool = False) -> RentalView:
     """Ask for the money where `asks`, and wait for it; return the rental."""
@@ -98,9 +96,7 @@ def wait(world: World, folder: Path, *, asks: bool = False) -> RentalView:
 
     async def journey() -> RentalView:
         async with asyncio.timeout(60):
-            if asks:
-                await funding.request(AGREED)
-            return await funding.wait(AGREED, cast(Seat, world))
+            return await funding.wait(AGREED, await funding.request(AGREED) if asks else None)
 
     return asyncio.run(journey())
 

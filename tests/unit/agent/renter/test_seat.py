@@ -91,21 +91,6 @@ async def _hands_on(stage: Stage) -> None:
     assert stage.seat.line is None
 
 
-async def _waits(stage: Stage) -> None:
-    taking = await _take(stage)
-    await stage.lines[0].come_up()
-    await taking
-    waiting = asyncio.ensure_future(stage.seat.wait_for_word())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    stage.seat.on_message("unlock/challenge", b"!")
-    await waiting
-    again = asyncio.ensure_future(stage.seat.wait_for_word())
-    await asyncio.sleep(0)
-    assert not again.done()
-    again.cancel()
-
-
 async def _begins_anew(stage: Stage) -> None:
     taking = await _take(stage)
     taking.cancel()
@@ -130,6 +115,5 @@ async def _keeps_few(stage: Stage) -> None:
 
 
 test_hands_on_what_came_before_somebody_listened = story(_hands_on)
-test_tells_once_of_each_word_that_the_machine_says = story(_waits)
 test_begins_anew_where_the_early_line_is_not_up_when_it_is_needed = story(_begins_anew)
 test_keeps_no_flood = story(_keeps_few)

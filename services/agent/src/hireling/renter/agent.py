@@ -224,9 +224,9 @@ class RenterAgent:
 
     async def _fund(self, page: Page, seat: Seat) -> Page:
         rental_id = page.agreement.rental_id
-        await self._funding.request(page.agreement)
+        asked = await self._funding.request(page.agreement)
         async with self._greeting(page, seat) as ride:
-            view = await self._funding.wait(page.agreement, seat)
+            view = await self._funding.wait(page.agreement, asked)
         page = ride.page
         if view.state in WITHOUT_BILL:
             await self._note_done(rental_id, spent=0)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from hireling.clock import Clock, comes_within, growing
+from hireling.clock import Clock, growing
 from hireling.handing_in import HandingIn
 from hireling.json_rpc import ChainUnreachable
 from hireling.mandate_ledger import MandateLedger
@@ -14,7 +14,6 @@ from hireling.platform_views import RentalView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import ALREADY_OPEN
 from hireling.rental.states import State
-from hireling.renter.seat import Seat
 from hireling.renter.wallet import Wallet
 
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 5.0
@@ -47,48 +46,46 @@ class Funding:
         self._ledger = ledger
         self._clock = clock
 
-    async def request(self, agreement: SignedAgreement) -> None:
-        """Sign the permit and have the escrow opened, unless it is.
+    async def request(self, agreement: SignedAgreement) -> RentalView:
+        """Sign the permit and have the escrow opened, unless it is; return the rental as it is then.
 
         Raises as the wallet and platform do, FundingFailed, PaidOut, NotTakenBack.
         """
         terms = agreement.agreement
         view = await self._look(agreement.rental_id)
-        if view is None or view.state in UNFUNDED:
-            # From here on the escrow may open, whatever becomes of this process.
-            await asyncio.to_thread(self._ledger.note_opened, agreement.rental_id)
-            permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
-            await self._request(agreement, permit)
+        if view is not None and view.state not in UNFUNDED:
+            return view
+        # From here on the escrow may open, whatever becomes of this process.
+        await asyncio.to_thread(self._ledger.note_opened, agreement.rental_id)
+        permit = await self._wallet.permit(value=terms.all_in, deadline=terms.rules.fund_by)
+        return await self._request(agreement, permit)
 
-    async def wait(self, agreement: SignedAgreement, seat: Seat) -> RentalView:
-        """Return the rental once its money is there, or it is over without.
+    async def wait(self, agreement: SignedAgreement, view: RentalView | None) -> RentalView:
+        """Return the rental, of which this ``view`` is known, once its money is there or it is over without.
 
         Raises FundingFailed, PaidOut, NotTakenBack, ChainUnreachable where it is not known whether there is
         money.
         """
-        rental_id = agreement.rental_id
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
-        while (view := await self._look(rental_id)) is None or view.state in UNFUNDED:
+        while view is None or view.state in UNFUNDED:
             _refuse_failed(view)
             await self._require_money_in_time(agreement)
             if view is None:  # it had it: it was restored from a backup since
                 await self._handing_in.hand_in_if_lost(agreement)
-            # Once its machine speaks it saw the money: the marketplace sees it within moments.
-            if await comes_within(self._clock, next(pauses), seat.wait_for_word()):
-                pauses = growing(HEARD_OF_SECONDS, longest=LONGEST_POLL_SECONDS)
+                await self._clock.sleep(next(pauses))
+            view = await self._look(agreement.rental_id, known=view)
         return view
 
-    async def _request(self, agreement: SignedAgreement, permit: Mapping[str, str]) -> None:
-        for pause in growing(HEARD_OF_SECONDS, longest=LONGEST_POLL_SECONDS):
-            try:
-                await self._platform.fund(agreement.rental_id, permit)
-            except PlatformNotFound:
-                await self._require_money_in_time(agreement)
-                if pause > LAGS_SECONDS:
-                    await self._handing_in.hand_in_if_lost(agreement)
-                await self._clock.sleep(pause)
-            else:
-                return
+    async def _request(self, agreement: SignedAgreement, permit: Mapping[str, str]) -> RentalView:
+        pauses = growing(HEARD_OF_SECONDS, longest=LONGEST_POLL_SECONDS)
+        while True:
+            with contextlib.suppress(PlatformNotFound):
+                return await self._platform.fund(agreement.rental_id, permit)
+            await self._require_money_in_time(agreement)
+            pause = next(pauses)
+            if pause > LAGS_SECONDS:
+                await self._handing_in.hand_in_if_lost(agreement)
+            await self._clock.sleep(pause)
 
     async def _require_money_in_time(self, agreement: SignedAgreement) -> None:
         """Raise FundingFailed once it is too late for the escrow to open, unless it holds the money already.
@@ -104,9 +101,12 @@ class Funding:
         if not slot.status:
             raise FundingFailed("the escrow was not opened in time; nothing is locked")
 
-    async def _look(self, rental_id: bytes) -> RentalView | None:
+    async def _look(self, rental_id: bytes, *, known: RentalView | None = None) -> RentalView | None:
+        """Return the rental, None where there is none; some seconds later if it is still as it is known."""
         with contextlib.suppress(PlatformNotFound):
-            return await self._platform.rental(rental_id)
+            if known is None:
+                return await self._platform.rental(rental_id)
+            return await self._platform.rental_after(known)
         return None
 
 

@@ -27,17 +27,11 @@ class Seat:
         self._line: MqttLine | None = None
         self._running: asyncio.Task[None] | None = None
         self._early: deque[tuple[str, bytes]] = deque(maxlen=EARLY_MESSAGES)
-        self._heard = asyncio.Event()
 
     @property
     def line(self) -> MqttLine | None:
         """Return the line where it is up."""
         return self._line if self._line is not None and self._line.is_up else None
-
-    async def wait_for_word(self) -> None:
-        """Wait until the machine says something new."""
-        await self._heard.wait()
-        self._heard.clear()
 
     async def take_early(self) -> MqttLine:
         """Connect, and return the line once it is up."""
@@ -68,7 +62,6 @@ class Seat:
         """Hang up."""
         running, self._running, self._line = self._running, None, None
         self._early.clear()
-        self._heard.clear()
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -79,7 +72,6 @@ class Seat:
             self._listener.on_message(topic, payload)
         else:
             self._early.append((topic, payload))
-            self._heard.set()
 
     def on_line_up(self) -> None:
         """Hand the news on."""

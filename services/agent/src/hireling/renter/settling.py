@@ -79,24 +79,25 @@ class Settling:
 
     async def _wait_for_the_end(self, page: Page, key: Key) -> RentalView:
         """Hand in the renter's half of the close, and wait until the rental has a bill or was cancelled."""
-        is_signed = False
+        view: RentalView | None = None
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
         while True:
-            was_signed = is_signed
             try:
-                is_signed = is_signed or await self._sign_close(page, key)
-                view = await self._platform.rental(page.agreement.rental_id)
+                if view is not None and _has_half(view):
+                    view = await self._platform.rental_after(view)
+                else:  # also where it had it: it was restored from a backup since
+                    view = await self._sign_close(page, key) or await self._platform.rental(
+                        page.agreement.rental_id
+                    )
                 if view.bill or view.state in WITHOUT_BILL:
                     return view
-                # It had it: it was restored from a backup since.
-                is_signed = is_signed and (view.state in TERMINAL or "renter" in view.closes_by)
+                if _has_half(view):
+                    continue
             except PlatformError as error:
                 self._say("platform_unreachable", detail=str(error))
                 if isinstance(error, PlatformNotFound):
                     with contextlib.suppress(PlatformError):
                         await self._handing_in.hand_in_if_lost(page.agreement)
-            if is_signed and not was_signed:  # with both halves in, the end is seconds away
-                pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
             await self._clock.sleep(next(pauses))
 
     def _say(self, event: str, *, detail: str) -> None:
@@ -105,11 +106,11 @@ class Settling:
             self._announce(event, detail=detail)
         self._said[event] = detail
 
-    async def _sign_close(self, page: Page, key: Key) -> bool:
-        """Sign the same close as the owner's agent; return whether the marketplace has it, or never will."""
+    async def _sign_close(self, page: Page, key: Key) -> RentalView | None:
+        """Sign the same close as the owner's agent; return the rental with it, None where it is not taken."""
         reading = page.last_reading.reading if page.last_reading else None
         if reading is not None and not reading.last:
-            return True  # the machine fell silent: claims and deadlines settle, nobody closes
+            return None  # the machine fell silent: claims and deadlines settle, nobody closes
         close = Close(
             rental_id=page.agreement.rental_id,
             use=reading.amount_due if reading else 0,
@@ -118,12 +119,12 @@ class Settling:
         )
         signature = sign(key, page.agreement.domain, close)
         try:
-            await self._platform.submit_close(close, by="renter", signature=signature)
+            view = await self._platform.submit_close(close, by="renter", signature=signature)
         except PlatformRefused as error:
             self._say("close_refused", detail=str(error))
-            return False
+            return None
         self._announce("close_signed", rental_id=_id(page), use=close.use)
-        return True
+        return view
 
     async def _keep_bill(self, page: Page) -> Kept:
         signed = await self._countersigned(page.agreement.rental_id)
@@ -153,6 +154,11 @@ class Settling:
                     await asyncio.sleep(next(pauses))
                     signed = await self._platform.bill(rental_id)
         return signed
+
+
+def _has_half(view: RentalView) -> bool:
+    """Return whether the marketplace has the renter's half of the close, or needs it no more."""
+    return view.state in TERMINAL or "renter" in view.closes_by
 
 
 def _compare(signed: SignedBill, page: Page) -> None:

@@ -113,9 +113,10 @@ class Chain:
 
     def wallet(self, address: bytes) -> Wallet:
         """Return what the address has now."""
-        credit, _ = self._read(self.calls.credit(address), "uint128", "uint64")
-        (balance,) = self._read(self.calls.balance(address), "uint256")
-        (nonce,) = self._read(self.calls.permit_nonce(address), "uint256")
+        asked = (self.calls.credit(address), self.calls.balance(address), self.calls.permit_nonce(address))
+        owed, held, used = self._node.read_all(asked)
+        credit, _ = decode(("uint128", "uint64"), owed)
+        (balance,), (nonce,) = decode(("uint256",), held), decode(("uint256",), used)
         return Wallet(balance=balance, credit=credit, nonce=nonce)
 
     def token(self) -> TokenFacts:

@@ -29,9 +29,11 @@ def written(result: Any, error: dict[str, Any] | None) -> str:
 
 
 def send(envelope: str, *, to: Any, amqp_uri: str, exchange: Any) -> None:
-    """Answer this message; return once the bus has the answer.
+    """Answer this message, as far as the bus can be reached.
 
-    As Nameko's Responder does, which would dump the result twice and read the bus's address each time.
+    As Nameko's Responder does, which would dump the result twice and read the bus's address each time, and
+    wait for the bus's word that it has the answer. One that is lost is an unknown outcome to its caller, as
+    it would be if the caller's own connection broke.
     """
     with producers[_bus(amqp_uri)].acquire(block=True) as producer:
         producer.publish(
@@ -49,7 +51,7 @@ def send(envelope: str, *, to: Any, amqp_uri: str, exchange: Any) -> None:
 @lru_cache(maxsize=16)
 def _bus(amqp_uri: str) -> Connection:
     """Return what the pool of producers knows the bus by; never connected itself."""
-    return Connection(amqp_uri, transport_options={**DEFAULT_TRANSPORT_OPTIONS, "confirm_publish": True})
+    return Connection(amqp_uri, transport_options={**DEFAULT_TRANSPORT_OPTIONS, "confirm_publish": False})
 
 
 def result_of(envelope: bytes, target: str) -> Any:

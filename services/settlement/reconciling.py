@@ -56,7 +56,7 @@ def differ(books: Books, chain: Slot) -> int | None:
 
 
 class Reconciliation:
-    """Compares page by page; a page is one look at the database and one call of the chain a rental."""
+    """Compares page by page; a page is one look at the database and two questions to the chain."""
 
     def __init__(self, *, database: Database, chain: Chain, now: Callable[[], datetime]) -> None:
         self._database = database
@@ -82,7 +82,8 @@ class Reconciliation:
             raise Unavailable("chain_not_read", "no block of the chain was read yet: please ask again")
         with chain_asked():
             escrowed = self._chain.escrowed(at=seen.number)
-            found = [self._compared(each, at=seen.number) for each in books]
+            slots = self._chain.slots([from_hex(each.rental_id) for each in books], at=seen.number)
+        found = [_compared(each, slot) for each, slot in zip(books, slots, strict=True)]
         return Reconciled(
             block=seen.number,
             checked=len(books),
@@ -111,14 +112,14 @@ class Reconciliation:
             )
             self._found = []
 
-    def _compared(self, books: Books, *, at: int) -> Difference | None:
-        chain = self._chain.slot(from_hex(books.rental_id), at=at)
-        amount = differ(books, chain)
-        if amount is None:
-            return None
-        return Difference(
-            rental_id=from_hex(books.rental_id), books=_said(books.slot), chain=_said(chain), amount=amount
-        )
+
+def _compared(books: Books, chain: Slot) -> Difference | None:
+    amount = differ(books, chain)
+    if amount is None:
+        return None
+    return Difference(
+        rental_id=from_hex(books.rental_id), books=_said(books.slot), chain=_said(chain), amount=amount
+    )
 
 
 @contextmanager

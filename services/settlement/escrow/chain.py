@@ -1,5 +1,6 @@
 """The chain as settlement sees it: the contracts' state, their logs, the relayer's signed transactions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.settlement.escrow.node import GWEI, Block, Call, Node, Receipt
 # A replacement must pay a tenth more than what it replaces, else nodes refuse it. Source: go-ethereum's
 # txpool.pricebump.
 BUMP_PERCENT = 12
+SLOT = ("uint96", "uint96", "uint40", "uint16", "uint8")
 DYNAMIC_FEE = 2  # EIP-2718's type of an EIP-1559 transaction
 # What estimating says is exact for the state it saw; another rental's transaction may come first.
 GAS_MARGIN_PERCENT = 25
@@ -101,10 +103,12 @@ class Chain:
 
     def slot(self, rental_id: bytes, *, at: int | None = None) -> Slot:
         """Return the rental's slot now, or after block `at`; all zero for none."""
-        paid, tail, claim_by, funded_bps, status = self._read(
-            self.calls.slot(rental_id), "uint96", "uint96", "uint40", "uint16", "uint8", at=at
-        )
-        return Slot(paid, tail, claim_by, funded_bps, Status(status))
+        return _slot(self._node.read(self.calls.slot(rental_id), at=at))
+
+    def slots(self, rental_ids: Sequence[bytes], *, at: int) -> list[Slot]:
+        """Return these rentals' slots after block `at`, in one question; all zero for none."""
+        asked = [self.calls.slot(rental_id) for rental_id in rental_ids]
+        return [_slot(answer) for answer in self._node.read_all(asked, at=at)]
 
     def escrowed(self, *, at: int | None = None) -> int:
         """Return how many base units of the token the escrow has now, or after block `at`."""
@@ -180,6 +184,11 @@ class Chain:
 
     def _read(self, call: Call, *types: str, at: int | None = None) -> tuple[Any, ...]:
         return tuple(decode(types, self._node.read(call, at=at)))
+
+
+def _slot(answer: bytes) -> Slot:
+    paid, tail, claim_by, funded_bps, status = decode(SLOT, answer)
+    return Slot(paid, tail, claim_by, funded_bps, Status(status))
 
 
 def _raised(fee: int) -> int:

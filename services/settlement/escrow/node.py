@@ -17,6 +17,8 @@ from hireling.rental.typed_data import from_hex, to_hex
 from services.settlement.escrow.abi import decoded_error
 
 GWEI = 10**9
+# Questions in one batch: public nodes refuse more than some hundred.
+MOST_AT_ONCE = 50
 # A receipt's status of a transaction that did what it says. Source: EIP-658.
 SUCCEEDED = "0x1"
 
@@ -127,13 +129,14 @@ class Node:
         """
         return _bytes(self._ask("eth_call", _transaction(call, sender), _when(at)))
 
-    def read_all(self, calls: Sequence[Call]) -> list[bytes]:
-        """Return what each call would answer now, asked on one way to the node. Raises as `read` does.
+    def read_all(self, calls: Sequence[Call], *, at: int | None = None) -> list[bytes]:
+        """Return what each call would answer now, or after block `at`, asked on one way to the node.
 
-        Blocks may come in between: these are not of one state.
+        Without `at` blocks may come in between: these are not of one state. Raises as `read` does.
         """
-        asked = [("eth_call", (_transaction(call, None), _when(None))) for call in calls]
-        return [_bytes(answer) for answer in self._ask_all(asked)]
+        asked = [("eth_call", (_transaction(call, None), _when(at))) for call in calls]
+        parts = (asked[start : start + MOST_AT_ONCE] for start in range(0, len(asked), MOST_AT_ONCE))
+        return [_bytes(answer) for part in parts for answer in self._ask_all(part)]
 
     def gas(self, call: Call, *, sender: bytes) -> int:
         """Return how much gas the call would need now. Raises Reverted."""

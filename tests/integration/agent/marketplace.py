@@ -418,10 +418,11 @@ class Marketplace:
         match parts[2:]:
             case ["funding"]:
                 assert int(body["permit"]["value"]) == rental.agreement.agreement.all_in
-                rental.state = State.FUNDED
+                unconfirmed, rental.state = rental.view(), State.FUNDED
                 if self.loses_what_is_funded:
                     self.loses_what_is_funded = False
                     self.lose()
+                    return unconfirmed
             case ["ceilings"]:
                 self._take_ceiling(parts[1], SignedCeiling.model_validate_json(request.content))
             case ["readings"]:

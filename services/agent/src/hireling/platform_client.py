@@ -49,7 +49,7 @@ from hireling.rental.typed_data import to_hex
 
 TIMEOUT_SECONDS = 10.0
 LONG_POLL_SECONDS = 8
-# A GET, or a POST under one Idempotency-Key, is tried this often in all.
+# Each call is tried this often in all: what is signed counts once, however often it comes.
 TRIES = 3
 BETWEEN_TRIES_SECONDS = 0.3
 # The code of a repetition that came before the first request was answered.
@@ -139,8 +139,8 @@ class PlatformClient:
     async def broker_access(self, wish: SignedBrokerAccess) -> AccessView:
         """Ask to be let in at the broker.
 
-        Not under an Idempotency-Key: an answer with a password in it is kept nowhere. Where it was lost, the
-        same wish again is refused (access_replayed), and a new challenge is needed.
+        An answer with a password in it is kept nowhere: where it was lost, the same wish again is refused
+        (access_replayed), and a new challenge is needed.
         """
         return await self._send(
             "POST",
@@ -333,7 +333,9 @@ class PlatformClient:
 
     async def faucet(self, address: bytes) -> WalletView:
         """Ask for test money, on a development chain."""
-        return await self._post("/v1/faucet", {"address": to_hex(address)}, WalletView)
+        # Nothing in it tells a repetition from a second wish: that gets the first one's answer by this key.
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return await self._post("/v1/faucet", {"address": to_hex(address)}, WalletView, headers=headers)
 
     async def withdraw(self, authorization: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask the marketplace to relay a signed transfer."""
@@ -356,9 +358,15 @@ class PlatformClient:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         return await self._send("GET", path, answer, params=params, timeout=timeout)
 
-    async def _post(self, path: str, body: Mapping[str, Any], answer: type[Answer]) -> Answer:
-        # The same key on every try: the marketplace answers a repetition with what it answered first.
-        headers = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/json"}
+    async def _post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        answer: type[Answer],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        headers = {"Content-Type": "application/json", **(headers or {})}
         return await self._send("POST", path, answer, content=json.dumps(body), headers=headers)
 
     async def _send(self, method: str, path: str, answer: type[Answer], **request: Any) -> Answer:

@@ -336,7 +336,7 @@ async def test_looks_at_the_chain_as_soon_as_it_is_told_to(machine: Machine) -> 
     engagement = machine.engage(agreement)
     await asyncio.sleep(0.2)  # it has looked in vain, and its clock stands still
     machine.fund(agreement)
-    engagement.on_rental_changed()
+    engagement.on_rental_changed(State.FUNDED)
     await machine.wait_for(agreement, "funded_seen")
 
 

@@ -27,6 +27,7 @@ POLL_SECONDS = 15.0
 ARRIVE_AGAIN_SECONDS = 2.0
 # Just after somebody was at the table: a notice may be lost.
 POLL_AT_THE_TABLE_SECONDS = 1.0
+POLL_WHERE_TOLD_SECONDS = 5.0
 
 
 class DeviceAgent:
@@ -125,7 +126,9 @@ class DeviceAgent:
                 is_bound = self._bidder is not None and self._bidder.is_bound
                 await self._pricing.turn(self._presence, is_free=self._stands_ready(), is_bound=is_bound)
             if is_busy:
-                pauses = growing(POLL_AT_THE_TABLE_SECONDS, longest=POLL_SECONDS)
+                is_told = self._moves is not None and self._tools.line.is_up
+                first = POLL_WHERE_TOLD_SECONDS if is_told else POLL_AT_THE_TABLE_SECONDS
+                pauses = growing(min(first, POLL_SECONDS), longest=POLL_SECONDS)
             if asks or is_busy:  # else what only looks at news would put it off for ever
                 ask_at = loop.time() + next(pauses)
             try:

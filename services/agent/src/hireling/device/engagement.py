@@ -15,6 +15,7 @@ from hireling.durable import make_private_folder
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
 from hireling.rental.slot import slot_of
+from hireling.rental.states import BILL_FOLLOWS, State
 from hireling.rental.typed_data import to_hex
 
 DELIVERY_SECONDS = 5.0
@@ -169,9 +170,10 @@ class Engagement:
         if self._uplink is not None:
             self._uplink.pause(seconds)
 
-    def on_rental_changed(self) -> None:
-        """Look at once, where the next look would have come later."""
-        self._settling.hurry()
+    def on_rental_changed(self, state: State | None) -> None:
+        """Look at once, where the next look would have come later; no state means that there is a bill."""
+        if state not in BILL_FOLLOWS:
+            self._settling.hurry()
         self._funding.hurry()
 
     # -- the way ---------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from hireling.rental.typed_data import to_hex
 
 # Whoever else writes to the device's topic shall not silence it.
 LONGEST_WAIT_SECONDS = 60.0
+# What a notice tells of that the line brings whole to those who bargain over it.
+MOVES = frozenset({"quote_requested", "offer_made", "agreement_signed"})
 WORDS = tuple(topic.word for topic in TOPICS if "device" in topic.listeners)
 
 
@@ -86,14 +88,14 @@ class DeviceListener:
             return
         if notice.rental_id is not None and self._rentals.knows(notice.rental_id):
             for engagement in self._rentals.of(notice.rental_id):
-                engagement.on_rental_changed()
+                engagement.on_rental_changed(notice.state)
         elif not self._hears_of_offer(notice):
             self._ask()
 
     def _hears_of_offer(self, notice: Notice) -> bool:
-        """Return whether the broker brings the very offer that a notice tells of."""
-        is_of_offer = notice.type in {"quote_requested", "offer_made"} and notice.quote_id is not None
-        return is_of_offer and self._moves is not None and self._moves.hears_of(str(notice.quote_id))
+        """Return whether the broker brings the very move that a notice tells of."""
+        is_of_move = notice.type in MOVES and notice.quote_id is not None
+        return is_of_move and self._moves is not None and self._moves.hears_of(str(notice.quote_id))
 
     def _on_ack(self, payload: bytes) -> None:
         ack = Ack.model_validate_json(payload)

@@ -20,7 +20,8 @@ from hireling.rental.states import TERMINAL, WITHOUT_BILL
 
 # The marketplace's money side hears of the last reading some tenths of a second after the device signed it.
 FIRST_PAUSE_SECONDS = 0.2
-BILL_PAUSE_SECONDS = 1.0
+# The broker tells of the bill; this is for when that word is lost.
+BILL_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 30.0
 
 

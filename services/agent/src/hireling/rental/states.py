@@ -70,6 +70,8 @@ class Trigger(StrEnum):
 TERMINAL = frozenset({State.SETTLED, State.EXPIRED, State.CANCELLED, State.RESOLVED, State.FORCE_CLOSED})
 # Nothing was used, and nothing is to be paid.
 WITHOUT_BILL = frozenset({State.CANCELLED, State.EXPIRED})
+# Over, and the bill follows once no money can move any more.
+BILL_FOLLOWS = TERMINAL - WITHOUT_BILL
 RUNNING = frozenset({State.ACTIVE, State.SUSPENDED, State.ENDING})
 
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {

@@ -63,8 +63,8 @@ class Settling:
 
         Raises BillRefused, PaidOut, NotTakenBack, PlatformError.
         """
-        view = await self._wait_for_the_end(page, key)
-        if not view.bill:
+        view, signed = await self._wait_for_the_end(page, key)
+        if signed is None:
             self._announce("cancelled", rental_id=_id(page), state=view.state.value)
             return None
         self._announce(
@@ -75,10 +75,13 @@ class Settling:
             refund=view.refund,
             state=view.state.value,
         )
-        return await self._keep_bill(page)
+        return self._keep(signed, page)
 
-    async def _wait_for_the_end(self, page: Page, key: Key) -> RentalView:
-        """Hand in the renter's half of the close, and wait until the rental has a bill or was cancelled."""
+    async def _wait_for_the_end(self, page: Page, key: Key) -> tuple[RentalView, SignedBill | None]:
+        """Hand in the renter's half of the close, and wait until the rental has a bill or was cancelled.
+
+        Return how it ended, and its bill.
+        """
         view: RentalView | None = None
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
         while True:
@@ -89,8 +92,11 @@ class Settling:
                     view = await self._sign_close(page, key) or await self._platform.rental(
                         page.agreement.rental_id
                     )
-                if view.bill or view.state in WITHOUT_BILL:
-                    return view
+                if view.state in WITHOUT_BILL:
+                    return view, None
+                if view.bill:
+                    await self._wait_for_countersignature(view)
+                    return view, await self._platform.bill(page.agreement.rental_id)
                 if _has_half(view):
                     continue
             except PlatformError as error:
@@ -126,8 +132,7 @@ class Settling:
         self._announce("close_signed", rental_id=_id(page), use=close.use)
         return view
 
-    async def _keep_bill(self, page: Page) -> Kept:
-        signed = await self._countersigned(page.agreement.rental_id)
+    def _keep(self, signed: SignedBill, page: Page) -> Kept:
         try:
             check = verify_bill(signed, issuer=self._issuer)
         except BillInvalid as error:
@@ -144,16 +149,12 @@ class Settling:
         )
         return Kept(signed=signed, check=check, path=path)
 
-    async def _countersigned(self, rental_id: bytes) -> SignedBill:
-        """Return the bill, with the owner's agent's signature where it comes soon."""
-        signed = await self._platform.bill(rental_id)
-        with contextlib.suppress(TimeoutError):
+    async def _wait_for_countersignature(self, view: RentalView) -> None:
+        """Wait a little for the owner's agent to sign the bill too: a bill is good without."""
+        with contextlib.suppress(TimeoutError, PlatformError):
             async with asyncio.timeout(COUNTERSIGNED_WITHIN_SECONDS):
-                pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
-                while signed.countersignature is None:
-                    await asyncio.sleep(next(pauses))
-                    signed = await self._platform.bill(rental_id)
-        return signed
+                while not view.countersigned:
+                    view = await self._platform.rental_after(view)
 
 
 def _has_half(view: RentalView) -> bool:

@@ -1,12 +1,13 @@
 """The contracts as a test sees them: what they hold, what they refuse, and the clock of their chain."""
 
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import requests
-from brownie import history, project, web3
+from brownie import chain, history, project, web3
 from eth_abi import decode
 from eth_utils import keccak
 from rental import NOBODY, Rental
@@ -54,9 +55,20 @@ def take_snapshot() -> str:
 
 def revert_to(snapshot: str) -> None:
     """Take the chain back. Brownie's own revert walks its call stack to warn of it, which takes 0.2 s each time."""
+    let_brownie_finish()
     rpc("evm_revert", snapshot)
     # Else Brownie waits for the nonces that it remembers.
     history.clear()
+
+
+def let_brownie_finish() -> None:
+    """Wait for the threads in which Brownie notes how each transaction could be undone.
+
+    They ask for the newest block, and while the chain is taken back there is none.
+    """
+    for thread in threading.enumerate():
+        if getattr(thread, "_target", None) == chain._add_to_undo_buffer:
+            thread.join(RECEIPT_SECONDS)
 
 
 def call_object(function: Any, *args: Any) -> dict[str, str]:

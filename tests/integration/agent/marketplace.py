@@ -6,6 +6,7 @@ It keeps the rules that agents depend on (turns, signatures, contiguous durable 
 close) and lets a test break its line: lose, repeat, refuse. The whole marketplace itself runs in tests/e2e.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -189,6 +190,8 @@ class Marketplace:
             entry=Named(Credentials(INGEST, password)),
         )
         self._outgoing: list[tuple[str, str]] = []
+        # A chain on which a block comes with every question.
+        self._blocks = itertools.count(100)
 
     @property
     def http(self) -> httpx.MockTransport:
@@ -480,7 +483,7 @@ class Marketplace:
         call = json.loads(request.content)
         results: dict[str, Callable[[], str]] = {
             "eth_chainId": lambda: hex(CHAIN_ID),
-            "eth_blockNumber": lambda: hex(100),
+            "eth_blockNumber": lambda: hex(next(self._blocks)),
             "eth_call": lambda: to_hex(self._view(bytes.fromhex(call["params"][0]["data"][2:]))),
         }
         return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": results[call["method"]]()})

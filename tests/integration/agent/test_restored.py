@@ -19,7 +19,7 @@ from tests.integration.agent.test_rental import ROWS, a_marketplace, a_replay, r
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have machines look for what was lost more often."""
-    monkeypatch.setattr(device_agent, "POLL_SECONDS", 0.5)
+    monkeypatch.setattr(device_agent, "POLL_WHERE_TOLD_SECONDS", 0.5)
 
 
 class TestPaidOutBeforeTheBillWasFetched:

@@ -4,7 +4,7 @@ It lists the machine, bargains for it, serves one rental after the other, and fo
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from hireling.clock import growing
@@ -25,9 +25,10 @@ from hireling.rental.states import TERMINAL
 
 POLL_SECONDS = 15.0
 ARRIVE_AGAIN_SECONDS = 2.0
-# Just after somebody was at the table: a notice may be lost.
+# Just after somebody was at the table.
 POLL_AT_THE_TABLE_SECONDS = 1.0
-POLL_WHERE_TOLD_SECONDS = 5.0
+# While the broker tells of everything, a word of its may be lost all the same.
+POLL_WHERE_TOLD_SECONDS, AT_THE_TABLE_WHERE_TOLD_SECONDS = 30.0, 5.0
 
 
 class DeviceAgent:
@@ -109,7 +110,7 @@ class DeviceAgent:
         self._spawn(self._presence.stay())
         if self._bidder is not None:
             self._spawn(self._bidder.stay())
-        pauses = growing(POLL_SECONDS, longest=POLL_SECONDS)
+        pauses = self._pauses(is_busy=False)
         loop, ask_at, is_cut_off = asyncio.get_running_loop(), 0.0, False
         while True:
             self._look.clear()
@@ -126,9 +127,7 @@ class DeviceAgent:
                 is_bound = self._bidder is not None and self._bidder.is_bound
                 await self._pricing.turn(self._presence, is_free=self._stands_ready(), is_bound=is_bound)
             if is_busy:
-                is_told = self._moves is not None and self._tools.line.is_up
-                first = POLL_WHERE_TOLD_SECONDS if is_told else POLL_AT_THE_TABLE_SECONDS
-                pauses = growing(min(first, POLL_SECONDS), longest=POLL_SECONDS)
+                pauses = self._pauses(is_busy=True)
             if asks or is_busy:  # else what only looks at news would put it off for ever
                 ask_at = loop.time() + next(pauses)
             try:
@@ -136,6 +135,14 @@ class DeviceAgent:
                     await self._look.wait()
             except TimeoutError:
                 self._must_ask = True
+
+    def _pauses(self, *, is_busy: bool) -> Iterator[float]:
+        """Return how long to wait from now on between two looks at what waits here."""
+        if self._moves is not None and self._tools.line.is_up:
+            busy, idle = AT_THE_TABLE_WHERE_TOLD_SECONDS, POLL_WHERE_TOLD_SECONDS
+        else:
+            busy, idle = POLL_AT_THE_TABLE_SECONDS, POLL_SECONDS
+        return growing(busy if is_busy else idle, longest=idle)
 
     async def _arrive(self) -> None:
         while True:

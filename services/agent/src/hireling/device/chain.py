@@ -11,7 +11,14 @@ FULLY_FUNDED_BPS = 10_000
 
 
 class NotFunded(Exception):
-    """The chain does not hold the money, or not deeply enough yet; asking again later may change that."""
+    """The chain does not hold the money, or not deeply enough yet; asking again later may change that.
+
+    ``block`` is the one that was looked at.
+    """
+
+    def __init__(self, message: str, *, block: int | None = None) -> None:
+        super().__init__(message)
+        self.block = block
 
 
 class WrongChain(Exception):
@@ -34,21 +41,29 @@ class EscrowReader:
         self._rpc = rpc
         self._confirmations = confirmations
 
-    async def funding(self, agreement: SignedAgreement) -> Funding:
-        """Return the rental's slot, open and fully funded. Raises NotFunded, WrongChain, ChainUnreachable."""
+    async def funding(self, agreement: SignedAgreement, *, after: int | None = None) -> Funding:
+        """Return the rental's slot, open and fully funded. Raises NotFunded, WrongChain, ChainUnreachable.
+
+        In block ``after`` it was not: while that is still the newest to believe in, no more is asked.
+        """
         domain = agreement.domain
-        chain_id = await self._rpc.chain_id()
-        if chain_id != domain.chain_id:
-            raise WrongChain(f"the node is on chain {chain_id}, the agreement on chain {domain.chain_id}")
         block = await self._rpc.height() - (self._confirmations - 1)
         if block < 0:
             raise NotFunded(f"the chain is not yet {self._confirmations} blocks long")
+        if block == after:
+            raise NotFunded(f"no block after {block} is deep enough yet", block=block)
+        chain_id = await self._rpc.chain_id()
+        if chain_id != domain.chain_id:
+            raise WrongChain(f"the node is on chain {chain_id}, the agreement on chain {domain.chain_id}")
         slot = await self.slot(domain.escrow, agreement.rental_id, block=block)
         if not slot.has(Status.OPEN):
-            raise NotFunded(f"no money for this rental in block {block} (status {int(slot.status)})")
+            raise NotFunded(
+                f"no money for this rental in block {block} (status {int(slot.status)})", block=block
+            )
         if slot.funded_bps < FULLY_FUNDED_BPS:
             raise NotFunded(
-                f"funded to {slot.funded_bps} of {FULLY_FUNDED_BPS} basis points in block {block}"
+                f"funded to {slot.funded_bps} of {FULLY_FUNDED_BPS} basis points in block {block}",
+                block=block,
             )
         return Funding(slot=slot, block=block)
 

@@ -37,18 +37,18 @@ class FundingWatch:
 
     async def wait(self) -> RentalLog | None:
         """Return the new log of a rental that is paid; None where it was not paid in time."""
-        said = ""
+        said, looked_at = "", None
         pauses = growing(CHAIN_POLL_SECONDS, longest=LONGEST_CHAIN_POLL_SECONDS)
         while self._tools.clock.now() <= self._fund_by:
             try:
-                funding = await self._tools.chain.funding(self._agreement)
+                funding = await self._tools.chain.funding(self._agreement, after=looked_at)
                 return self._begin(funding)
             except (NotFunded, ChainUnreachable, WrongChain, NotKept) as error:
                 if str(error) != said:
                     self._announce_obstacle(error)
                 said = str(error)
-                if await comes_within(self._tools.clock, next(pauses), self._hint.wait()):
-                    pauses = growing(CHAIN_POLL_SECONDS, longest=LONGEST_CHAIN_POLL_SECONDS)
+                looked_at = error.block if isinstance(error, NotFunded) else None
+                await comes_within(self._tools.clock, next(pauses), self._hint.wait())
                 self._hint.clear()
         self._tools.announce("rental_expired", rental_id=self._id, reason="not funded in time")
         return None

@@ -25,6 +25,7 @@ from hireling.device.price_bounds import PricingWishes
 from hireling.drivers.choice import Choice
 from loadtests.load.legs import Journal, now
 from loadtests.load.words import Timing, Words
+from services.chassis.garbage import collect_seldom
 
 ROWS = 20
 SPEED = 10
@@ -157,4 +158,5 @@ async def _all_listed(ears: list[Ear]) -> bool:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))

@@ -37,6 +37,7 @@ from hireling.renter.wallet import Wallet
 from loadtests.load.legs import Journal, now
 from loadtests.load.machines import USUAL
 from loadtests.load.words import Timing
+from services.chassis.garbage import collect_seldom
 
 Say = Callable[[Timing], None]
 FAUCETS_AT_ONCE = 4
@@ -223,4 +224,5 @@ async def main(gateway: str, folder: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))

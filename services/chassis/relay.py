@@ -121,7 +121,7 @@ class OutboxRelay(DependencyProvider):
         if self._memory is not None or self._marks_are_due():
             # There the batch itself is read without it, unless there is something to mark.
             return True
-        with self._database.snapshot() as session:
+        with self._database.looks() as session:
             return bool(self._unsent(session, limit=1))
 
     def _marks_are_due(self) -> bool:

@@ -20,6 +20,7 @@ from services.chassis.bus import knock
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.concurrency import GreenFlag
 from services.chassis.configuring import configured
+from services.chassis.garbage import collect_seldom
 from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.memory_broker import memory_broker
@@ -146,6 +147,7 @@ def _run(
     departure.on_signals(lambda: eventlet.spawn(stopping.set))
     names = [service_class.name for service_class in service_classes]
     platform.start()
+    collect_seldom()
     _log.info("services_started", services=names, bus=platform.assembly.bus.amqp_uri)
     died = _watch(platform, background, stopping)
     while not stopping.wait(3600.0):

@@ -9,6 +9,7 @@ from gunicorn.app.base import BaseApplication
 from services.chassis.bus import require_trust
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
+from services.chassis.garbage import collect_seldom
 from services.chassis.health import require_answer
 from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging
@@ -64,7 +65,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
         configure_tracing()
         database = open_database(DatabaseSettings.of("gateway").database_url)
         serve_metrics("gateway", copies=self._settings.workers, health=lambda: _health(database))
-        return create_app(self._settings, RpcClient(self._bus.amqp_uri), database=database)
+        app = create_app(self._settings, RpcClient(self._bus.amqp_uri), database=database)
+        collect_seldom()
+        return app
 
 
 def _health(database: Database) -> dict[str, Any]:

@@ -146,10 +146,11 @@ class Delegation(Auctioneer):
 
     def _turns(self, now: datetime) -> Mapping[str, AppointmentRow]:
         """Return the sessions in which a delegate has to act, and may."""
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             found = delegate_store.waiting(session, now, limit=AT_ONCE)
-            if not found:
-                return {}
+        if not found:
+            return {}
+        with self.database.snapshot() as session:
             quotes = store.load_all(session, list(found), self.remembered)
             ledger = mandates.Ledger(session)
             return {

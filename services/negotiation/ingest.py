@@ -22,6 +22,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.configuring import configured
 from services.chassis.database import Database, open_database
 from services.chassis.database_thread import DatabaseThread
+from services.chassis.garbage import collect_seldom
 from services.chassis.leaving import Departure
 from services.chassis.logging import configure_logging, get_logger
 from services.chassis.metrics import serve_metrics
@@ -219,6 +220,7 @@ def main() -> None:
         ingest.show()
         serve_metrics("negotiation-ingest", health=ingest.health)
         departure = Departure("negotiation-ingest", still_open=ingest.still_open)
+    collect_seldom()
     asyncio.run(departure.of(ingest.run, stop=ingest.stop))
     database.close()
 

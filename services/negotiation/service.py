@@ -180,7 +180,7 @@ class Negotiation(Delegation):
     @rpc
     def get_agreement(self, rental_id: str) -> dict[str, Any]:
         """Return what both sides signed. Raises NotFound."""
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             signed = store.find_agreement(session, rental_id)
         if signed is None:
             raise NotFound("agreement_not_found", f"no agreement {rental_id}", rental_id=rental_id)

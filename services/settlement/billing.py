@@ -79,7 +79,7 @@ class Issuing:
     def issue_due(self) -> None:
         """Issue every bill that is due now."""
         now = self._now()
-        with self._database.snapshot() as session:
+        with self._database.looks() as session:
             due = Store(session, now=now).rentals_to_bill(BILLED_STATES)
         for row in due:
             if now < self._not_before.get(row.rental_id, now):

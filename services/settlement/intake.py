@@ -96,7 +96,7 @@ def take_early_readings(database: Database, now: Callable[[], datetime]) -> None
         _Taking(store, row, progress.signed_of(row), at=chain_moment(store)).take_early()
 
     while True:
-        with database.snapshot() as session:
+        with database.looks() as session:
             rental_ids = Store(session, now=now()).rentals_with_early()
         if not rental_ids:
             return

@@ -151,7 +151,7 @@ class Office:
         Raises Unavailable; driving again goes on.
         """
         try:
-            with database.snapshot() as session:
+            with database.looks() as session:
                 self.serve_as(rotating.current(session))
                 is_queued = bool(Store(session, now=now()).queued(limit=1))
             # Asked first: a block that comes meanwhile is seen as news.
@@ -188,7 +188,7 @@ class Office:
 
     def _drive_lane(self, database: Database, now: Now) -> None:
         """Drive the lane; where another relayer is to take over and has coin, to its end, and hand over."""
-        with database.snapshot() as session:
+        with database.looks() as session:
             waiting = rotating.waiting(session)
         if waiting is None or not self._can_pay(waiting.number):
             self.lane(database, now).advance()

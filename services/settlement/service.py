@@ -121,12 +121,12 @@ class Settlement(Auditing):
         Opening what is open changes nothing. Raises Unavailable while no new rentals are taken.
         """
         given = None if permit is None else Permit.model_validate(permit)
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             row = self._store(session).rental_as_it_is(rental_id)
         if row.state == State.EXPIRED.value:
             raise Conflict("rental_expired", f"rental {rental_id} was not funded in time")
         if row.state == State.AGREED.value:
-            with self.database.snapshot() as session:
+            with self.database.looks() as session:
                 opening.require_open(session)
             signed = progress.signed_of(row)
             try:

@@ -1,20 +1,18 @@
 """Settlement's only queries, one Store a unit of work."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Double, Select, Text, and_, bindparam, case, cast, delete, func, or_
+from sqlalchemy import Double, Text, and_, cast, delete, func, or_
 from sqlmodel import col, select
 
 from services.chassis.outbox import add_event
 from services.messages.errors import NotFound
 from services.messages.event import Event
 from services.messages.settlement import BillPart
-from services.settlement.chain_store import IN_FLIGHT, ChainStore
+from services.settlement.chain_store import IN_FLIGHT
 from services.settlement.models import (
-    CLAIMED,
     AcknowledgedRow,
     BatchedClaimRow,
     BillRow,
@@ -26,6 +24,7 @@ from services.settlement.models import (
     RentalRow,
     TransactionRow,
 )
+from services.settlement.seen_store import SeenStore, found_rental, skipped
 
 
 class Held(NamedTuple):
@@ -35,16 +34,7 @@ class Held(NamedTuple):
     until: datetime
 
 
-class SeenRental(NamedTuple):
-    """A rental for reading only: how often it was refused, and whether its bill is countersigned."""
-
-    row: RentalRow
-    refusals: int
-    countersigned: bool
-    progress: int
-
-
-class Store(ChainStore):
+class Store(SeenStore):
     """What one unit of work reads and writes; ``now`` stamps what it writes."""
 
     def say(self, event: Event) -> None:
@@ -60,22 +50,11 @@ class Store(ChainStore):
 
     def rental(self, rental_id: str) -> RentalRow:
         """Return the rental, locked as `find_rental` does. Raises NotFound."""
-        return _found(self.find_rental(rental_id), rental_id)
+        return found_rental(self.find_rental(rental_id), rental_id)
 
     def rental_as_it_is(self, rental_id: str) -> RentalRow:
         """Return the rental for reading only. Raises NotFound."""
-        return _found(self._session.get(RentalRow, rental_id), rental_id)
-
-    def seen_rental(self, rental_id: str) -> SeenRental:
-        """Return a rental for reading only, with what a view of it tells besides. Raises NotFound."""
-        found = self._session.execute(_SEEN_BY_ID, {"rental_id": rental_id}).one_or_none()
-        row, refusals, countersigned, progress = (None, 0, None, 0) if found is None else found
-        return SeenRental(_found(row, rental_id), int(refusals), bool(countersigned), int(progress))
-
-    def progress_of(self, rental_ids: Collection[str]) -> dict[str, int]:
-        """Return how far those of these rentals are that there are; see `RentalView`."""
-        found = self._session.execute(_PROGRESS_OF, {"rental_ids": list(rental_ids)})
-        return {rental_id: int(progress) for rental_id, progress in found}
+        return found_rental(self._session.get(RentalRow, rental_id), rental_id)
 
     def rentals_with_open_money(self) -> Sequence[RentalRow]:
         """Return the rentals whose money the escrow holds."""
@@ -126,42 +105,6 @@ class Store(ChainStore):
         statement = select(func.sum(cast(RentalRow.paid, Double))).where(RentalRow.money != "none")
         return float(self._session.exec(statement).one() or 0)
 
-    def page_of_rentals(
-        self,
-        *,
-        device: str | None,
-        renter: str | None,
-        states: Sequence[str] | None,
-        unfinished: Sequence[str] | None,
-        after: tuple[datetime, str] | None,
-        limit: int,
-    ) -> list[SeenRental]:
-        """Return up to limit + 1 rentals, newest first, narrowed by whatever is given.
-
-        ``unfinished`` are the states that are open: of the others only those with a bill to countersign.
-        """
-        created, key = col(RentalRow.created_at), col(RentalRow.rental_id)
-        statement = _SEEN.order_by(created.desc(), key.desc()).limit(limit + 1)
-        if device is not None:
-            statement = statement.where(col(RentalRow.device) == device)
-        if renter is not None:
-            statement = statement.where(col(RentalRow.renter) == renter)
-        if states is not None:
-            statement = statement.where(col(RentalRow.state).in_(states))
-        if unfinished is not None:
-            waiting = select(BillRow.rental_id).where(
-                BillRow.rental_id == RentalRow.rental_id, col(BillRow.countersigned).is_(False)
-            )
-            is_open = col(RentalRow.state).in_(unfinished)
-            statement = statement.where(or_(is_open, and_(col(RentalRow.billed), waiting.exists())))
-        if after is not None:
-            statement = statement.where(or_(created < after[0], and_(created == after[0], key < after[1])))
-        found = self._session.execute(statement)
-        return [
-            SeenRental(row, int(refusals), bool(countersigned), int(progress))
-            for row, refusals, countersigned, progress in found
-        ]
-
     def refusals(self, rental_id: str) -> Sequence[RefusalRow]:
         """Return what settlement refused of a rental, oldest first."""
         statement = select(RefusalRow).where(RefusalRow.rental_id == rental_id).order_by(col(RefusalRow.seq))
@@ -169,7 +112,7 @@ class Store(ChainStore):
 
     def skipped_claims(self, rental_id: str) -> Sequence[BatchedClaimRow]:
         """Return a rental's claims that the escrow skipped in a batch."""
-        statement = select(BatchedClaimRow).where(BatchedClaimRow.rental_id == rental_id, *_skipped())
+        statement = select(BatchedClaimRow).where(BatchedClaimRow.rental_id == rental_id, *skipped())
         return self._session.exec(statement).all()
 
     # -- flags
@@ -295,54 +238,5 @@ class Store(ChainStore):
         return Held(row.holder, row.until)
 
 
-def _progress() -> ColumnElement[int]:
-    ended = select(func.count()).where(
-        TransactionRow.rental_id == RentalRow.rental_id, col(TransactionRow.status).not_in(IN_FLIGHT)
-    )
-    countersigned = select(func.count()).where(
-        BillRow.rental_id == RentalRow.rental_id, col(BillRow.countersigned)
-    )
-    # A half that is not there is null, or JSON's null.
-    halves = (
-        case((func.coalesce(cast(half, Text), "null") == "null", 0), else_=1)
-        for half in (RentalRow.owner_close, RentalRow.renter_close)
-    )
-    return sum(
-        (*halves, case((col(RentalRow.billed), 1), else_=0)),
-        start=col(RentalRow.version) + ended.scalar_subquery() + countersigned.scalar_subquery(),
-    )
-
-
-def _seen() -> Select[tuple[RentalRow, int, bool | None, int]]:
-    refusals = select(func.count()).where(RefusalRow.rental_id == RentalRow.rental_id)
-    skipped = select(func.count()).where(*_skipped(), BatchedClaimRow.rental_id == RentalRow.rental_id)
-    countersigned = select(BillRow.countersigned).where(BillRow.rental_id == RentalRow.rental_id)
-    return sqlalchemy.select(
-        RentalRow,
-        refusals.scalar_subquery() + skipped.scalar_subquery(),
-        countersigned.scalar_subquery(),
-        _progress(),
-    )
-
-
-def _skipped() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    said = col(BatchedClaimRow.outcome)
-    return said.is_not(None), said != CLAIMED
-
-
 def _no_bill(rental_id: str) -> NotFound:
     return NotFound("bill_not_found", f"rental {rental_id} has no bill yet", rental_id=rental_id)
-
-
-def _found(row: RentalRow | None, rental_id: str) -> RentalRow:
-    if row is None:
-        raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
-    return row
-
-
-# Made once: they are asked at every look of every agent.
-_SEEN = _seen()
-_SEEN_BY_ID = _SEEN.where(col(RentalRow.rental_id) == bindparam("rental_id"))
-_PROGRESS_OF = sqlalchemy.select(col(RentalRow.rental_id), _progress()).where(
-    col(RentalRow.rental_id).in_(bindparam("rental_ids", expanding=True))
-)

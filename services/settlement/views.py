@@ -9,7 +9,8 @@ from services.messages.negotiation import Side
 from services.messages.settlement import BillSummary, RentalView, Transaction
 from services.settlement.models import BatchedClaimRow, BillRow, RefusalRow, TransactionRow
 from services.settlement.progress import ceiling_of, funded_of, reading_of, signed_of
-from services.settlement.store import SeenRental, Store
+from services.settlement.seen_store import SeenRental
+from services.settlement.store import Store
 
 
 def view_of(store: Store, rental_id: str) -> RentalView:

@@ -7,12 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import decode
+from eth_abi.abi import decode, encode
 from web3 import Web3
-from web3.contract import Contract
 
 from hireling.rental.hashing import keccak256
-from hireling.rental.typed_data import from_hex
 
 FOLDER = Path(__file__).resolve().parents[1] / "abi"
 ESCROW, REGISTRY, TOKEN, ANCHOR = "RentalEscrow", "DeviceRegistry", "TestStablecoin", "BatchAnchor"
@@ -37,15 +35,10 @@ class Signature:
         return keccak256(f"{self.name}({','.join(self.types)})".encode())
 
 
-@cache
-def contract(name: str) -> type[Contract]:
-    """Return the named contract's encoder, bound to no address and no node."""
-    return Web3().eth.contract(abi=_load(name))
-
-
 def calldata(name: str, function: str, *arguments: Any) -> bytes:
-    """Return the calldata of a function of the named contract."""
-    return from_hex(contract(name).encode_abi(function, args=list(arguments)))
+    """Return the calldata of a function of the named contract. Raises KeyError where there is no such."""
+    selector, types = _function(name, function, len(arguments))
+    return selector + encode(types, arguments)
 
 
 def checksummed(address: bytes) -> str:
@@ -84,6 +77,28 @@ def decoded_error(data: bytes) -> tuple[str, tuple[Any, ...]]:
     if known is None:
         return f"0x{data.hex()}" if data else "no reason", ()
     return known.name, tuple(decode(list(known.types), data[4:]))
+
+
+@cache
+def _function(name: str, function: str, takes: int) -> tuple[bytes, tuple[str, ...]]:
+    """Return the selector and the types of the one function of this name that takes so many arguments."""
+    found = [
+        tuple(map(_type, entry["inputs"]))
+        for entry in _load(name)
+        if entry["type"] == "function" and entry["name"] == function and len(entry["inputs"]) == takes
+    ]
+    if len(found) != 1:
+        raise KeyError(f"{name} has {len(found)} functions {function} of {takes} arguments")
+    return keccak256(f"{function}({','.join(found[0])})".encode())[:4], found[0]
+
+
+def _type(item: Mapping[str, Any]) -> str:
+    """Return an argument's canonical type: a struct is the tuple of its members."""
+    plain = str(item["type"])
+    if not plain.startswith("tuple"):
+        return plain
+    members = ",".join(map(_type, item["components"]))
+    return f"({members}){plain.removeprefix('tuple')}"
 
 
 def _load(name: str) -> list[dict[str, Any]]:

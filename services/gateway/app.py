@@ -98,14 +98,15 @@ def create_app(
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask types the provider by its base
     app.config["MAX_CONTENT_LENGTH"] = settings.largest_body_bytes
+    places = threading.BoundedSemaphore(settings.max_waits)
     app.extensions[EXTENSION] = Neighbours(
         caller=rpc,
         settings=settings,
         database=database or open_database(DatabaseSettings.of("gateway").database_url),
         clock=clock or SystemClock(),
         pause=pause,
-        quotes=waits_for_quotes(rpc, settings, pause),
-        rentals=waits_for_rentals(rpc, settings, pause),
+        quotes=waits_for_quotes(rpc, settings, places=places, pause=pause),
+        rentals=waits_for_rentals(rpc, settings, places=places, pause=pause),
         streams=threading.BoundedSemaphore(settings.max_streams),
     )
     if settings.proxies:

@@ -30,11 +30,16 @@ class GatewaySettings(ServiceSettings):
         description="reverse proxies in front of it, whose word is taken for where a request came from",
     )
     threads: int = Field(
-        default=64, ge=2, description="on the stack: requests and live streams at once, per process"
+        default=128, ge=2, description="on the stack: requests and live streams at once, per process"
     )
     workers: int = Field(default=1, ge=1, description="on the stack: processes")
     max_streams: int = Field(
         default=32, ge=1, description="live streams at once, per process; the rest is left for requests"
+    )
+    max_waits: int = Field(
+        default=64,
+        ge=1,
+        description="long polls that wait at once, per process; others are answered at once",
     )
     call_seconds: float = Field(default=10.0, gt=0, description="patience with a service")
     largest_body_bytes: int = Field(default=1_000_000, ge=1)

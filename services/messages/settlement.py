@@ -118,7 +118,8 @@ class RentalView(Message):
 
     Amounts are in the token's base units and cumulative; ``seq`` is the last accepted number. ``fee`` is the
     one on ``claimed``: it waits in the escrow until the rental ends. ``progress`` is another number after
-    each step: a state, a half of the close, a refused transaction, the bill, its countersignature.
+    each step: a state, a half of the close, a transaction that is refused or tried again, the bill, its
+    countersignature.
     """
 
     rental_id: Bytes32

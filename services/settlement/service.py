@@ -41,7 +41,7 @@ from services.messages.settlement import (
 from services.settlement import billing, endings, flags, intake, opening, position, progress, rotating, views
 from services.settlement.auditing import LARGEST_PAGE, Auditing
 from services.settlement.chain_store import IN_FLIGHT
-from services.settlement.escrow.node import ChainUnreachable
+from services.settlement.escrow.node import ChainUnreachable, NodeRefused
 from services.settlement.models import TransactionRow
 from services.settlement.moves import faucet_key
 from services.settlement.store import Store
@@ -340,7 +340,7 @@ class Settlement(Auditing):
     def _wallet(self, address: bytes) -> dict[str, Any]:
         try:
             wallet = self._office.chain.wallet(address)
-        except ChainUnreachable as error:
+        except (ChainUnreachable, NodeRefused) as error:
             raise Unavailable("chain_unreachable", str(error)) from error
         view = WalletView(address=address, balance=wallet.balance, credit=wallet.credit, nonce=wallet.nonce)
         return view.model_dump(mode="json")

@@ -64,7 +64,9 @@ def get_rental(path: RentalPath, query: RentalWait) -> Any:
     if query.wait and known is not None:
         here.rentals.wait(
             rental_id,
-            lambda progress: progress != known,
+            lambda progress: progress > known,
+            # One that was restored from a backup is behind.
+            is_other=lambda progress: progress != known,
             seconds=min(query.wait, here.settings.longest_poll_seconds),
         )
     return call("settlement", "get_rental", rental_id)

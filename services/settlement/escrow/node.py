@@ -14,13 +14,18 @@ from weakref import finalize
 import httpx
 
 from hireling.rental.typed_data import from_hex, to_hex
+from services.chassis.logging import get_logger
 from services.settlement.escrow.abi import decoded_error
 
 GWEI = 10**9
+# What a server says of a request that it will never take.
+NOT_SO = frozenset({400, 405, 413, 415, 422, 501})
 # Questions in one batch: public nodes refuse more than some hundred.
 MOST_AT_ONCE = 50
 # A receipt's status of a transaction that did what it says. Source: EIP-658.
 SUCCEEDED = "0x1"
+
+_log = get_logger(__name__)
 
 
 class ChainUnreachable(Exception):
@@ -29,6 +34,10 @@ class ChainUnreachable(Exception):
 
 class NodeRefused(Exception):
     """The node refused a call; the message is its own."""
+
+
+class _NotSo(ChainUnreachable):
+    """The node's answer was that it takes no such request."""
 
 
 class Reverted(Exception):
@@ -87,6 +96,7 @@ class Node:
         # Shared by all greenlets: each call takes a connection that is free.
         self._http = httpx.Client(timeout=seconds)
         finalize(self, self._http.close)
+        self._takes_batches = True
 
     def chain_id(self) -> int:
         """Return the chain's id."""
@@ -200,22 +210,36 @@ class Node:
         return _result(method, self._post(method, question))
 
     def _ask_all(self, questions: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        """Ask them as one batch, as JSON-RPC 2.0 has it: the answers may come in any order."""
+        """Ask them as one batch, as JSON-RPC 2.0 has it, or one by one where the node takes none."""
+        if self._takes_batches:
+            answers = self._ask_batch(questions)
+            if answers is not None:
+                by_number = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+                return [
+                    _result(method, by_number.get(number)) for number, (method, _) in enumerate(questions)
+                ]
+            self._takes_batches = False
+            _log.info("node_takes_no_batches")
+        return [self._ask(method, *params) for method, params in questions]
+
+    def _ask_batch(self, questions: Sequence[tuple[str, Sequence[Any]]]) -> list[Any] | None:
+        """Return the answers, in any order; None from a node that takes no batches."""
         names = " and ".join(dict.fromkeys(method for method, _ in questions))
         asked = [_question(number, *question) for number, question in enumerate(questions)]
-        answers = self._post(names, asked)
-        if not isinstance(answers, list):
-            _result(names, answers)  # a node that takes no batches says so
-            raise ChainUnreachable(f"no answer to {names}: not a list")
-        by_number = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
-        return [_result(method, by_number.get(number)) for number, (method, _) in enumerate(questions)]
+        try:
+            answers = self._post(names, asked)
+        except _NotSo:
+            return None
+        return answers if isinstance(answers, list) else None
 
     def _post(self, asked_for: str, body: Any) -> Any:
         try:
             return self._http.post(self._url, json=body).raise_for_status().json()
         except httpx.HTTPStatusError as error:
             # Its own words name the address, which has a key in it at many nodes.
-            raise ChainUnreachable(f"no answer to {asked_for}: HTTP {error.response.status_code}") from None
+            status = error.response.status_code
+            kind = _NotSo if status in NOT_SO else ChainUnreachable
+            raise kind(f"no answer to {asked_for}: HTTP {status}") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ChainUnreachable(f"no answer to {asked_for}: {reason}"[:500]) from error

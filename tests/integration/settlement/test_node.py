@@ -11,6 +11,7 @@ import pytest
 
 from services.settlement.escrow.node import Call, ChainUnreachable, Node, NodeRefused, Reverted
 
+BAD_REQUEST: dict[str, str] = {"message": "one object, please"}
 CALLS = [Call(to=bytes(20), data=bytes([number])) for number in range(3)]
 
 
@@ -21,8 +22,9 @@ def node_that(answer: Callable[[Any], Any]) -> Iterator[Node]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told = json.dumps(answer(body)).encode()
-            self.send_response(200)
+            found = answer(body)
+            told = json.dumps(found).encode()
+            self.send_response(400 if found is BAD_REQUEST else 200)
             self.send_header("Content-Length", str(len(told)))
             self.end_headers()
             self.wfile.write(told)
@@ -39,6 +41,11 @@ def node_that(answer: Callable[[Any], Any]) -> Iterator[Node]:
         server.shutdown()
         server.server_close()
         serving.join()
+
+
+def refused(body: Any) -> Any:
+    """Answer single questions, and refuse a batch as a whole."""
+    return {"id": None, "error": {"message": "no batches"}} if isinstance(body, list) else echoed(body)
 
 
 def echoed(question: dict[str, Any]) -> dict[str, Any]:
@@ -66,11 +73,27 @@ def test_a_revert_among_them_is_one() -> None:
     [
         (lambda body: [echoed(question) for question in body[:2]], ChainUnreachable, "not an object"),
         (lambda body: ["?"], ChainUnreachable, "not an object"),
-        (lambda body: {"id": None, "error": {"message": "no batches here"}}, NodeRefused, "no batches here"),
-        (lambda body: {"id": None, "result": "0x"}, ChainUnreachable, "not a list"),
         (lambda body: None, ChainUnreachable, "not an object"),
+        (lambda body: {"id": None, "error": {"message": "not today"}}, NodeRefused, "not today"),
     ],
 )
 def test_what_is_no_answer_is_none(answer: Callable[[Any], Any], error: type[Exception], words: str) -> None:
     with node_that(answer) as node, pytest.raises(error, match=words):
         node.read_all(CALLS)
+
+
+@pytest.mark.parametrize(
+    "answer", [refused, lambda body: BAD_REQUEST if isinstance(body, list) else echoed(body)]
+)
+def test_a_node_that_takes_no_batches_is_asked_one_by_one(answer: Callable[[Any], Any]) -> None:
+    asked: list[Any] = []
+
+    def noted(body: Any) -> Any:
+        asked.append(body)
+        return answer(body)
+
+    with node_that(noted) as node:
+        assert node.read_all(CALLS) == [call.data for call in CALLS]
+        assert node.read_all(CALLS) == [call.data for call in CALLS]
+    # It is offered a batch once.
+    assert [isinstance(body, list) for body in asked] == [True] + [False] * 6

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.gateway.waits import Waits
-from services.messages.errors import OutcomeUnknown, Unavailable
+from services.messages.errors import OperatorError, OutcomeUnknown, Unavailable
 
 LONG = 30.0
 
@@ -30,9 +30,14 @@ class Service:
             raise self.error
         return {name: self.marks[name] for name in names if name in self.marks}
 
-    def waits(self) -> Waits[int]:
+    def waits(self, *, places: int = 64) -> Waits[int]:
         """Return long polls that ask this service."""
-        return Waits(self.ask, pause=threading.Event().wait, longest_between=0.05)
+        return Waits(
+            self.ask,
+            places=threading.BoundedSemaphore(places),
+            pause=threading.Event().wait,
+            longest_between=0.05,
+        )
 
 
 def test_one_question_is_asked_for_all_who_wait() -> None:
@@ -76,6 +81,19 @@ def test_two_who_wait_for_one_thing_know_different_states_of_it() -> None:
         ahead.result(LONG)
 
 
+def test_what_was_heard_before_a_request_came_is_no_news_where_it_is_behind() -> None:
+    service = Service(marks={"thing": 6})
+    waits = service.waits()
+    waits.wait("thing", lambda mark: mark > 5, seconds=LONG)
+    # Its caller has read meanwhile that the thing is at 7, by another way.
+    service.marks["thing"] = 7
+    waits.wait("thing", lambda mark: mark > 7, is_other=lambda mark: mark != 7, seconds=0.3)
+    assert len(service.asked) > 2, "it waited, and asked again"
+    # And what is behind by what is heard now was set back.
+    service.marks["thing"] = 2
+    waits.wait("thing", lambda mark: mark > 7, is_other=lambda mark: mark != 7, seconds=LONG)
+
+
 def test_what_does_not_exist_is_not_waited_for() -> None:
     service = Service()
     service.waits().wait("nothing", lambda mark: False, seconds=LONG)
@@ -83,7 +101,12 @@ def test_what_does_not_exist_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [Unavailable("away", "nobody is there"), OutcomeUnknown("no_reply", "silence")]
+    "error",
+    [
+        Unavailable("away", "nobody is there"),
+        OutcomeUnknown("no_reply", "silence"),
+        OperatorError("remote_failure", "it is older, and does not know the question"),
+    ],
 )
 def test_a_service_that_does_not_answer_has_no_news(error: Exception) -> None:
     service = Service(marks={"thing": 1}, error=error)
@@ -110,3 +133,19 @@ def test_a_mistake_of_the_service_s_reaches_one_and_keeps_nobody_else_from_askin
         waits.wait("thing", lambda mark: mark == 1, seconds=LONG)
     service.error = None
     waits.wait("thing", lambda mark: mark == 1, seconds=LONG)
+
+
+def test_whoever_finds_no_place_does_not_wait() -> None:
+    service = Service(marks={"thing": 1, "other": 1})
+    waits = service.waits(places=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(waits.wait, "thing", lambda mark: mark > 1, seconds=LONG)
+        while not service.asked:
+            pass
+        waits.wait("other", lambda mark: mark > 1, seconds=LONG)
+        assert not first.done()
+        service.marks["thing"] = 2
+        first.result(LONG)
+    # And the place is free again.
+    waits.wait("other", lambda mark: mark == 1, seconds=LONG)
+    assert "other" in service.asked[-1]

@@ -273,17 +273,15 @@ class PlatformClient:
         return await self._get(f"/v1/rentals/{to_hex(rental_id)}", RentalView)
 
     async def rental_after(self, known: RentalView) -> RentalView:
-        """Wait a few seconds for a step beyond what is known; return the rental either way."""
-        view = await self._get(
+        """Return the rental once it went beyond what is known, or as it is when the long poll ends."""
+        if known.progress is None:
+            return await self.rental(known.rental_id)
+        return await self._get(
             f"/v1/rentals/{to_hex(known.rental_id)}",
             RentalView,
             query={"progress": str(known.progress), "wait": str(LONG_POLL_SECONDS)},
             timeout=LONG_POLL_SECONDS + TIMEOUT_SECONDS,
         )
-        if view.progress == known.progress:
-            # The marketplace has waited, or does not: either way it is not asked without a pause.
-            await asyncio.sleep(BETWEEN_TRIES_SECONDS)
-        return view
 
     async def fund(self, rental_id: bytes, permit: Mapping[str, Any] | None) -> RentalView:
         """Ask the marketplace to relay the opening of the escrow; idempotent."""

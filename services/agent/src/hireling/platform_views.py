@@ -189,12 +189,15 @@ class TransactionView(View):
 
 
 class RentalView(View):
-    """A rental as the marketplace sees it; another ``progress`` means that it went on."""
+    """A rental as the marketplace sees it; another ``progress`` means that it went on.
+
+    None from a marketplace of before there were long polls of rentals.
+    """
 
     rental_id: Bytes32
     quote_id: str
     state: State
-    progress: int
+    progress: int | None = None
     device: Bytes32
     agreement: Agreement
     seq: int | None

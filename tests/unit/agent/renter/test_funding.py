@@ -46,7 +46,7 @@ class World:
         """Return the rental, where it is known."""
         if self.state is None:
             raise PlatformNotFound(status=404, code="rental_not_found", detail="")
-        return cast(RentalView, SimpleNamespace(state=self.state, transactions=()))
+        return cast(RentalView, SimpleNamespace(state=self.state, progress=1, transactions=()))
 
     async def rental_after(self, known: RentalView) -> RentalView:
         """Wait as long as a long poll does, and return the rental."""

@@ -129,7 +129,7 @@ class DeviceAgent:
             if is_busy:
                 pauses = self._pauses(is_busy=True)
             if asks or is_busy:  # else what only looks at news would put it off for ever
-                ask_at = loop.time() + next(pauses)
+                ask_at = loop.time() + self._no_longer_than_told(next(pauses))
             try:
                 async with asyncio.timeout_at(ask_at):
                     await self._look.wait()
@@ -138,11 +138,16 @@ class DeviceAgent:
 
     def _pauses(self, *, is_busy: bool) -> Iterator[float]:
         """Return how long to wait from now on between two looks at what waits here."""
-        if self._moves is not None and self._tools.line.is_up:
-            busy, idle = AT_THE_TABLE_WHERE_TOLD_SECONDS, POLL_WHERE_TOLD_SECONDS
-        else:
-            busy, idle = POLL_AT_THE_TABLE_SECONDS, POLL_SECONDS
-        return growing(busy if is_busy else idle, longest=idle)
+        busy = AT_THE_TABLE_WHERE_TOLD_SECONDS if self._is_told else POLL_AT_THE_TABLE_SECONDS
+        return growing(busy if is_busy else POLL_WHERE_TOLD_SECONDS, longest=POLL_WHERE_TOLD_SECONDS)
+
+    def _no_longer_than_told(self, pause: float) -> float:
+        """Return a pause, cut short where the broker would not tell meanwhile."""
+        return pause if self._is_told else min(pause, POLL_SECONDS)
+
+    @property
+    def _is_told(self) -> bool:
+        return self._moves is not None and self._tools.line.is_up
 
     async def _arrive(self) -> None:
         while True:

@@ -12,8 +12,10 @@ from hireling.device.settling import Settling, final_close
 from hireling.device.tools import Tools
 from hireling.device.uplink import Uplink
 from hireling.durable import make_private_folder
+from hireling.json_rpc import ChainUnreachable
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.ceiling import SignedCeiling
+from hireling.rental.escrow_math import Status
 from hireling.rental.slot import slot_of
 from hireling.rental.states import BILL_FOLLOWS, State
 from hireling.rental.typed_data import to_hex
@@ -129,6 +131,14 @@ class Engagement:
         use = final_close(log).use
         self._tools.announce("paid_out_without_bill", rental_id=self._id, use=use, path=str(finished))
         return use
+
+    async def is_done_on_chain(self) -> bool:
+        """Return whether the escrow is done with the rental; False where the chain is silent."""
+        try:
+            slot = await self._tools.chain.slot(self._agreement.domain.escrow, self.rental_id)
+        except ChainUnreachable:
+            return False
+        return slot.has(Status.DONE)
 
     # -- what the broker brings ------------------------------------------------------------------------------
 

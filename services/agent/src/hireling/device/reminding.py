@@ -46,7 +46,11 @@ class Reminding:
                     return
                 engagement.is_forgotten = True
         except NotTakenBack:
-            return  # It was said. The machine serves what it was paid for: its log proves that to the escrow.
+            # It was said. The machine serves what it was paid for: its log proves that to the escrow. Once
+            # that is done with the rental, there is nothing left to wait for.
+            if await engagement.is_done_on_chain():
+                engagement.on_paid_out()
+            return
         except PaidOut:
             engagement.on_paid_out()
             return

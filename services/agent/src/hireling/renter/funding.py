@@ -14,9 +14,9 @@ from hireling.platform_views import RentalView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import ALREADY_OPEN
 from hireling.rental.states import State
+from hireling.renter.following import LONGEST_POLL_SECONDS, POLL_SECONDS, Following
 from hireling.renter.wallet import Wallet
 
-POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 5.0
 # The money's side of the marketplace hears of an agreement about so much later.
 HEARD_OF_SECONDS = 0.1
 # A marketplace that has to be asked so seldom has not just heard of it: perhaps it lost it.
@@ -67,13 +67,19 @@ class Funding:
         money.
         """
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
+        following = Following(self._platform, self._clock)
         while view is None or view.state in UNFUNDED:
             _refuse_failed(view)
             await self._require_money_in_time(agreement)
             if view is None:  # it had it: it was restored from a backup since
                 await self._handing_in.hand_in_if_lost(agreement)
                 await self._clock.sleep(next(pauses))
-            view = await self._look(agreement.rental_id, known=view)
+                view = await self._look(agreement.rental_id)
+            else:
+                try:
+                    view = await following.step_after(view)
+                except PlatformNotFound:
+                    view = None
         return view
 
     async def _request(self, agreement: SignedAgreement, permit: Mapping[str, str]) -> RentalView:
@@ -101,12 +107,9 @@ class Funding:
         if not slot.status:
             raise FundingFailed("the escrow was not opened in time; nothing is locked")
 
-    async def _look(self, rental_id: bytes, *, known: RentalView | None = None) -> RentalView | None:
-        """Return the rental, None where there is none; some seconds later if it is still as it is known."""
+    async def _look(self, rental_id: bytes) -> RentalView | None:
         with contextlib.suppress(PlatformNotFound):
-            if known is None:
-                return await self._platform.rental(rental_id)
-            return await self._platform.rental_after(known)
+            return await self._platform.rental(rental_id)
         return None
 
 

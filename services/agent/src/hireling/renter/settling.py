@@ -19,8 +19,8 @@ from hireling.rental.errors import BillInvalid
 from hireling.rental.signing import sign
 from hireling.rental.states import TERMINAL, WITHOUT_BILL
 from hireling.renter.book import Page
+from hireling.renter.following import LONGEST_POLL_SECONDS, POLL_SECONDS, Following
 
-POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 5.0
 COUNTERSIGNED_WITHIN_SECONDS = 10.0
 
 
@@ -84,10 +84,11 @@ class Settling:
         """
         view: RentalView | None = None
         pauses = growing(POLL_SECONDS, longest=LONGEST_POLL_SECONDS)
+        following = Following(self._platform, self._clock)
         while True:
             try:
                 if view is not None and _has_half(view):
-                    view = await self._platform.rental_after(view)
+                    view = await following.step_after(view)
                 else:  # also where it had it: it was restored from a backup since
                     view = await self._sign_close(page, key) or await self._platform.rental(
                         page.agreement.rental_id
@@ -153,8 +154,9 @@ class Settling:
         """Wait a little for the owner's agent to sign the bill too: a bill is good without."""
         with contextlib.suppress(TimeoutError, PlatformError):
             async with asyncio.timeout(COUNTERSIGNED_WITHIN_SECONDS):
+                following = Following(self._platform, self._clock)
                 while not view.countersigned:
-                    view = await self._platform.rental_after(view)
+                    view = await following.step_after(view)
 
 
 def _has_half(view: RentalView) -> bool:

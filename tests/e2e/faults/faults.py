@@ -14,6 +14,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests import stack
+from tests.chain import ChainError, DevChain
 from tests.e2e.faults.lines import Line
 from tests.e2e.faults.scene import AGENTS, SERVERS, Scene, until
 
@@ -285,7 +286,18 @@ def _reorgs() -> Iterator[Fault]:
 
 
 def _reorganise(depth: int, scene: Scene) -> None:
+    # A chain that was started again a moment ago has the states of its blocks since then alone.
+    until(lambda: _has_state(scene.chain, depth), f"the state of {depth} blocks ago")
     scene.chain.call("anvil_reorg", depth, NO_TRANSACTIONS)
+
+
+def _has_state(chain: DevChain, blocks_ago: int) -> bool:
+    number = int(chain.call("eth_blockNumber"), 16) - blocks_ago
+    try:
+        chain.call("eth_getBalance", f"0x{'00' * 20}", hex(number))
+    except ChainError:
+        return False
+    return True
 
 
 def strike_each(scene: Scene, faults: Iterable[Fault]) -> None:

@@ -119,6 +119,7 @@ class TestAnnouncements:
         self, chain: DevChain, database: Database
     ) -> None:
         desk = Desk(database, door(chain))
+        chain.mine()  # the node has the state of this block, and of what earlier tests began from perhaps not
         queue(desk)
         drive_until(desk, lambda: told(desk))
         desk.follow()

@@ -281,6 +281,9 @@ class TestLaneAfterACrash:
         self, chain: DevChain, books: Books, deep: int
     ) -> None:
         relayer = door(chain)
+        # The node keeps the states of some newest blocks: this one it has, what earlier tests began from
+        # perhaps no more.
+        chain.mine()
         lane = books.lane(relayer, confirmations=2)
         for number in range(4):
             books.queue(relayer, number=number)

@@ -43,7 +43,7 @@ from services.gateway.routes import (
 from services.gateway.rpc import EXTENSION, Neighbours
 from services.gateway.settings import GatewaySettings
 from services.gateway.tracing import register_tracing
-from services.gateway.waits import waits_for_quotes, waits_for_rentals
+from services.gateway.waits import LongPolls
 from services.gateway.web import pages
 
 INFO = Info(
@@ -98,15 +98,13 @@ def create_app(
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask types the provider by its base
     app.config["MAX_CONTENT_LENGTH"] = settings.largest_body_bytes
-    places = threading.BoundedSemaphore(settings.max_waits)
     app.extensions[EXTENSION] = Neighbours(
         caller=rpc,
         settings=settings,
         database=database or open_database(DatabaseSettings.of("gateway").database_url),
         clock=clock or SystemClock(),
         pause=pause,
-        quotes=waits_for_quotes(rpc, settings, places=places, pause=pause),
-        rentals=waits_for_rentals(rpc, settings, places=places, pause=pause),
+        long_polls=LongPolls(rpc, settings, pause=pause),
         streams=threading.BoundedSemaphore(settings.max_streams),
     )
     if settings.proxies:

@@ -12,8 +12,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.rpc import RpcClient
 from services.gateway.settings import GatewaySettings
-from services.gateway.waits import Waits
-from services.messages.negotiation import QuoteMark
+from services.gateway.waits import LongPolls
 
 EXTENSION = "hireling"
 
@@ -29,9 +28,7 @@ class Neighbours:
     # Waiting differs by process: threads on the stack, greenlets where the gateway shares the services'
     # process.
     pause: Callable[[float], object]
-    # Long polls share their questions.
-    quotes: Waits[QuoteMark]
-    rentals: Waits[int]
+    long_polls: LongPolls
     # Each live stream holds a thread or greenlet for as long as someone watches.
     streams: threading.BoundedSemaphore
 

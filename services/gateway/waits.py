@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
+from pydantic import TypeAdapter
+
 from services.chassis.logging import get_logger
 from services.chassis.rpc import RpcClient
 from services.gateway.settings import GatewaySettings
@@ -142,33 +144,25 @@ class Waits(Generic[Mark]):
             self._ask_at = now + min(between, self._longest_between)
 
 
-def waits_for_quotes(
-    rpc: RpcClient,
-    settings: GatewaySettings,
-    *,
-    places: threading.BoundedSemaphore,
-    pause: Callable[[float], object],
-) -> Waits[QuoteMark]:
-    """Return the long polls of sessions."""
+class LongPolls:
+    """The long polls of one gateway: of sessions, and of rentals. All that wait share its places."""
 
-    def ask(names: Sequence[str]) -> dict[str, QuoteMark]:
-        found = rpc.call("negotiation", "quote_marks", names, timeout=settings.call_seconds)
-        return {name: QuoteMark.model_validate(mark, strict=False) for name, mark in found.items()}
+    def __init__(
+        self, rpc: RpcClient, settings: GatewaySettings, *, pause: Callable[[float], object]
+    ) -> None:
+        self._rpc = rpc
+        self._settings = settings
+        self._pause = pause
+        self._places = threading.BoundedSemaphore(settings.max_waits)
+        self.quotes = self._asking("negotiation", "quote_marks", QuoteMark)
+        self.rentals = self._asking("settlement", "rental_progress", int)
 
-    return Waits(ask, places=places, pause=pause, longest_between=settings.poll_seconds)
+    def _asking(self, service: str, method: str, mark: type[Mark]) -> Waits[Mark]:
+        read = TypeAdapter(dict[str, mark])  # type: ignore[valid-type]  # a type that is told at run time
 
+        def ask(names: Sequence[str]) -> Mapping[str, Mark]:
+            return read.validate_python(
+                self._rpc.call(service, method, names, timeout=self._settings.call_seconds), strict=False
+            )
 
-def waits_for_rentals(
-    rpc: RpcClient,
-    settings: GatewaySettings,
-    *,
-    places: threading.BoundedSemaphore,
-    pause: Callable[[float], object],
-) -> Waits[int]:
-    """Return the long polls of rentals."""
-
-    def ask(names: Sequence[str]) -> dict[str, int]:
-        found = rpc.call("settlement", "rental_progress", names, timeout=settings.call_seconds)
-        return {name: int(progress) for name, progress in found.items()}
-
-    return Waits(ask, places=places, pause=pause, longest_between=settings.poll_seconds)
+        return Waits(ask, places=self._places, pause=self._pause, longest_between=self._settings.poll_seconds)

@@ -43,8 +43,8 @@ from services.metering.wire import KINDS, Incoming, Letter, Opened, Refused
 
 CHUNKS = 32
 ANSWERED_BATCHES = 8
-# Between two transactions, in lengths of the first.
-REST, LONGEST_REST_SECONDS = 8.0, 0.25
+# After a transaction of so few messages: how long to rest, in lengths of it, and at most.
+FEW, REST, LONGEST_REST_SECONDS = 8, 8.0, 0.25
 
 _log = get_logger(__name__)
 
@@ -213,9 +213,9 @@ class Ingest:
                 chunk.line.acknowledge(chunk.deliveries)
                 self._in_hand -= len(chunk.deliveries)
                 self._opened.task_done()
-            if not self._in_hand:
-                # Few come: as many as come while it rests share a transaction, which costs the machine as
-                # much for one as for ten. Where it is quick nobody notices.
+            if not self._in_hand and len(opened) <= FEW:
+                # What comes meanwhile shares a transaction, which costs the machine as much for one message
+                # as for ten. Where transactions are quick nobody notices.
                 await asyncio.sleep(min(REST * (loop.time() - began), LONGEST_REST_SECONDS))
 
     async def _next_chunks(self) -> list[Chunk]:

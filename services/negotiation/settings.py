@@ -62,5 +62,5 @@ class IngestSettings(AgreementSettings):
         default=1.0, ge=0, description="how often at most an agent is told that it sends too many"
     )
     tell_seconds: float = Field(
-        default=0.2, gt=0, description="how often to look for sessions that moved by another way than MQTT"
+        default=0.1, gt=0, description="how often to look for sessions that moved by another way than MQTT"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy
 from sqlalchemy import BindParameter, ColumnElement, Select, Text, and_, bindparam, case, cast, func, or_
@@ -21,6 +21,8 @@ from services.settlement.models import (
     TransactionRow,
 )
 
+Found = TypeVar("Found")
+
 
 class SeenRental(NamedTuple):
     """A rental for reading only: how often it was refused, and whether its bill is countersigned."""
@@ -37,8 +39,7 @@ class SeenStore(ChainStore):
     def seen_rental(self, rental_id: str) -> SeenRental:
         """Return a rental for reading only, with what a view of it tells besides. Raises NotFound."""
         found = self._session.execute(_SEEN_BY_ID, {"rental_id": rental_id}).one_or_none()
-        row, refusals, countersigned, progress = (None, 0, None, 0) if found is None else found
-        return SeenRental(found_rental(row, rental_id), int(refusals), bool(countersigned), int(progress))
+        return found_rental(None if found is None else _seen_in(found), rental_id)
 
     def progress_of(self, rental_ids: Collection[str]) -> dict[str, int]:
         """Return how far those of these rentals are that there are; see `RentalView`."""
@@ -68,19 +69,20 @@ class SeenStore(ChainStore):
             "rental_id": None if after is None else after[1],
         }
         narrowed = {name: value for name, value in given.items() if value is not None}
-        statement = _page_of_seen(frozenset(narrowed))
-        found = self._session.execute(statement, {**narrowed, "most": limit + 1})
-        return [
-            SeenRental(row, int(refusals), bool(countersigned), int(progress))
-            for row, refusals, countersigned, progress in found
-        ]
+        page = self._session.execute(_page_of_seen(frozenset(narrowed)), {**narrowed, "most": limit + 1})
+        return [_seen_in(found) for found in page]
 
 
-def found_rental(row: RentalRow | None, rental_id: str) -> RentalRow:
+def found_rental(found: Found | None, rental_id: str) -> Found:
     """Return the rental. Raises NotFound where there is none."""
-    if row is None:
+    if found is None:
         raise NotFound("rental_not_found", f"no rental {rental_id}", rental_id=rental_id)
-    return row
+    return found
+
+
+def _seen_in(found: Sequence[Any]) -> SeenRental:
+    row, refusals, countersigned, progress = found
+    return SeenRental(row, int(refusals), bool(countersigned), int(progress))
 
 
 def _progress() -> ColumnElement[int]:

@@ -31,7 +31,7 @@ def get_quote(path: QuotePath, query: QuoteWait) -> Any:
         signatures = len(quote["signed_by"]) if signatures is None else signatures
         if not query.wait or _is_news(_mark_of(quote), query.after, signatures):
             return quote
-    here.quotes.wait(
+    here.long_polls.quotes.wait(
         path.quote_id,
         lambda mark: _is_news(mark, query.after, signatures),
         seconds=min(query.wait, here.settings.longest_poll_seconds),

@@ -62,7 +62,7 @@ def get_rental(path: RentalPath, query: RentalWait) -> Any:
     """Return one rental; with `wait`, as soon as it went on from `progress`, or when time is up."""
     here, rental_id, known = neighbours(), wire(path)["rental_id"], query.progress
     if query.wait and known is not None:
-        here.rentals.wait(
+        here.long_polls.rentals.wait(
             rental_id,
             lambda progress: progress > known,
             # One that was restored from a backup is behind.

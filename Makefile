@@ -7,6 +7,17 @@ MAKEFLAGS += --no-print-directory -j2
 unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 
+# Which Python the environments are made with (infra/find_python.sh). Those that are here keep theirs.
+ifneq ($(PYTHON),)
+export PYTHON
+HERE := $(realpath .venv-bootstrap/bin/python)
+ifneq ($(HERE),)
+ifneq ($(HERE),$(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null))
+$(error the environments here are of $(HERE): for $(PYTHON), delete them first (rm -rf .venv .venv-*))
+endif
+endif
+endif
+
 PY := .venv/bin/python
 UV := .venv-bootstrap/bin/uv
 STACK_HOME ?= .hireling-stack

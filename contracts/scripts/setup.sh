@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the contracts' environment: .venv-contracts, node_modules, build/. Does nothing when all are up to date.
-# Needs Python 3.11. Takes uv from $UV, .venv-bootstrap or PATH, node from PATH or, where there is none >= 20, from node.lock.
+# Needs Python 3.11, as $PYTHON where that is set. Takes uv from $UV, .venv-bootstrap or PATH, node from PATH or, where there is none >= 20, from node.lock.
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
@@ -31,7 +31,7 @@ step_python() {
     is_fresh "$VENV/.stamp" "$LOCK" && [ -x "$VENV/bin/brownie" ] && return
     local uv
     uv="$(find_uv)"
-    [ -x "$VENV/bin/python" ] || "$uv" venv --quiet --python 3.11 "$VENV"
+    [ -x "$VENV/bin/python" ] || "$uv" venv --quiet --python "${PYTHON:-3.11}" "$VENV"
     "$uv" pip sync --quiet --require-hashes --python "$VENV/bin/python" "$LOCK"
     stamp "$VENV/.stamp" "$LOCK"
 }
@@ -73,7 +73,7 @@ find_uv() {
 find_node() {
     if command -v node > /dev/null && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]; then return; fi
     local venv="$CONTRACTS/cache/node"
-    [ -x "$venv/bin/python" ] || "$(find_uv)" venv --quiet --python 3.11 "$venv"
+    [ -x "$venv/bin/python" ] || "$(find_uv)" venv --quiet --python "${PYTHON:-3.11}" "$venv"
     "$(find_uv)" pip sync --quiet --require-hashes --python "$venv/bin/python" "$NODE_LOCK"
     export PATH="$venv/bin:$PATH"
 }

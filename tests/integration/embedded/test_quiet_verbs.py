@@ -48,6 +48,11 @@ def test_a_bill_is_verified_without_a_word_beside(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_gateways_document_is_compared_without_a_word() -> None:
+    done = run(*PYTHON, "services.gateway.openapi", "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("process", ["services.operator.__main__", "services.gateway.__main__"])
 def test_who_only_talks_to_rabbitmq_loads_no_eventlet(process: str) -> None:
     done = run(sys.executable, "-c", f"import sys, {process}; sys.exit('eventlet' in sys.modules)")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from hireling import platform_client
+from hireling.platform_calls import line
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import (
     PlatformFault,
@@ -22,7 +22,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform_client, "BETWEEN_TRIES_SECONDS", 0)
+    monkeypatch.setattr(line, "BETWEEN_TRIES_SECONDS", 0)
 
 
 def faucet(handler: Handler) -> WalletView:

@@ -169,7 +169,10 @@ class Pair:
             listings = [
                 each for each in await platform.listings(limit=200) if each.document.title == self._name
             ]
-            await agent.rent(cheapest(listings, seconds=None), seconds=None, budget=None)
+            # The start is said by the wall: by a clock that is 5 minutes ahead it may lie in the next quarter
+            # of an hour, a booking that both sides wait for after their clocks are right again.
+            now = int(time.time())
+            await agent.rent(cheapest(listings, seconds=None), seconds=None, budget=None, start_at=now)
             await asyncio.sleep(BETWEEN_RENTALS_SECONDS)
 
 

@@ -2,7 +2,7 @@
 # Run the tests. With two cores two halves of them run side by side.
 #   run_tests.sh             what needs no system package: the platform's and the contracts'
 #   run_tests.sh contracts   the contracts' alone
-#   run_tests.sh stack       what needs RabbitMQ, PostgreSQL and Mosquitto: journeys beside the rest and the faults, on servers of their own
+#   run_tests.sh stack       what needs RabbitMQ, PostgreSQL and Mosquitto: journeys, then faults, beside the rest, on servers of their own
 # Output is kept apart in build/test/ and shown one after the other, pytest's closing lines last.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,27 +37,35 @@ say_how_they_closed() {
   for log in "$@"; do printf '%-10s %s\n' "$log:" "$(grep -E "$closing" "build/test/$log.log" | tail -n 1)"; done
 }
 
-# Journeys kill the servers, so what runs beside them has others. Always in a process of its own, which it becomes.
+# Journeys and faults kill the servers, so what runs beside them has others. Always in a process of its own, which it becomes.
 on_stack() {
   exec .venv/bin/python infra/stack.py run -- .venv/bin/python -m pytest -m stack "$@"
 }
 
-if [ "${1:-}" = stack ]; then
-  faults=tests/e2e/test_faults.py
-  journeys_status=0
-  rest_status=0
-  faults_status=0
+# Journeys wait for blocks and deaths most of the time, and so do rentals under faults: one lane, each on servers of its own.
+killing() {
+  local faults=tests/e2e/test_faults.py status=0
+  trap 'kill "$!" 2>/dev/null; wait; exit 1' INT TERM
   on_stack tests/e2e --ignore "$faults" >build/test/journeys.log 2>&1 &
-  journeys_pid=$!
-  trap 'kill "$journeys_pid" 2>/dev/null; wait; exit 1' INT TERM
+  wait "$!" || status=$?
+  on_stack "$faults" >build/test/faults.log 2>&1 &
+  wait "$!" || status=$?
+  return "$status"
+}
+
+if [ "${1:-}" = stack ]; then
+  killing_status=0
+  rest_status=0
+  killing &
+  killing_pid=$!
+  trap 'kill "$killing_pid" 2>/dev/null; wait; exit 1' INT TERM
   # Unit tests open no socket: they need not be collected either.
   on_stack --ignore tests/e2e --ignore tests/unit --ignore "$DOCUMENT" 2>&1 | tee build/test/stack.log || rest_status=$?
-  on_stack "$faults" 2>&1 | tee build/test/faults.log || faults_status=$?
-  echo "waiting for the journeys"
-  wait "$journeys_pid" || journeys_status=$?
-  cat build/test/journeys.log
+  echo "waiting for the journeys and the faults"
+  wait "$killing_pid" || killing_status=$?
+  cat build/test/journeys.log build/test/faults.log
   say_how_they_closed stack faults journeys
-  [ "$rest_status" -eq 0 ] && [ "$faults_status" -eq 0 ] && [ "$journeys_status" -eq 0 ]
+  [ "$rest_status" -eq 0 ] && [ "$killing_status" -eq 0 ]
   exit
 fi
 

@@ -1,14 +1,18 @@
 #!/bin/bash
 # Install the servers of the stack on Debian or Ubuntu: RabbitMQ, PostgreSQL, Mosquitto and Prometheus. Needs root.
 # Nothing is started and no system service changes: `make test-stack` runs private instances on free ports.
+#   setup-debian.sh              the servers
+#   setup-debian.sh PACKAGE ...  these packages instead
 set -euo pipefail
 
+packages=("$@")
+[ "$#" -gt 0 ] || packages=(rabbitmq-server postgresql mosquitto prometheus)
 missing=()
-for package in rabbitmq-server postgresql mosquitto prometheus; do
+for package in "${packages[@]}"; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ "${#missing[@]}" -eq 0 ]; then
-  echo "rabbitmq-server, postgresql, mosquitto and prometheus are installed"
+  echo "installed: ${packages[*]}"
   exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then

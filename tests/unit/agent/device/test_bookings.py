@@ -27,7 +27,8 @@ from hireling.rental.slot import Slot
 from hireling.rental.states import State
 from hireling.rental.topics import Answer, Ask
 from hireling.rental.typed_data import to_hex
-from tests.integration.agent.marketplace import Marketplace, Rental
+from tests.integration.agent.market_rows import Rental
+from tests.integration.agent.marketplace import Marketplace
 from tests.unit.agent.rentals import (
     ENERGY,
     PARTIES,

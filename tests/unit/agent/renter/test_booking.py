@@ -13,7 +13,8 @@ from hireling.rental.reading import ReadingChain
 from hireling.rental.states import State
 from hireling.rental.typed_data import to_hex
 from hireling.renter.booking import wait_for_start
-from tests.integration.agent.marketplace import Marketplace, Rental
+from tests.integration.agent.market_rows import Rental
+from tests.integration.agent.marketplace import Marketplace
 from tests.unit.agent.rentals import (
     PARTIES,
     START,

@@ -53,7 +53,7 @@ class Node:
             return TOKEN_DOMAIN
         assert data[:4] == RENTALS
         rental = self._opened(to_hex(data[4:]))
-        if rental is None or rental.state is State.AGREED:
+        if rental is None or rental.state in {State.AGREED, State.EXPIRED}:
             return bytes(5 * 32)
         status = Status.DONE if rental.state is State.SETTLED else Status.OPEN
         return b"".join(number.to_bytes(32) for number in (0, 0, 0, 10_000, status))

@@ -25,6 +25,7 @@ from hireling.rental.errors import RentalError
 from hireling.rental.money import Token
 from hireling.renter.bargainer import NoDeal
 from hireling.renter.funding import FundingFailed
+from hireling.renter.resuming import NotAllBilled, SomeUnanswered
 from hireling.renter.settling import BillRefused
 from hireling.renter.wallet import TokenUnfit
 
@@ -41,6 +42,8 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     PlatformFault: UNREACHABLE,
     ChainUnreachable: UNREACHABLE,
     LineDown: UNREACHABLE,
+    SomeUnanswered: UNREACHABLE,
+    NotAllBilled: REFUSED,
     PlatformRefused: REFUSED,
     RentalError: REFUSED,
     NoDeal: REFUSED,

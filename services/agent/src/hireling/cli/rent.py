@@ -26,7 +26,6 @@ from hireling.cli.surroundings import (
 from hireling.clock import SystemClock
 from hireling.decision_log import DecisionLog
 from hireling.drivers.driver import BadInput
-from hireling.handing_in import NotTakenBack
 from hireling.json_rpc import JsonRpc
 from hireling.mandate_ledger import MandateLedger
 from hireling.platform_client import PlatformClient
@@ -36,6 +35,7 @@ from hireling.rental.table import START_STEP
 from hireling.renter.agent import RenterAgent, cheapest
 from hireling.renter.bargainer import Brief, NoDeal
 from hireling.renter.book import Page, RenterBook
+from hireling.renter.resuming import Resuming
 from hireling.renter.settling import Kept
 from hireling.renter.wallet import Wallet
 
@@ -103,7 +103,7 @@ def rent(
         str | None, typer.Option(help="Take what this home was awarded in an auction, by its id.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a rental that was interrupted.")
+        bool, typer.Option("--resume", help="Go on with the rentals that were interrupted.")
     ] = False,
     bills: Annotated[
         Path | None, typer.Option(help="Where bills go. Default: bills/ in the home folder.")
@@ -208,8 +208,8 @@ async def _work(
     if order.resume:
         if not unfinished:
             raise NoDeal("no rental was interrupted")
-        went_well = [await _resumed(page, agent, outlet, facts) for page in unfinished]
-        return all(went_well)
+        await _resume(book, agent, outlet, facts)
+        return True
     for page in unfinished:
         rental_id = f"0x{page.agreement.rental_id.hex()}"
         outlet.say(f"[yellow]a rental is unfinished: {rental_id}; --resume goes on with it[/yellow]")
@@ -222,13 +222,13 @@ async def _work(
     return _report(kept_now, outlet, facts)
 
 
-async def _resumed(page: Page, agent: RenterAgent, outlet: Outlet, facts: PlatformView) -> bool:
-    """Go on with a rental; one that nobody takes back holds up no other."""
-    try:
-        return _report(await agent.carry(page), outlet, facts)
-    except NotTakenBack as error:
-        outlet.announce("not_taken_back", rental_id=f"0x{page.agreement.rental_id.hex()}", reason=str(error))
-        return False
+async def _resume(book: RenterBook, agent: RenterAgent, outlet: Outlet, facts: PlatformView) -> None:
+    async def carry(page: Page) -> Kept | None:
+        kept = await agent.carry(page)
+        _report(kept, outlet, facts)
+        return kept
+
+    await Resuming(book=book, carry=carry, clock=SystemClock(), announce=outlet.announce).resume()
 
 
 async def _take(auction: str, home: Home, agent: RenterAgent, platform: PlatformClient) -> Kept | None:

@@ -91,7 +91,7 @@ SENTENCES: Mapping[str, str] = {
         " {use} by the last reading, which is kept at {path}"
     ),
     "agreement_handed_in": "[yellow]the marketplace had lost[/yellow] rental {rental_id}: handed it in",
-    "not_taken_back": "[red]{reason}[/red]; `hireling rent --resume` ends it here once the escrow is done",
+    "not_resumed": "[red]rental {rental_id} does not go on[/red]: {reason}",
     "agreement_not_taken_back": "[yellow]the marketplace does not take a lost rental back[/yellow]: {detail}",
     "sending_lost_again": "[yellow]the marketplace lost readings[/yellow]: sending all after {after} again",
     "resumed_from_log": "going on with rental {rental_id} from reading {seq}",

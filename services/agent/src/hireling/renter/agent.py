@@ -22,6 +22,7 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_views import ListingView, PlatformView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import Status
+from hireling.rental.reservation import unopenable_at
 from hireling.rental.signing import Secp256k1Key
 from hireling.rental.states import WITHOUT_BILL
 from hireling.rental.tariff import worst_case
@@ -220,7 +221,18 @@ class RenterAgent:
             return await self._fund(page, seat)
         except FundingFailed:
             await asyncio.to_thread(self._brief.ledger.note_not_opened, page.agreement.rental_id)
+            if await self._holds_nothing_for_good(page.agreement):
+                self._book.write(page.model_copy(update={"stage": "done"}))
             raise
+
+    async def _holds_nothing_for_good(self, agreement: SignedAgreement) -> bool:
+        """Return whether the escrow holds nothing and never will, False where the chain is silent."""
+        try:
+            slot = await self._wallet.locked(agreement)
+        except ChainUnreachable:
+            return False
+        is_too_late = self._clock.now() >= unopenable_at(agreement.agreement.rules.fund_by)
+        return slot.has(Status.DONE) or (is_too_late and not slot.status)
 
     async def _fund(self, page: Page, seat: Seat) -> Page:
         rental_id = page.agreement.rental_id

@@ -10,6 +10,11 @@ from sqlmodel import Session
 
 from services.chassis.tables import INBOX
 
+_NOTED = {
+    name: insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+
 
 def note_rows(session: Session, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
     """Note events as handled, and return the keys of those that were not before.
@@ -18,8 +23,7 @@ def note_rows(session: Session, rows: Sequence[dict[str, Any]]) -> frozenset[str
     """
     if not rows:
         return frozenset()
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
+    statement = _NOTED[session.get_bind().dialect.name]
     return frozenset(session.connection().execute(statement, rows).scalars())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, Update, bindparam, func, insert, update
+from sqlalchemy import Insert, Table, Update, bindparam, func, insert, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
@@ -36,7 +36,7 @@ def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
     if not rows:
         return
     if len(rows) < WORTH_A_COPY or session.get_bind().dialect.name != "postgresql":
-        session.execute(insert(table), list(rows))
+        session.connection().execute(_insert_of(table), list(rows))
         return
     names = tuple(rows[0])
     _copy(session, table, names, ([_plain(row[name]) for name in names] for row in rows))
@@ -60,6 +60,12 @@ def update_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
     session.connection().execute(
         _update_of(table, names), {f"all_{name}": [row[name] for row in rows] for name in names}
     )
+
+
+@lru_cache(maxsize=64)
+def _insert_of(table: Table) -> Insert:
+    """Return the statement that inserts rows, and asks for none of the keys that it gives."""
+    return insert(table).inline()
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from services.chassis.service import Service
 from services.listing import device as rules
 from services.listing import metrics, people, store
 from services.listing.cursor import Position
+from services.listing.heartbeats import note_alive
 from services.listing.models import Device, ListingRow
 from services.listing.publication import check_listing, words_of
 from services.listing.settings import ListingSettings
@@ -32,6 +33,7 @@ SETTINGS = ListingSettings()
 LARGEST_PAGE = 200
 MEASURED_EVERY_SECONDS = 10.0
 TOLD_AGAIN_SECONDS = 60.0
+_SHOWN = set(DeviceView.model_fields)
 _TRUTH = {True: "true", False: "false"}
 # Of each bus, since services of several marketplaces may share a process.
 _told: WeakKeyDictionary[RpcClient, tuple[float, tuple[Domain, Domain]]] = WeakKeyDictionary()
@@ -57,8 +59,8 @@ class Listing(Service):
     @rpc
     def get_device(self, device: str) -> dict[str, Any]:
         """Return a device. Raises NotFound."""
-        with self.database.snapshot() as session:
-            return _device_view(_found(store.find_device(session, device), device))
+        with self.database.looks() as session:
+            return _device_view(store.found(store.find_device(session, device), device))
 
     @rpc
     def devices_of_owner(self, owner: str) -> list[str]:
@@ -89,22 +91,9 @@ class Listing(Service):
         signed = SignedHeartbeat.model_validate(heartbeat, strict=False)
         escrow, _ = self._domains()
         now = self.clock.now()
-        with self.database.unit_of_work() as session:
-            row = _found(store.lock_device(session, device), device)
-            rules.check_heartbeat(
-                signed,
-                device=from_hex(row.device),
-                meter=from_hex(row.meter),
-                domain=escrow,
-                now=now,
-                skew=timedelta(seconds=SETTINGS.clock_skew_seconds),
-            )
-            if signed.heartbeat.at < row.heartbeat_at:
-                detail = f"the last heartbeat was at {row.heartbeat_at}, this one is of {signed.heartbeat.at}"
-                raise Refused("heartbeat_old", detail, last=row.heartbeat_at, at=signed.heartbeat.at)
-            if signed.heartbeat.at > row.heartbeat_at:
-                row.heartbeat_at, row.last_seen = signed.heartbeat.at, now
-            return _device_view(row)
+        skew = timedelta(seconds=SETTINGS.clock_skew_seconds)
+        row = note_alive(self.database, device, signed, domain=escrow, now=now, skew=skew)
+        return _device_view(row)
 
     @rpc
     def publish_listing(self, signed_listing: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +106,7 @@ class Listing(Service):
         now = self.clock.now()
         with self.database.unit_of_work() as session:
             device = f"0x{signed.document.device.hex()}"
-            row = _found(store.lock_device(session, device), device)
+            row = store.found(store.lock_device(session, device), device)
             listing = check_listing(
                 signed,
                 mandate=SignedMandate.model_validate(row.mandate, strict=False),
@@ -132,7 +121,7 @@ class Listing(Service):
     @rpc
     def get_listing(self, listing: str) -> dict[str, Any]:
         """Return a listing, whether or not it still counts. Raises NotFound."""
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             found = store.find_listing(session, listing)
         if found is None:
             raise NotFound("listing_not_found", f"no listing {listing}", listing=listing)
@@ -167,7 +156,7 @@ class Listing(Service):
     def on_device_registered(self, session: Session, event: DeviceRegistered) -> None:
         """Note that the chain's registry holds the device."""
         device = f"0x{event.device.hex()}"
-        row = _found(store.lock_device(session, device), device)
+        row = store.found(store.lock_device(session, device), device)
         row.registered, row.tx_hash = True, f"0x{event.tx_hash.hex()}"
 
     @on_event(MeterChanged)
@@ -183,7 +172,7 @@ class Listing(Service):
         """Show how many devices there are."""
         now = self.clock.now()
         alive_since = now - timedelta(seconds=SETTINGS.online_seconds)
-        with self.database.snapshot() as session:
+        with self.database.looks() as session:
             everyone, online = store.count_devices(session, seen_since=alive_since)
             listed = store.count_listed(session, valid_at=int(now.timestamp()))
         metrics.DEVICES.set(everyone)
@@ -274,12 +263,6 @@ class Listing(Service):
         return row
 
 
-def _found(row: Device | None, device: str) -> Device:
-    if row is None:
-        raise NotFound("device_not_found", f"no device {device}", device=device)
-    return row
-
-
 def _unchanged(row: Device, wish: Registration) -> Device:
     """Return the row, where an earlier proof says nothing else than it.
 
@@ -301,8 +284,9 @@ def _page(items: list[dict[str, Any]], *, following: str | None) -> dict[str, An
 
 
 def _device_view(row: Device) -> dict[str, Any]:
-    fields = row.model_dump(include=set(DeviceView.model_fields) - {"mandate"})
-    return DeviceView.model_validate({**fields, "mandate": row.mandate}, strict=False).model_dump(mode="json")
+    """Return what a DeviceView would say, without building one: what is kept was checked when it came."""
+    kept = row.model_dump(include=_SHOWN)
+    return {**kept, "last_seen": _moment(row.last_seen)}
 
 
 def _listing_view(row: ListingRow, device: Device, *, now: datetime) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     join,
     or_,
     tuple_,
+    update,
 )
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import Mapped
@@ -27,6 +28,7 @@ from services.chassis.tables import UtcDateTime
 from services.listing.cursor import Position
 from services.listing.models import Device, ListingRow
 from services.listing.publication import CLOCK_TOLERANCE, LONGEST_LISTING
+from services.messages.errors import NotFound
 
 Pair = tuple[ListingRow, Device]
 _ESCAPE = "/"
@@ -48,9 +50,34 @@ def find_device(session: Session, device: str) -> Device | None:
     return session.get(Device, device)
 
 
+def found(row: Device | None, device: str) -> Device:
+    """Return the device that was looked for. Raises NotFound where there is none."""
+    if row is None:
+        raise NotFound("device_not_found", f"no device {device}", device=device)
+    return row
+
+
 def lock_device(session: Session, device: str) -> Device | None:
     """Return the device, kept from other writers until this unit of work ends."""
     return session.exec(select(Device).where(Device.device == device).with_for_update()).one_or_none()
+
+
+# Made once: every device says ten times a minute that it is there.
+_SEEN = (
+    update(Device)
+    .where(
+        col(Device.device) == bindparam("of_device"),
+        col(Device.meter) == bindparam("by_meter"),
+        col(Device.heartbeat_at) < bindparam("at"),
+    )
+    .values(heartbeat_at=bindparam("at"), last_seen=bindparam("now"))
+)
+
+
+def note_heartbeat(connection: Connection, row: Device, *, at: int, now: datetime) -> bool:
+    """Note a device's sign of life, and return whether its key and its last one were still these."""
+    values = {"of_device": row.device, "by_meter": row.meter, "at": at, "now": now}
+    return bool(connection.execute(_SEEN, values).rowcount)
 
 
 def find_listing(session: Session, listing: str) -> Pair | None:

@@ -38,6 +38,12 @@ class AccessStore:
         query = select(BrokerAccount).where(BrokerAccount.username == username).with_for_update()
         return self.session.exec(query).one()
 
+    def lock_all(self, usernames: Collection[str]) -> Sequence[BrokerAccount]:
+        """Return those of these accounts that there are, kept from other writers until this ends."""
+        query = select(BrokerAccount).where(col(BrokerAccount.username).in_(usernames))
+        # One order for all, so that two writers never wait for each other.
+        return self.session.exec(query.order_by(col(BrokerAccount.username)).with_for_update()).all()
+
     def find(self, username: str) -> BrokerAccount | None:
         """Return an account, if there is one."""
         return self.session.get(BrokerAccount, username)

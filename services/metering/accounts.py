@@ -47,7 +47,8 @@ class Accounts:
         return max(self._learn(database), self._forget(now))
 
     def _learn(self, database: Database) -> Change:
-        with database.snapshot() as session:
+        # What changes between the two is learnt now and again at the next look.
+        with database.looks() as session:
             store = AccessStore(session)
             last = store.last_change()
             if last == self._seen:

@@ -71,7 +71,7 @@ class Applicants:
 
     def _meter_in_force(self, device: str, *, registered: bytes) -> bytes:
         """Return the device's key: the one it registered with, unless the chain changed it since."""
-        with self._database.snapshot() as session:
+        with self._database.looks() as session:
             account = AccessStore(session).find(device_user(device))
         known = account.meter if account is not None else None
         if known == NO_METER:
@@ -80,7 +80,8 @@ class Applicants:
 
     def _renter(self, device: str, rental_id: str, *, now: datetime) -> Applicant | None:
         """Return who rents the device; None where there is no such rental."""
-        with self._database.snapshot() as session:
+        # One by one: what is asked of the neighbours below is of later moments anyway.
+        with self._database.looks() as session:
             seated = AccessStore(session).find(renter_user(device))
             holder = seated.rental_id if seated is not None and seated.password_hash is not None else None
             store = Store(session)

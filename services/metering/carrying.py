@@ -9,7 +9,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.database_thread import DatabaseThread
 from services.metering.downlink import Message
-from services.metering.models import Downlink
+from services.metering.downlink_store import Pending
 from services.metering.store import Store
 
 PAGE = 100
@@ -22,24 +22,23 @@ class Carrier:
         self._database, self._thread, self._clock = database, thread, clock
 
     async def carry(self, line: BrokerLine) -> bool:
-        """Publish the next page, and return whether there was any. Raises BrokerLost.
+        """Publish the next page, and return whether there may be another. Raises BrokerLost.
 
         A message is marked only when the broker has it.
         """
         rows = await self._thread.run(self._unpublished)
-        if not rows:
-            return False
-        await line.publish([written((row.topic, row.payload)) for row in rows])
-        ids = [row.id for row in rows if row.id is not None]
-        await self._thread.run(lambda: self._mark_published(ids))
-        return True
+        if rows:
+            await line.publish([written((row.topic, row.payload)) for row in rows])
+            await self._thread.run(lambda: self._mark_published([row.id for row in rows]))
+        return len(rows) == PAGE
 
-    def _unpublished(self) -> list[Downlink]:
-        with self._database.snapshot() as session:
+    def _unpublished(self) -> Sequence[Pending]:
+        with self._database.looks() as session:
             return Store(session).unpublished(limit=PAGE)
 
     def _mark_published(self, ids: Sequence[int]) -> None:
-        with self._database.unit_of_work() as session:
+        # What another copy published too is marked twice, and neither has to try again.
+        with self._database.queue_work() as session:
             Store(session).mark_published(ids, now=self._clock.now())
 
 

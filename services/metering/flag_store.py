@@ -3,10 +3,15 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_
-from sqlmodel import Session, col, delete, select
+from sqlalchemy import and_, bindparam, delete, func, or_
+from sqlmodel import Session, col, select
 
 from services.metering.models import FlagRow, PatternRow, Rental, WatchRow
+
+_FORGET = [
+    delete(table).where(table.c.rental_id.in_(bindparam("over", expanding=True)))
+    for table in (PatternRow.metadata.tables["pattern"], WatchRow.metadata.tables["watch"])
+]
 
 
 class FlagStore:
@@ -43,10 +48,11 @@ class FlagStore:
         query = select(WatchRow).where(WatchRow.rental_id == rental_id).with_for_update()
         return self.session.exec(query).first()
 
-    def end(self, rental_id: str) -> None:
-        """Forget what is remembered of a rental that is over, but its flags."""
-        self.session.execute(delete(PatternRow).where(col(PatternRow.rental_id) == rental_id))
-        self.session.execute(delete(WatchRow).where(col(WatchRow.rental_id) == rental_id))
+    def end(self, rental_ids: Collection[str]) -> None:
+        """Forget what is remembered of rentals that are over, but their flags."""
+        self.session.flush()
+        for forget in _FORGET:
+            self.session.connection().execute(forget, {"over": list(rental_ids)})
 
     def device_of(self, rental_id: str) -> str:
         """Return the device of a rental, which must be known."""

@@ -1,5 +1,6 @@
 """Who is let in at the broker, and who no longer is: the changes of its accounts, shared by entrypoints."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -84,12 +85,12 @@ def note_meter(session: Session, event: MeterChanged) -> None:
         _shut_out(store, account)
 
 
-def end_seat(session: Session, device: str, rental_id: str) -> None:
-    """End what this rental's renter was let in for, where the seat is still theirs."""
+def end_seats(session: Session, devices: Mapping[str, str]) -> None:
+    """End what the renters of these rentals were let in for at their devices, where it is still theirs."""
     store = AccessStore(session)
-    account = store.find(renter_user(device))
-    if account is not None and account.rental_id == rental_id:
-        _shut_out(store, store.lock(account.username, device=device))
+    for account in store.lock_all({renter_user(device) for device in devices.values()}):
+        if account.rental_id in devices:
+            _shut_out(store, account)
 
 
 def forget_bargainers(database: Database, *, now: datetime) -> None:

@@ -125,7 +125,7 @@ def _judge(store: Store, rental_id: str, limits: Limits, *, now: datetime) -> in
     flags = list({(flag.seq, flag.code): flag for flag in flags}.values())
     _tell(store, rental_id, flags, {reading.seq: reading for reading in readings}, now=now)
     if readings[-1].last:
-        flag_store.end(rental_id)
+        flag_store.end([rental_id])
     else:
         row.next_seq, row.state, row.judged_at = readings[-1].seq + 1, watch.to_json(), now
     return len(readings)

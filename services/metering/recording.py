@@ -27,7 +27,7 @@ from services.metering.remembered import Remembered
 from services.metering.runs import MOST_IN_RUN, Run
 from services.metering.series import Series
 from services.metering.settings import MeteringSettings
-from services.metering.store import Store
+from services.metering.store import Reached, Store
 from services.metering.taking import (
     Taken,
     keep_refusals,
@@ -140,7 +140,8 @@ class Recorder:
         # Every rental that is written to is locked first.
         with self._database.queue_work() as session:
             store = Store(session)
-            series = self._take_readings(store, batch, terms, now=now)
+            reached = store.lock_series(batch.rental_ids)
+            series = self._take_readings(store, batch, terms, reached, now=now)
             for rental_id, letters in batch.ceilings.items():
                 batch.refused.extend(self._take_ceilings(store, letters, rental_id, now=now))
             refusals = [_attributed(store, one) for one in batch.refused]
@@ -153,13 +154,20 @@ class Recorder:
         answers.refused.update(one.code for one in refusals)
 
     def _take_readings(
-        self, store: Store, batch: _Batch, terms: Mapping[str, Terms], *, now: datetime
+        self,
+        store: Store,
+        batch: _Batch,
+        terms: Mapping[str, Terms],
+        reached: Mapping[str, Reached],
+        *,
+        now: datetime,
     ) -> dict[str, Series]:
-        next_seqs = store.lock_numbers(batch.rental_ids)
         rental_ids = list(batch.readings)
+        if not rental_ids:
+            return {}
         letters = [letter for each in batch.readings.values() for letter in each]
         known = store.reading_hashes(
-            {(each.rental_id, each.seq) for each in letters if each.seq < next_seqs[each.rental_id]}
+            {(each.rental_id, each.seq) for each in letters if each.seq < reached[each.rental_id].next_seq}
         )
         first_waiting = store.first_waiting(rental_ids)
         waiting = store.waiting_hashes(
@@ -169,7 +177,7 @@ class Recorder:
                 if each.rental_id in first_waiting and _is_storable(each.first)
             }
         )
-        heads = self._find_heads(store, terms, {rental_id: next_seqs[rental_id] for rental_id in rental_ids})
+        heads = self._find_heads(store, terms, {rental_id: reached[rental_id] for rental_id in rental_ids})
         taken: dict[str, Series] = {}
         for rental_id, letters in batch.readings.items():
             series = Series(
@@ -232,20 +240,25 @@ class Recorder:
         return refusals
 
     def _find_heads(
-        self, store: Store, terms: Mapping[str, Terms], next_seqs: Mapping[str, int]
+        self, store: Store, terms: Mapping[str, Terms], reached: Mapping[str, Reached]
     ) -> dict[str, Head]:
         """Return how far these rentals have come: as remembered, where no other process carried one on."""
-        remembered, _ = self._heads.look_up(next_seqs)
+        remembered, _ = self._heads.look_up(reached)
         heads = {
-            rental_id: head for rental_id, head in remembered.items() if head.next_seq == next_seqs[rental_id]
+            rental_id: head
+            for rental_id, head in remembered.items()
+            if head.next_seq == reached[rental_id].next_seq
         }
         carried_on = []
-        for rental_id, next_seq in next_seqs.items():
+        for rental_id, (next_seq, _) in reached.items():
             if next_seq == 0:
                 heads[rental_id] = Head(terms[rental_id].rental_id, None)
             elif rental_id not in heads:
                 carried_on.append((rental_id, next_seq - 1))
-        for rental_id, wire in store.last_readings(carried_on).items():
+        if not carried_on:
+            return heads
+        since, until = zip(*(reached[rental_id].arrived for rental_id, _ in carried_on), strict=True)
+        for rental_id, wire in store.last_readings(carried_on, arrived=(min(since), max(until))).items():
             last = SignedReading.model_validate(wire).reading
             heads[rental_id] = Head(reading_hash(last), measured(last))
         return heads

@@ -178,6 +178,8 @@ class Series:
                 self.reached = row.seq
                 self._take_waiting(row, known)
                 first_waiting = row.seq + 1
+            if len(rows) < WAITING_PAGE:
+                return None
         return first_waiting
 
     def _take_waiting(self, row: WaitingReading, known: dict[int, str]) -> None:

@@ -1,7 +1,7 @@
 """The metering service's entrypoints: decode, decide, store, answer."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -12,6 +12,7 @@ from hireling.rental.errors import CeilingRefused
 from hireling.rental.states import TERMINAL, WITHOUT_BILL
 from hireling.rental.typed_data import to_hex
 from services.chassis.concurrency import let_others
+from services.chassis.database import Database
 from services.chassis.entrypoints import on_event, rpc, timer
 from services.chassis.gathering import on_events
 from services.chassis.providers import Lasting
@@ -28,9 +29,9 @@ from services.metering.ceilings import check_ceiling
 from services.metering.charting import roll_up, series
 from services.metering.closing import close_days
 from services.metering.day_store import DayStore
-from services.metering.downlink import notice, topic_of
+from services.metering.downlink import Message, notice, topic_of
 from services.metering.flag_store import FlagStore
-from services.metering.granting import end_seat, forget_bargainers, let_in, note_meter
+from services.metering.granting import end_seats, forget_bargainers, let_in, note_meter
 from services.metering.judging import judge_readings, reading_reaching, watch_row
 from services.metering.models import Rental
 from services.metering.proving import days_of, keep_announcement, proof_of
@@ -66,8 +67,10 @@ class Metering(Service):
             )
         with self.database.snapshot() as session:
             store = Store(session)
-            check_kept(_known(store.rentals([rental_id]), rental_id), after + 1)
-            items = store.readings(rental_id, after=after, limit=limit + 1)
+            rental = _known(store.rentals([rental_id]), rental_id)
+            check_kept(rental, after + 1)
+            arrived = (rental.oldest_at, rental.newest_at)
+            items = store.readings(rental_id, after=after, limit=limit + 1, arrived=arrived)
         more = items[limit - 1]["reading"]["seq"] if len(items) > limit else None
         return Page[dict[str, Any]](items=tuple(items[:limit]), next=more).model_dump(mode="json")
 
@@ -228,56 +231,59 @@ class Metering(Service):
         names = {"quote_id": event.quote_id, "rental_id": rental.rental_id}
         store.add_downlink(*notice(device, "agreed", **names), now=now)
 
-    @on_events(QuoteRequested)
+    @on_events(QuoteRequested, work=Database.work_on_locked)
     def on_quote_requested(self, session: Session, events: Sequence[QuoteRequested]) -> None:
         """Wake the owner's agent."""
         self._wake(session, "quote_requested", events)
 
-    @on_events(OfferMade)
+    @on_events(OfferMade, work=Database.work_on_locked)
     def on_offer_made(self, session: Session, events: Sequence[OfferMade]) -> None:
         """Wake the owner's agent."""
         self._wake(session, "offer_made", events)
 
-    @on_events(AgreementSigned)
+    @on_events(AgreementSigned, work=Database.work_on_locked)
     def on_agreement_signed(self, session: Session, events: Sequence[AgreementSigned]) -> None:
         """Wake the owner's agent: it may be its turn to sign."""
         self._wake(session, "agreement_signed", events)
 
-    @on_event(RentalChanged)
-    def on_rental_changed(self, session: Session, event: RentalChanged) -> None:
-        """Tell the device to look at the rental; one that is over needs no place at the broker."""
-        if event.state in TERMINAL:
-            end_seat(session, to_hex(event.device), to_hex(event.rental_id))
-        message = notice(event.device, "rental_changed", rental_id=to_hex(event.rental_id), state=event.state)
-        store, now = Store(session), self.clock.now()
-        store.add_downlink(*message, now=now)
+    @on_events(RentalChanged, work=Database.work_on_locked)
+    def on_rental_changed(self, session: Session, events: Sequence[RentalChanged]) -> None:
+        """Tell devices to look at their rentals; one that is over needs no place at the broker."""
+        over = {to_hex(event.rental_id): to_hex(event.device) for event in events if event.state in TERMINAL}
+        if over:
+            end_seats(session, over)
         # Any other end is an end with a bill, which follows once no money can move any more.
-        if event.state in WITHOUT_BILL:
-            _finish(store, to_hex(event.rental_id), now=now)
+        unbilled = [to_hex(event.rental_id) for event in events if event.state in WITHOUT_BILL]
+        notices = [
+            notice(event.device, "rental_changed", rental_id=to_hex(event.rental_id), state=event.state)
+            for event in events
+        ]
+        self._tell(session, notices, over=unbilled)
 
-    @on_event(BillIssued)
-    def on_bill_issued(self, session: Session, event: BillIssued) -> None:
-        """Tell the device that there is a bill to countersign."""
-        message = notice(event.device, "bill_ready", rental_id=to_hex(event.rental_id))
+    @on_events(BillIssued, work=Database.work_on_locked)
+    def on_bill_issued(self, session: Session, events: Sequence[BillIssued]) -> None:
+        """Tell devices that there are bills to countersign."""
+        billed = [to_hex(event.rental_id) for event in events]
+        notices = [notice(event.device, "bill_ready", rental_id=to_hex(event.rental_id)) for event in events]
+        self._tell(session, notices, over=billed)
+
+    def _tell(self, session: Session, notices: Sequence[Message], *, over: Sequence[str] = ()) -> None:
         store, now = Store(session), self.clock.now()
-        store.add_downlink(*message, now=now)
-        _finish(store, to_hex(event.rental_id), now=now)
+        store.add_downlinks(notices, now=now)
+        if over:
+            # Nothing of them is judged any more.
+            store.finish(over, now=now)
+            FlagStore(session).end(over)
 
     def _wake(
         self, session: Session, kind: str, events: Sequence[QuoteRequested | OfferMade | AgreementSigned]
     ) -> None:
         notices = [notice(event.device, kind, quote_id=event.quote_id) for event in events]
-        Store(session).add_downlinks(notices, now=self.clock.now())
+        self._tell(session, notices)
 
     @property
     def _grace(self) -> timedelta:
         return timedelta(seconds=self.settings.day_grace_seconds)
-
-
-def _finish(store: Store, rental_id: str, *, now: datetime) -> None:
-    """Note that a rental is over: nothing of it is judged any more."""
-    store.finish(rental_id, now=now)
-    FlagStore(store.session).end(rental_id)
 
 
 def _known(rentals: dict[str, Rental], rental_id: str) -> Rental:

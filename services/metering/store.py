@@ -1,33 +1,34 @@
 """Metering's only queries. None of them commits."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, case, func, insert, text, tuple_
+from sqlalchemy import Table, bindparam, case, func, text, tuple_
+from sqlalchemy import select as sql_select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, delete, select, update
 
 from services.chassis.database import as_if_alone
 from services.chassis.rows import insert_rows, insert_tuples
 from services.chassis.tables import UtcDateTime
+from services.metering.downlink_store import DownlinkStore
 from services.metering.models import (
     AcceptedCeiling,
-    Downlink,
     ReadingRun,
     RefusalRow,
     Rental,
     WaitingReading,
 )
-from services.metering.run_store import Number, RunStore
+from services.metering.run_store import Arrivals, Number, RunStore
 from services.metering.runs import Run
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 _RENTAL: Table = Rental.metadata.tables["rental"]
 _RUN: Table = ReadingRun.metadata.tables["reading_run"]
-_DOWNLINK: Table = Downlink.metadata.tables["downlink"]
+_REFUSAL: Table = RefusalRow.metadata.tables["refusal"]
 _WAITING: Table = WaitingReading.metadata.tables["waiting_reading"]
 
 _OLDEST, _NEWEST = _RENTAL.c.oldest_at, _RENTAL.c.newest_at
@@ -42,9 +43,14 @@ _REACHED = (
         newest_at=case((_IN_NEWEST > _NEWEST, _IN_NEWEST), else_=_NEWEST),
     )
 )
+_FINISHED = (
+    update(_RENTAL)
+    .where(_RENTAL.c.rental_id.in_(bindparam("over", expanding=True)), _RENTAL.c.finished_at.is_(None))
+    .values(finished_at=bindparam("at"))
+)
 # A list of a thousand parameters would cost more than all else about it.
 _LOCKED = text("""
-    SELECT rental_id, next_seq FROM rental WHERE rental_id = ANY (CAST(:ids AS text[]))
+    SELECT rental_id, next_seq, oldest_at, newest_at FROM rental WHERE rental_id = ANY (CAST(:ids AS text[]))
     ORDER BY rental_id FOR UPDATE
 """)
 # The same for any number of rentals, which PostgreSQL takes in one go.
@@ -57,10 +63,26 @@ _REACHED_AT_ONCE = text("""
     WHERE rental.rental_id = n.of_rental
 """)
 
+# Made once: ingest asks both in each transaction, mostly for nothing.
+_FIRST_WAITING = (
+    sql_select(_WAITING.c.rental_id, func.min(_WAITING.c.seq))
+    .where(_WAITING.c.rental_id.in_(bindparam("rental_ids", expanding=True)))
+    .group_by(_WAITING.c.rental_id)
+)
+_UNRESOLVED = sql_select(_REFUSAL.c.rental_id, _REFUSAL.c.id, _REFUSAL.c.code, _REFUSAL.c.hash).where(
+    _REFUSAL.c.rental_id.in_(bindparam("rental_ids", expanding=True)), _REFUSAL.c.resolved_at.is_(None)
+)
 Row = dict[str, Any]
 
 
-class Store(RunStore):
+class Reached(NamedTuple):
+    """How far a rental has come: its next number, and between when and when what is accepted arrived."""
+
+    next_seq: int
+    arrived: Arrivals
+
+
+class Store(RunStore, DownlinkStore):
     """Every question and change of one transaction."""
 
     @property
@@ -71,19 +93,23 @@ class Store(RunStore):
         """Add a rental."""
         self.session.add(rental)
 
-    def lock_numbers(self, rental_ids: Collection[str]) -> dict[str, int]:
-        """Return the next number of each of these rentals that is known.
+    def lock_series(self, rental_ids: Collection[str]) -> dict[str, Reached]:
+        """Return how far each of these rentals that is known has come.
 
         They are kept from other writers until this transaction ends.
         """
+        if not rental_ids:
+            return {}
         # One order for all, so that two writers never wait for each other.
         if self._is_postgresql:
-            return {
-                row[0]: row[1]
-                for row in self.session.execute(_LOCKED, {"ids": f"{{{','.join(rental_ids)}}}"})
-            }
-        query = select(Rental.rental_id, Rental.next_seq).where(col(Rental.rental_id).in_(rental_ids))
-        return dict(self.session.exec(query.order_by(col(Rental.rental_id))).all())
+            ids = f"{{{','.join(rental_ids)}}}"
+            rows = self.session.connection().execute(_LOCKED, {"ids": ids})
+        else:
+            series = sql_select(_RENTAL.c.rental_id, _RENTAL.c.next_seq, _OLDEST, _NEWEST)
+            rows = self.session.connection().execute(series.where(_RENTAL.c.rental_id.in_(rental_ids)))
+        return {
+            rental_id: Reached(next_seq, (oldest, newest)) for rental_id, next_seq, oldest, newest in rows
+        }
 
     def lock_rentals(self, rental_ids: Collection[str]) -> dict[str, Rental]:
         """Return the known ones of these rentals, kept from other writers until this transaction ends."""
@@ -101,10 +127,9 @@ class Store(RunStore):
         found = self.rentals(rental_ids).values()
         return {row.rental_id: row for row in found if row.kept_from < row.next_seq or not row.kept_from}
 
-    def finish(self, rental_id: str, *, now: datetime) -> None:
-        """Note that a rental is over for good: it is paid, and nobody can dispute it any more."""
-        unfinished = (col(Rental.rental_id) == rental_id, col(Rental.finished_at).is_(None))
-        self.session.execute(update(Rental).where(*unfinished).values(finished_at=now))
+    def finish(self, rental_ids: Collection[str], *, now: datetime) -> None:
+        """Note that rentals are over for good: they are paid, and nobody can dispute them any more."""
+        self.session.connection().execute(_FINISHED, {"over": sorted(rental_ids), "at": now})
 
     def unfinished_rentals_of(self, device: str) -> Sequence[str]:
         """Return the rentals of a device that are not over for good."""
@@ -124,7 +149,7 @@ class Store(RunStore):
     def add_runs(self, runs: Sequence[Run]) -> None:
         """Insert accepted readings, all at once, and note how far their rentals have come.
 
-        The rentals must be locked (`lock_numbers`), and the runs of each follow each other from its next
+        The rentals must be locked (`lock_series`), and the runs of each follow each other from its next
         number on: nothing else keeps a number from being stored twice.
         """
         insert_tuples(self.session, _RUN, Run._fields, runs)
@@ -164,12 +189,8 @@ class Store(RunStore):
 
     def first_waiting(self, rental_ids: Collection[str]) -> dict[str, int]:
         """Return the lowest waiting number of each of these rentals that has one."""
-        query = (
-            select(WaitingReading.rental_id, func.min(WaitingReading.seq))
-            .where(col(WaitingReading.rental_id).in_(rental_ids))
-            .group_by(col(WaitingReading.rental_id))
-        )
-        return dict(self.session.exec(query).all())
+        rows = self.session.connection().execute(_FIRST_WAITING, {"rental_ids": list(rental_ids)})
+        return {row[0]: row[1] for row in rows}
 
     def waiting(self, rental_id: str, *, from_seq: int, limit: int) -> list[WaitingReading]:
         """Return up to `limit` waiting readings from this number on, ascending."""
@@ -210,6 +231,8 @@ class Store(RunStore):
 
     def known_refusals(self, keys: Collection[str]) -> set[str]:
         """Return those of these refusals that are stored already."""
+        if not keys:
+            return set()
         return set(self.session.exec(select(RefusalRow.key).where(col(RefusalRow.key).in_(keys))))
 
     def count_refusals(self, rental_ids: Collection[str]) -> dict[str, int]:
@@ -229,13 +252,10 @@ class Store(RunStore):
 
     def unresolved(self, rental_ids: Collection[str]) -> dict[str, list[tuple[int, str, str]]]:
         """Return what stands refused of these rentals: number, code and hash, by rental."""
-        query = select(RefusalRow.rental_id, RefusalRow.id, RefusalRow.code, RefusalRow.hash)
         found: dict[str, list[tuple[int, str, str]]] = {}
-        for rental_id, number, code, hashed in self.session.exec(
-            query.where(col(RefusalRow.rental_id).in_(rental_ids), col(RefusalRow.resolved_at).is_(None))
-        ):
-            if number is not None:
-                found.setdefault(rental_id, []).append((number, code, hashed))
+        rows = self.session.connection().execute(_UNRESOLVED, {"rental_ids": list(rental_ids)})
+        for rental_id, number, code, hashed in rows:
+            found.setdefault(rental_id, []).append((number, code, hashed))
         return found
 
     def resolve_refusals(self, numbers: Collection[int], *, now: datetime) -> None:
@@ -264,26 +284,3 @@ class Store(RunStore):
         if before is not None:
             query = query.where(number < before)
         return list(self.session.exec(query))
-
-    def add_downlink(self, topic: str, payload: Mapping[str, Any], *, now: datetime) -> None:
-        """Have a message published to a device once this transaction commits."""
-        self.add_downlinks([(topic, payload)], now=now)
-
-    def add_downlinks(self, messages: Iterable[tuple[str, Mapping[str, Any]]], *, now: datetime) -> None:
-        """Have messages published to devices, in this order, once this transaction commits."""
-        rows = [{"topic": topic, "payload": dict(payload), "created_at": now} for topic, payload in messages]
-        self.session.execute(insert(_DOWNLINK), rows)
-
-    def unpublished(self, *, limit: int) -> list[Downlink]:
-        """Return up to `limit` messages to devices that are not published yet, in order."""
-        query = (
-            select(Downlink)
-            .where(col(Downlink.published_at).is_(None))
-            .order_by(col(Downlink.id))
-            .limit(limit)
-        )
-        return list(self.session.exec(query))
-
-    def mark_published(self, ids: Collection[int], *, now: datetime) -> None:
-        """Note that the broker has these messages."""
-        self.session.execute(update(Downlink).where(col(Downlink.id).in_(ids)).values(published_at=now))

@@ -174,12 +174,13 @@ class Ingest:
     async def _tell(self, sending: BrokerLine) -> None:
         while True:
             self._moved.clear()
-            while (messages := await self._thread.run(self._news)) is not None:
-                await sending.publish(messages)
-                metrics.TOLD.inc(len(messages))
-            await wait_at_most(self._moved, self._settings.tell_seconds)
+            messages = await self._thread.run(self._news)
+            await sending.publish(messages)
+            metrics.TOLD.inc(len(messages))
+            if not self._teller.is_behind:
+                await wait_at_most(self._moved, self._settings.tell_seconds)
 
-    def _news(self) -> Sequence[Message] | None:
+    def _news(self) -> Sequence[Message]:
         return self._teller.next(self._clock.now())
 
 

@@ -48,7 +48,7 @@ class Player:
         return answers
 
     def _play(self, letters: Sequence[Letter], *, now: datetime) -> list[Answer]:
-        known = self.sessions([letter.move.quote_id for letter in letters], now=now)
+        known = self._known(letters, now=now)
         wanted = [_wanted(known, letter) for letter in letters]
         moves = [each for each in wanted if isinstance(each, OfferMove | SignatureMove)]
         results = self._floor.make_all(moves, now=now) if moves else ()
@@ -65,7 +65,22 @@ class Player:
             for letter, result in zip(letters, found, strict=True)
         ]
 
-    def sessions(self, quote_ids: Sequence[str], *, now: datetime) -> Mapping[str, QuoteSession]:
+    def _known(self, letters: Sequence[Letter], *, now: datetime) -> Mapping[str, QuoteSession]:
+        """Return those sessions that exist: as they stand now for who only looks, at some time for a move.
+
+        What a move finds is read again once its session is locked; whose session it is never changes.
+        """
+        known = {}
+        unknown = []
+        for move in (letter.move for letter in letters):
+            quote = self._remembered.last(move.quote_id)
+            if quote is None or (move.offer is None and move.signature is None):
+                unknown.append(move.quote_id)
+            else:
+                known[move.quote_id] = quote
+        return known | self.sessions(unknown, now=now) if unknown else known
+
+    def sessions(self, quote_ids: Sequence[str], *, now: datetime) -> dict[str, QuoteSession]:
         """Return those of these sessions that exist, as they stand now."""
         with self._database.snapshot() as session:
             found = store.load_all(session, dict.fromkeys(quote_ids), self._remembered)

@@ -29,6 +29,10 @@ class Remembered:
         self._sessions.move_to_end(quote_id)
         return found
 
+    def last(self, quote_id: str) -> QuoteSession | None:
+        """Return the session as it was at some time, if it is remembered: what never changes holds."""
+        return self._sessions.get(quote_id)
+
     def note(self, sessions: Iterable[QuoteSession]) -> None:
         """Remember sessions as they are committed, and forget those not used for longest."""
         for each in sessions:

@@ -4,7 +4,7 @@ The service's own outbox is the list of moves: every question, offer and signatu
 the transaction that made it. What is told is how the session stands now, so that it may be told twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from services.chassis.broker_line import Message
@@ -30,24 +30,32 @@ class Teller:
         self._database = database
         self._last: int | None = None
         self._missing: dict[int, datetime] = {}
+        self.is_behind = False
+        """Whether there were more moves than `next` took at once."""
 
     def begin_again(self) -> None:
         """Tell the last minutes' moves again: what was published on a line that broke may be lost."""
         self._last = None
         self._missing.clear()
 
-    def next(self, now: datetime) -> Sequence[Message] | None:
-        """Return what to publish of the next moves, None where there are no more for now."""
-        with self._database.snapshot() as session:
+    def next(self, now: datetime) -> Sequence[Message]:
+        """Return what to publish of the next moves: nothing where there are none for now."""
+        rows = self._rows(now)
+        moved = {str(row.payload["quote_id"]) for row in rows if row.type in MOVES}
+        standings = self._standings(moved) if moved else ()
+        self._note(rows, now)
+        self.is_behind = len(rows) == PAGE
+        return [message for each in standings for message in _messages(each, now)]
+
+    def _rows(self, now: datetime) -> Sequence[OutboxRow]:
+        with self._database.looks() as session:
             if self._last is None:
                 self._last = last_event_before(session, now - TOLD_AGAIN)
-            rows = events_since(session, after=self._last, missing=list(self._missing), limit=PAGE)
-            moved = {str(row.payload["quote_id"]) for row in rows if row.type in MOVES}
-            standings = standings_of(session, moved)
-        self._note(rows, now)
-        if not rows:
-            return None
-        return [message for each in standings for message in _messages(each, now)]
+            return events_since(session, after=self._last, missing=self._missing, limit=PAGE)
+
+    def _standings(self, quote_ids: Collection[str]) -> Sequence[Standing]:
+        with self._database.snapshot() as session:
+            return standings_of(session, quote_ids)
 
     def _note(self, rows: Sequence[OutboxRow], now: datetime) -> None:
         last = self._last or 0

@@ -5,7 +5,7 @@ import pytest
 from hireling.rental.listing import SignedListing
 from hireling.rental.mandate import SignedMandate
 from services.messages.errors import Conflict, Invalid, NotFound, Refused
-from services.messages.listing import ListingView
+from services.messages.listing import DeviceView, ListingView
 from tests.builders import OWNER_KEY, a_key, a_listing, a_mandate
 from tests.fakes.actors import DeviceActor
 from tests.fakes.front import Front
@@ -73,6 +73,15 @@ class TestRegisterDevice:
     def test_does_not_know_a_device_that_never_came(self, front: Front) -> None:
         with pytest.raises(NotFound):
             front.call("listing", "get_device", front.device.device)
+
+
+class TestGetDevice:
+    def test_says_what_a_device_view_says(self, front: Front) -> None:
+        front.offer_for_hire()
+        front.call("listing", "heartbeat", front.device.device, front.device.heartbeat())
+        shown = front.call("listing", "get_device", front.device.device)
+        assert DeviceView.model_validate(shown, strict=False).model_dump(mode="json") == shown
+        assert shown["last_seen"] is not None
 
 
 class TestPublishListing:

@@ -49,7 +49,7 @@ def test_a_device_whose_key_was_replaced_meanwhile_stays_outside(books: Books) -
 
 def test_a_renter_whose_rental_ended_meanwhile_stays_outside(books: Books) -> None:
     with books.database.unit_of_work() as session:
-        Store(session).finish(books.rental_id, now=LATER)
+        Store(session).finish([books.rental_id], now=LATER)
     with pytest.raises(Refused, match=f"rental {books.rental_id} is over"):
         ask(books, RENTER_AGENT_KEY, rental_id=books.rental_id)
 

@@ -1,6 +1,6 @@
 """The metering service on the in-process bus, next to neighbours that say what they are told to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from services.messages.event import Event
 from services.messages.events.negotiation import Agreed, AgreementSigned, OfferMade, QuoteRequested
 from services.messages.events.settlement import BillIssued, RentalChanged
 from services.messages.metering import Refusal
-from services.metering.models import Downlink
+from services.metering.downlink_store import Pending
 from services.metering.service import Metering
 from services.metering.store import Store
 from services.metering.taking import rental_row
@@ -51,7 +51,7 @@ class Room:
         self.say(Agreed(quote_id="quote-1", rental_id=signed.rental_id, signed=signed))
         self.until(lambda: len(self.downlink()) == 1)
 
-    def downlink(self) -> list[Downlink]:
+    def downlink(self) -> Sequence[Pending]:
         """Return what devices are to be told."""
         with self.books.database.snapshot() as session:
             return Store(session).unpublished(limit=100)

@@ -56,7 +56,7 @@ def drop(books: Books, *, now: Any = LONG_AFTER, keep: timedelta | None = KEEP) 
 def finish(books: Books) -> None:
     """Have the rental over for good."""
     with books.database.unit_of_work() as session:
-        Store(session).finish(books.rental_id, now=OVER_AT)
+        Store(session).finish([books.rental_id], now=OVER_AT)
 
 
 def anchor(books: Books, *, day: int = DAY) -> None:
@@ -245,7 +245,7 @@ class TestForgetting:
             for _ in range(450):
                 Store(session).add_downlink(*notice(b"\x01" * 32, "rental_changed"), now=NOW)
         with books.database.unit_of_work() as session:
-            ids = [row.id for row in Store(session).unpublished(limit=449) if row.id is not None]
+            ids = [row.id for row in Store(session).unpublished(limit=449)]
             Store(session).mark_published(ids, now=NOW)
         self.forget(books, days=7)
         assert count(books, Downlink) == 450

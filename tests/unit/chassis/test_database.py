@@ -130,6 +130,25 @@ class TestWork:
         assert len(tries) == 1
 
 
+class TestStroke:
+    """One statement that writes."""
+
+    def test_is_there_for_whoever_comes_next(self, database: Database) -> None:
+        before = effects_so_far()
+        with database.stroke() as connection:
+            connection.execute(text("INSERT INTO number VALUES (1)"))
+        assert numbers(database) == [1]
+        assert effects_so_far() > before
+
+    def test_refuses_to_be_inside_a_unit_of_work(self, database: Database) -> None:
+        with (
+            database.unit_of_work(),
+            pytest.raises(RuntimeError, match="inside a unit of work"),
+            database.stroke(),
+        ):
+            pass
+
+
 class TestSnapshot:
     """A session that reads."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 import eventlet
+import httpx
 from flask.testing import FlaskClient
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -52,6 +53,20 @@ class Front(Generic[ClockT]):
     def call(self, service: str, method: str, *arguments: Any) -> Any:
         """Call a service; models travel as JSON."""
         return self.platform.rpc.call(service, method, *map(_wire, arguments), timeout=WITHIN_SECONDS)
+
+    def transport(self) -> httpx.MockTransport:
+        """Return the way on which an agent's client reaches this gateway."""
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            answered = self.client.open(
+                request.url.raw_path.decode(),
+                method=request.method,
+                data=request.content,
+                content_type=request.headers.get("content-type"),
+            )
+            return httpx.Response(answered.status_code, content=answered.data, headers=dict(answered.headers))
+
+        return httpx.MockTransport(answer)
 
     def post(self, path: str, body: BaseModel | dict[str, Any], **headers: str) -> TestResponse:
         """POST JSON."""

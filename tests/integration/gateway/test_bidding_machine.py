@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from hireling.announce import Field
@@ -60,7 +59,7 @@ class Machine:
     def started(self) -> Bidder:
         """Return the agent as it is after a start."""
         return Bidder(
-            platform=PlatformClient("http://market", transport=httpx.MockTransport(self._answer)),
+            platform=PlatformClient("http://market", transport=self.front.transport()),
             presence=self.offered,
             key=OWNER_AGENT_KEY,
             clock=self.front.clock,
@@ -85,15 +84,6 @@ class Machine:
     async def _require_allowed(self) -> None:
         if self.is_stopped:
             raise MandateExceeded("revoked", "its principal stopped it")
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        answer = self.front.client.open(
-            request.url.raw_path.decode(),
-            method=request.method,
-            data=request.content,
-            content_type=request.headers.get("content-type"),
-        )
-        return httpx.Response(answer.status_code, content=answer.data, headers=dict(answer.headers))
 
 
 @pytest.fixture

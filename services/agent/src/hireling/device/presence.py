@@ -20,7 +20,7 @@ from hireling.device.offering import (
 )
 from hireling.drivers.driver import Facts
 from hireling.platform_client import PlatformClient
-from hireling.platform_errors import PlatformError, PlatformNotFound
+from hireling.platform_errors import PlatformError, PlatformNotFound, PlatformRefused
 from hireling.platform_views import DeviceView, PlatformView
 from hireling.rental.agreement import device_id
 from hireling.rental.appointment import DelegateOrder
@@ -34,6 +34,9 @@ from hireling.rental.typed_data import Domain
 HEARTBEAT_SECONDS = 10.0
 REGISTRATION_POLL_SECONDS = 0.5
 PROOF_HOLDS = timedelta(hours=1)
+# Where the marketplace has a later one. It takes proofs of up to 7 days.
+LONGER_PROOF_HOLDS = timedelta(days=6)
+SUPERSEDED = "registration_superseded"
 MANDATE_HOLDS = timedelta(days=365)
 # What a machine's own agent may promise in one rental; its owner's money is never at stake beyond the
 # machine's work.
@@ -184,7 +187,16 @@ class Presence:
             await self.arrive()
 
     async def _register(self) -> DeviceView:
-        valid_until = int((self._clock.now() + PROOF_HOLDS).timestamp())
+        try:
+            return await self._prove(PROOF_HOLDS)
+        except PlatformRefused as error:
+            if error.code != SUPERSEDED:
+                raise
+        # It came by a clock that was ahead of the present one: it is here, and need not wait for that time.
+        return await self._prove(LONGER_PROOF_HOLDS)
+
+    async def _prove(self, holds: timedelta) -> DeviceView:
+        valid_until = int((self._clock.now() + holds).timestamp())
         registry = Domain(chain_id=self._facts.chain_id, escrow=self._facts.registry)
         metadata = self._metadata_hash()
         mandate = self.mandate if self._order is None else self._order.mandate

@@ -20,6 +20,7 @@ from services.chassis.settings import BusSettings, DatabaseSettings, DrainSettin
 from services.chassis.tracing import configure_tracing
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
+from services.gateway.worker import Worker
 
 # No call lasts longer; a live stream would, and is broken off.
 STOP_WITHIN_SECONDS = 10.0
@@ -41,7 +42,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no hi
         settings = self._settings
         for name, value in {
             "bind": f"{settings.host}:{settings.port}",
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "workers": settings.workers,
             "threads": settings.threads,
             "graceful_timeout": math.ceil(self._stop_within) + 1,  # until it is killed

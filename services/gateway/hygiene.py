@@ -50,7 +50,7 @@ def register_hygiene(app: Flask) -> None:
     """Check every request and dress every response of this application."""
     app.request_class = JsonText
     app.before_request(_check_request)
-    app.after_request(_dress_response)
+    app.after_request(dressed)
 
 
 def _check_request() -> None:
@@ -97,7 +97,8 @@ def _check_text(texts: Iterable[str]) -> None:
             raise Invalid("text_invalid", "text must be Unicode without NUL and lone surrogates")
 
 
-def _dress_response(response: Response) -> Response:
+def dressed(response: Response) -> Response:
+    """Return a response with the headers that every one carries."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if "Cache-Control" not in response.headers:

@@ -80,20 +80,8 @@ def problem_of_mistakes(error: ValidationError) -> Response:
     return problem_of(Invalid("invalid", f"the request has {len(mistakes)} mistakes", errors=mistakes))
 
 
-def register_error_handlers(app: Flask) -> None:
-    """Answer every error of this application with a problem."""
-    app.register_error_handler(HirelingError, _on_hireling_error)
-    app.register_error_handler(HTTPException, _on_http_exception)
-    app.register_error_handler(Exception, _on_bug)
-
-
-def _on_hireling_error(error: HirelingError) -> Response:
-    if isinstance(error, OperatorError):
-        _log.error("request_failed", code=error.code, detail=error.detail)
-    return problem_of(error)
-
-
-def _on_http_exception(error: HTTPException) -> Response:
+def problem_of_http(error: HTTPException) -> Response:
+    """Return the response for an error of HTTP itself, such as a path that nobody knows."""
     if isinstance(error.response, Response):
         return error.response
     status = error.code or 500
@@ -113,6 +101,19 @@ def _on_http_exception(error: HTTPException) -> Response:
     response = _answer(members)
     response.headers.update(headers)
     return response
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Answer every error of this application with a problem."""
+    app.register_error_handler(HirelingError, _on_hireling_error)
+    app.register_error_handler(HTTPException, problem_of_http)
+    app.register_error_handler(Exception, _on_bug)
+
+
+def _on_hireling_error(error: HirelingError) -> Response:
+    if isinstance(error, OperatorError):
+        _log.error("request_failed", code=error.code, detail=error.detail)
+    return problem_of(error)
 
 
 def _on_bug(error: Exception) -> Response:

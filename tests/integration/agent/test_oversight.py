@@ -25,7 +25,7 @@ from hireling.platform_client import PlatformClient
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.approval import sign_approval
 from hireling.rental.errors import MandateExceeded
-from hireling.rental.mandate import sign_revocation
+from hireling.rental.mandate import SignedRevocation, sign_revocation
 from hireling.rental.reservation import Stage
 from hireling.rental.signing import Secp256k1Key
 from hireling.renter.bargainer import Bargainer, NoDeal, Wish
@@ -286,6 +286,33 @@ class TestStop:
 
         run(work)
 
+    def test_said_among_the_offers_is_heard_before_the_owner_s_agent_signs(self, tmp_path: Path) -> None:
+        async def work() -> None:
+            async with a_scene(tmp_path) as scene:
+                deal = scene.agree()
+                await scene.owner.until("quoted")
+                scene.market.revocations = [a_stop(PARTIES.owner, scene)]
+                left = await scene.owner.until("quote_left")
+                assert left["code"] == "revoked"
+                assert not scene.owner.named("agreement_signed")
+                assert not scene.market.rentals
+                deal.cancel()
+
+        run(work)
+
+    def test_said_among_the_offers_is_heard_before_the_renter_s_agent_signs(self, tmp_path: Path) -> None:
+        async def work() -> None:
+            async with a_scene(tmp_path) as scene:
+                deal = scene.agree()
+                await scene.owner.until("quoted")
+                scene.market.revocations = [a_stop(PARTIES.renter, scene)]
+                with pytest.raises(NoDeal, match="its principal stopped every agent"):
+                    await deal
+                assert not scene.renter.named("accepted")
+                assert not scene.market.rentals
+
+        run(work)
+
     def test_said_while_a_person_is_asked_stops_what_was_approved_meanwhile(self, tmp_path: Path) -> None:
         async def work() -> None:
             async with a_scene(tmp_path) as scene:
@@ -305,6 +332,12 @@ class TestStop:
                 assert scene.ledger(scene.renter_home).reserved(mandate, clock.now()) == 0
 
         run(work)
+
+
+def a_stop(principal: Secp256k1Key, scene: Scene) -> SignedRevocation:
+    """Return a principal's word that stops all its agents from now on."""
+    now = int(SystemClock().now().timestamp())
+    return sign_revocation(principal, scene.presence.domain, subject=b"", stands=True, at=now)
 
 
 def a_question(*, answer_by: datetime, session: str = "5e", rental_id: bytes = bytes(32)) -> Wanted:

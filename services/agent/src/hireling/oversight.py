@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import json
 import shlex
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from hireling.announce import Announce
 from hireling.approvals import Answer, Approvals, Wanted
@@ -17,9 +17,13 @@ from hireling.rental.mandate import SignedMandate
 from hireling.rental.typed_data import Domain
 
 HOOK_SECONDS = 10.0
+# An offer binds nobody: before one, what the marketplace said of stops counts for as long. Before a signature
+# it is always asked.
+WORD_HOLDS = timedelta(seconds=5)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Oversight:
     """One agent's line to its principal: this home, and the marketplace where the principal is elsewhere.
 
@@ -34,16 +38,25 @@ class Oversight:
     clock: Clock
     announce: Announce
     hook: str | None = None
+    _asked_at: datetime = field(default=LONG_AGO, init=False)
 
-    async def heed(self, mandate: SignedMandate) -> None:
+    async def heed(self, mandate: SignedMandate, *, before_signing: bool = True) -> None:
         """Take in what the principal said to the marketplace; raise MandateExceeded where it stopped this.
 
-        Raises PlatformError where the marketplace cannot be asked: then nothing is signed either.
+        Before a move that binds nobody, what was said in this home counts, and what the marketplace knew at
+        most ``WORD_HOLDS`` ago. Raises PlatformError where the marketplace cannot be asked: then nothing is
+        signed either.
         """
+        now = self.clock.now()
+        if before_signing or not now - WORD_HOLDS < self._asked_at <= now:
+            await self._ask()
+            self._asked_at = now
+        await asyncio.to_thread(self.ledger.require_unrevoked, mandate)
+
+    async def _ask(self) -> None:
         for word in await self.platform.revocations(self.principal):
             if word.principal == self.principal:
                 await asyncio.to_thread(self.ledger.revoke, word, self.domain)
-        await asyncio.to_thread(self.ledger.require_unrevoked, mandate)
 
     async def word_on(self, wanted: Wanted) -> Answer:
         """Return a person's word on a rental, asking for it the first time."""

@@ -135,7 +135,7 @@ class Negotiator:
         if listing.owner_agent != self._key.identity:
             # Listed for a delegate of the platform: that one answers.
             return
-        await self.require_allowed()
+        await self._oversight.heed(self._presence.mandate, before_signing=False)
         position = await self._position(quote, listing)
         move = owners_move(
             position,
@@ -231,6 +231,7 @@ class Negotiator:
         approved = not mandate.needs_approval(agreement) or await self._is_approved(quote, last, listing)
         if not approved:
             return
+        await self.require_allowed()
         clearance = Clearance(kind=listing.kind, listed=listing.tariff, offered=offer.tariff, approved=True)
         ledger = self._brief.ledger
         await asyncio.to_thread(

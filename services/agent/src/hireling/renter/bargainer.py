@@ -139,7 +139,7 @@ class Bargainer:
             quote = await self._wait_for_owner(quote)
             if quote.status == "agreed":
                 break
-            await self._heed(mandate)
+            await self._heed(mandate, before_signing=False)
             view = self._checked(quote, wish, talks)
             if wish.won is not None or "owner" in quote.signed_by:
                 reason = "the owner signed this offer as it stands"
@@ -221,7 +221,7 @@ class Bargainer:
         agreement = agreement_from(last.offer)
         if mandate.needs_approval(agreement):
             await self._wait_for_approval(quote, wish)
-            await self._heed(mandate)
+        await self._heed(mandate)
         await asyncio.to_thread(
             ledger.reserve,
             mandate,
@@ -301,10 +301,10 @@ class Bargainer:
         await self._heed(mandate)
         return mandate
 
-    async def _heed(self, mandate: SignedMandate) -> None:
+    async def _heed(self, mandate: SignedMandate, *, before_signing: bool = True) -> None:
         """Ask, before each move, whether the wallet's owner stopped its agents. Raises NoDeal."""
         try:
-            await self._oversight.heed(mandate)
+            await self._oversight.heed(mandate, before_signing=before_signing)
         except MandateExceeded as error:
             raise NoDeal(str(error)) from error
 

@@ -73,7 +73,7 @@ class Player:
         known = {}
         unknown = []
         for move in (letter.move for letter in letters):
-            quote = self._remembered.last(move.quote_id)
+            quote = self._remembered.find(move.quote_id)
             if quote is None or (move.offer is None and move.signature is None):
                 unknown.append(move.quote_id)
             else:

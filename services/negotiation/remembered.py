@@ -1,8 +1,8 @@
 """Sessions as they were last read or written, so that a move need not read all offers before it again.
 
 A session's documents never change, nor do its committed offers: new ones come after them. So a remembered
-session is good as far as it goes: whoever takes it compares how many offers the database has, and takes
-everything that does change (status, deadline, signatures) from there.
+session is good as far as it goes: whoever takes it compares how many offers the database has, reads those
+that came after, and takes everything that does change (status, deadline, signatures) from there.
 """
 
 from collections import OrderedDict
@@ -21,17 +21,12 @@ class Remembered:
         self._most = most
         self._sessions: OrderedDict[str, QuoteSession] = OrderedDict()
 
-    def find(self, quote_id: str, *, offers: int) -> QuoteSession | None:
-        """Return the session, if it is remembered with exactly so many offers."""
+    def find(self, quote_id: str) -> QuoteSession | None:
+        """Return the session as it was at some time, if it is remembered."""
         found = self._sessions.get(quote_id)
-        if found is None or len(found.offers) != offers:
-            return None
-        self._sessions.move_to_end(quote_id)
+        if found is not None:
+            self._sessions.move_to_end(quote_id)
         return found
-
-    def last(self, quote_id: str) -> QuoteSession | None:
-        """Return the session as it was at some time, if it is remembered: what never changes holds."""
-        return self._sessions.get(quote_id)
 
     def note(self, sessions: Iterable[QuoteSession]) -> None:
         """Remember sessions as they are committed, and forget those not used for longest."""

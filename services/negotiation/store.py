@@ -1,6 +1,6 @@
 """The negotiation service's only queries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ MADE = sql_select(func.count()).where(OFFER.c.quote_id == QUOTE.c.quote_id).scal
 
 def load_all(session: Session, quote_ids: Collection[str], remembered: Remembered) -> dict[str, QuoteSession]:
     """Return those of these quote sessions that exist."""
-    return _sessions_of(session, _states(quote_ids), remembered)
+    return _sessions_of(session, quote_ids, remembered)
 
 
 def load_all_locked(
@@ -58,11 +58,21 @@ def load_all_locked(
     locked = sql_select(QUOTE.c.quote_id).where(QUOTE.c.quote_id.in_(quote_ids))
     ours = session.connection().execute(locked.order_by(QUOTE.c.quote_id).with_for_update()).scalars().all()
     # No others: one that was opened meanwhile is not locked.
-    return _sessions_of(session, _states(ours), remembered)
+    return _sessions_of(session, ours, remembered)
 
 
+_NAMED = QUOTE.c.quote_id.in_(bindparam("quote_ids", expanding=True))
 # Made once: the gateway asks all the time while anybody waits.
-_MARKS = sql_select(*_STATE, MADE).where(QUOTE.c.quote_id.in_(bindparam("quote_ids", expanding=True)))
+_MARKS = sql_select(*_STATE, MADE).where(_NAMED)
+# So are these: each move asks them.
+_STATES: Select[Any] = sql_select(*_STATE, QUOTE.c.appointment.is_not(None).label("spoken_for"), MADE).where(
+    _NAMED
+)
+_OFFERS_SINCE = (
+    sql_select(OFFER.c.quote_id, OFFER.c.round, OFFER.c.signed)
+    .where(OFFER.c.quote_id.in_(bindparam("quote_ids", expanding=True)), OFFER.c.round > bindparam("round"))
+    .order_by(OFFER.c.quote_id, OFFER.c.round)
+)
 
 
 def marks_of(session: Session, quote_ids: Collection[str], *, now: datetime) -> dict[str, QuoteMark]:
@@ -277,16 +287,40 @@ def end_unanswered_quotes(session: Session, *, device: str, listing: str) -> Non
     )
 
 
-def _states(quote_ids: Collection[str]) -> Select[Any]:
-    return sql_select(*_STATE, MADE).where(QUOTE.c.quote_id.in_(quote_ids))
-
-
-def _sessions_of(session: Session, states: Select[Any], remembered: Remembered) -> dict[str, QuoteSession]:
-    rows = session.connection().execute(states).all()
-    known = {row.quote_id: remembered.find(row.quote_id, offers=row.made) for row in rows}
-    read = _read(session, [name for name, found in known.items() if found is None])
+def _sessions_of(
+    session: Session, quote_ids: Collection[str], remembered: Remembered
+) -> dict[str, QuoteSession]:
+    rows: Sequence[Row[Any]] = session.connection().execute(_STATES, {"quote_ids": list(quote_ids)}).all()
+    found = ((row, remembered.find(row.quote_id)) for row in rows)
+    known = {row.quote_id: quote for row, quote in found if quote is not None and _led_to(quote, row)}
+    made = {row.quote_id: row.made for row in rows}
+    read = _read(session, made.keys() - known.keys())
+    read |= _read_on(session, [quote for name, quote in known.items() if len(quote.offers) < made[name]])
     remembered.note(read.values())
-    return {row.quote_id: _at(known[row.quote_id] or read[row.quote_id], row) for row in rows}
+    return {row.quote_id: _at((known | read)[row.quote_id], row) for row in rows}
+
+
+def _led_to(quote: QuoteSession, row: Row[Any]) -> bool:
+    """Return whether only offers were added to a session since it was as remembered."""
+    return len(quote.offers) <= row.made and (quote.appointment is not None or not row.spoken_for)
+
+
+def _read_on(session: Session, quotes: Collection[QuoteSession]) -> dict[str, QuoteSession]:
+    """Return sessions with the offers that were made since."""
+    since = {quote.quote_id: quote.last.offer.round if quote.last else -1 for quote in quotes}
+    made = _offers(session, since)
+    return {each.quote_id: replace(each, offers=(*each.offers, *made[each.quote_id])) for each in quotes}
+
+
+def _offers(session: Session, since: Mapping[str, int]) -> dict[str, list[SignedOffer]]:
+    """Return the offers of sessions that came after these rounds."""
+    made: dict[str, list[SignedOffer]] = {name: [] for name in since}
+    if since:
+        asked = {"quote_ids": list(since), "round": min(since.values())}
+        for name, number, signed in session.connection().execute(_OFFERS_SINCE, asked):
+            if number > since[name]:
+                made[name].append(SignedOffer.model_validate(signed, strict=False))
+    return made
 
 
 def _at(quote: QuoteSession, row: Row[Any]) -> QuoteSession:
@@ -300,10 +334,7 @@ def _read(session: Session, quote_ids: Collection[str]) -> dict[str, QuoteSessio
     """Return the documents and offers of sessions, whatever their state."""
     if not quote_ids:
         return {}
-    made: dict[str, list[SignedOffer]] = {name: [] for name in quote_ids}
-    offers = sql_select(OFFER.c.quote_id, OFFER.c.signed).where(OFFER.c.quote_id.in_(quote_ids))
-    for name, signed in session.connection().execute(offers.order_by(OFFER.c.quote_id, OFFER.c.round)):
-        made[name].append(SignedOffer.model_validate(signed, strict=False))
+    made = _offers(session, dict.fromkeys(quote_ids, -1))
     rows = session.connection().execute(sql_select(QUOTE).where(QUOTE.c.quote_id.in_(quote_ids)))
     return {
         row.quote_id: QuoteSession(

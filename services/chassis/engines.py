@@ -74,6 +74,10 @@ def postgresql_engine(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         connect_args={"options": options, "connect_timeout": 5, **SERVER_GONE},
         pool_size=POOL_SIZE,
+        # The one that was used last knows the statements, and need not be asked whether it is still there.
+        pool_use_lifo=True,
+        # One statement by itself leaves nothing to roll back.
+        skip_autocommit_rollback=True,
         json_serializer=json_text,
     )
     event.listen(engine, "checkin", _note_return)

@@ -108,7 +108,7 @@ class OutboxRelay(DependencyProvider):
         """Look from time to time how much has not left, and since when."""
         if monotonic() >= self._measured_at + MEASURE_SECONDS:
             self._measured_at = monotonic()
-            with self._database.snapshot() as session:
+            with self._database.looks() as session:
                 self._backlog = backlog_of(session)
 
     def _age_seconds(self) -> float:

@@ -9,7 +9,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.database_thread import DatabaseThread
 from services.metering.downlink import Message
-from services.metering.downlink_store import Pending
+from services.metering.downlink_store import Pending, mark_published
 from services.metering.store import Store
 
 PAGE = 100
@@ -38,8 +38,8 @@ class Carrier:
 
     def _mark_published(self, ids: Sequence[int]) -> None:
         # What another copy published too is marked twice, and neither has to try again.
-        with self._database.queue_work() as session:
-            Store(session).mark_published(ids, now=self._clock.now())
+        with self._database.stroke() as connection:
+            mark_published(connection, ids, now=self._clock.now())
 
 
 def written(message: Message) -> Publication:

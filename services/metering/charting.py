@@ -52,7 +52,7 @@ def roll_up(database: Database, *, pause: Callable[[], None]) -> None:
     Where other processes do the same, one of them does it. `pause` is called between transactions.
     """
     while True:
-        with database.snapshot() as session:
+        with database.looks() as session:
             if not UsageStore(session).has_unrolled():
                 return
         with database.queue_work() as session:

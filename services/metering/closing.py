@@ -69,7 +69,7 @@ def close_days(
 
 
 def _next_day(database: Database) -> int | None:
-    with database.snapshot() as session:
+    with database.looks() as session:
         store = DayStore(session)
         last = store.last_closed()
         if last is not None:

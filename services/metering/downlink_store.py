@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlmodel import Session
 
 from services.chassis.rows import WrittenJson, insert_rows
@@ -34,6 +34,11 @@ class Pending(NamedTuple):
     payload: dict[str, Any]
 
 
+def mark_published(connection: Connection, ids: Collection[int], *, now: datetime) -> None:
+    """Note that the broker has these messages."""
+    connection.execute(_PUBLISHED, {"ids": list(ids), "at": now})
+
+
 class DownlinkStore:
     """What devices are to be told."""
 
@@ -55,7 +60,3 @@ class DownlinkStore:
     def unpublished(self, *, limit: int) -> Sequence[Pending]:
         """Return up to `limit` messages to devices that are not published yet, in order."""
         return [Pending(*row) for row in self.session.connection().execute(_UNPUBLISHED, {"most": limit})]
-
-    def mark_published(self, ids: Collection[int], *, now: datetime) -> None:
-        """Note that the broker has these messages."""
-        self.session.connection().execute(_PUBLISHED, {"ids": list(ids), "at": now})

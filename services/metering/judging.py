@@ -61,7 +61,7 @@ def judge_readings(
     `pause` is called between units of work, for whoever shares the thread.
     """
     while True:
-        with database.snapshot() as session:
+        with database.looks() as session:
             due = FlagStore(session).due(
                 readings=STRETCH, unjudged_since=now - patience, limit=RENTALS_AT_ONCE
             )

@@ -116,7 +116,7 @@ class Recorder:
     def _find_terms(self, rental_ids: set[str]) -> dict[str, Terms]:
         found, missing = self._terms.look_up(rental_ids)
         if missing:
-            with self._database.snapshot() as session:
+            with self._database.looks() as session:
                 rows = Store(session).measured_rentals(missing)
             fresh = {rental_id: terms_of(row) for rental_id, row in rows.items()}
             self._terms.update(fresh)

@@ -60,6 +60,8 @@ class FlagStore:
 
     def patterns(self, rental_id: str, hashes: Collection[int]) -> dict[int, int]:
         """Return the lowest number at which each of these patterns of growth ended, if it did."""
+        if not hashes:
+            return {}
         query = (
             select(PatternRow.hash, func.min(PatternRow.seq))
             .where(PatternRow.rental_id == rental_id, col(PatternRow.hash).in_(hashes))

@@ -20,9 +20,9 @@ def told(events: list[dict[str, Any]], name: str) -> dict[str, Any]:
 @pytest.mark.journey
 @pytest.mark.timeout(400)
 def test_who_takes_the_clocks_price_gets_the_machine_for_it(
-    embedded_market: Marketplace, tmp_path: Path
+    common_market: Marketplace, tmp_path: Path
 ) -> None:
-    gateway, log = embedded_market.settings.gateway_url, tmp_path / "log"
+    gateway, log = common_market.settings.gateway_url, tmp_path / "log"
     as_owner, as_renter = (
         ("--home", str(tmp_path / name), "--gateway", gateway) for name in ("owner", "renter")
     )

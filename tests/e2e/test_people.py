@@ -19,8 +19,8 @@ def told(events: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 @pytest.mark.journey
 @pytest.mark.timeout(400)
-def test_a_person_caps_approves_stops_and_asks_why(embedded_market: Marketplace, tmp_path: Path) -> None:
-    gateway = embedded_market.settings.gateway_url
+def test_a_person_caps_approves_stops_and_asks_why(common_market: Marketplace, tmp_path: Path) -> None:
+    gateway = common_market.settings.gateway_url
     owner_home, renter_home = str(tmp_path / "owner"), str(tmp_path / "renter")
     as_owner, as_renter = (
         ("--home", owner_home, "--gateway", gateway),
@@ -35,7 +35,8 @@ def test_a_person_caps_approves_stops_and_asks_why(embedded_market: Marketplace,
     says = ("--says", "never under 85 %, full deposit", "--approval-above", "0.01")
     with running(*machine, *says, *as_owner, log=log) as device:
         device.wait_for("listed", within=WITHIN)
-        with running("rent", "--says", "shorter is fine, never over 95 %", *as_renter, log=log) as renter:
+        rent = ("rent", "--device", device.of("device_ready")[0]["device"])
+        with running(*rent, "--says", "shorter is fine, never over 95 %", *as_renter, log=log) as renter:
             question = device.wait_for("approval_wanted", within=WITHIN)
             waiting = told(run_to_end("approve", *as_owner, log=log, within=WITHIN)[1], "approval_wanted")
             assert waiting["rental_id"] == question["rental_id"]
@@ -61,13 +62,13 @@ def test_a_person_caps_approves_stops_and_asks_why(embedded_market: Marketplace,
         # Stopped, the owner's agent answers nobody and the marketplace asks it nothing.
         stopped = run_to_end("stop", "--machine", "kettle", *as_owner, log=log, within=WITHIN)
         assert stopped[0] == 0
-        code, events = run_to_end("rent", *as_renter, log=log, within=WITHIN)
+        code, events = run_to_end(*rent, *as_renter, log=log, within=WITHIN)
         assert code == 1
         assert "stopped this agent" in told(events, "error")["detail"]
         run_to_end("go", "--machine", "kettle", *as_owner, log=log, within=WITHIN)
 
         # And so is the renter's, by its own person.
         run_to_end("stop", *as_renter, log=log, within=WITHIN)
-        code, events = run_to_end("rent", *as_renter, log=log, within=WITHIN)
+        code, events = run_to_end(*rent, *as_renter, log=log, within=WITHIN)
         assert code == 1
         assert "stopped every agent" in told(events, "error")["detail"]

@@ -74,15 +74,28 @@ class Embedded:
         return with_environment(f"HIRELING_HOME={self.home}\0".encode())
 
 
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+    """Return a state folder for all: only the first who opens a marketplace there deploys the contracts."""
+    return Embedded(tmp_path_factory.mktemp("up") / "market")
+
+
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Embedded]:
-    """Return a state folder of its own; whatever still runs on it is killed afterwards."""
-    embedded = Embedded(tmp_path / "market")
+def embedded(state: Embedded) -> Iterator[Embedded]:
+    """Return the state folder; whatever still runs on it is killed afterwards."""
     try:
-        yield embedded
+        yield state
     finally:
-        for process in embedded.processes():
+        for process in state.processes():
             os.kill(process, signal.SIGKILL)
+
+
+def set_version(embedded: Embedded, version: str) -> str:
+    """Have the listing's database be of another version; return which one it was of."""
+    with closing(sqlite3.connect(embedded.home / "listing.db")) as database, database:
+        (before,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    return str(before)
 
 
 @pytest.mark.journey
@@ -126,9 +139,9 @@ def test_refuses_the_state_of_a_newer_version(embedded: Embedded) -> None:
     supervisor = embedded.up()
     supervisor.send_signal(signal.SIGINT)
     supervisor.wait(STOP_WITHIN)
-    with closing(sqlite3.connect(embedded.home / "listing.db")) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    right = set_version(embedded, "9999")
     refused = embedded.run("up")
+    set_version(embedded, right)
     assert refused.returncode == 1
     assert "the database of listing is at revision 9999, which a newer version wrote" in refused.stdout
     assert embedded.processes() == []

@@ -11,6 +11,7 @@ from services.chassis.settings import BusSettings
 from services.chassis.wsgi import serve
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
+from services.gateway.unreadable import answer_of
 from services.listing.service import Listing
 from services.metering.service import Metering
 from services.negotiation.service import Negotiation
@@ -21,7 +22,8 @@ def serve_gateway() -> None:
     """Serve HTTP until the process ends."""
     settings = GatewaySettings()
     rpc = RpcClient(BusSettings().amqp_uri)
-    serve(create_app(settings, rpc), host=settings.host, port=settings.port)
+    app = create_app(settings, rpc)
+    serve(app, host=settings.host, port=settings.port, unreadable=answer_of)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
-from werkzeug.exceptions import default_exceptions
 
 from services.chassis.logging import get_logger
-from services.gateway.hygiene import dressed
-from services.gateway.problems import problem_of_http
+from services.gateway.unreadable import answer_of
 
 # As gunicorn has them; whatever else it cannot read is a bad request.
 _STATUSES: Mapping[type[Exception], int] = {
@@ -39,12 +37,4 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no hints
             _log.error("request_failed", code="bug", exc_info=exc)
             status, detail = 500, None
         with suppress(OSError):  # whoever sent it may be gone
-            util.write_nonblock(client, _answer(status, detail))
-
-
-def _answer(status: int, detail: str | None) -> bytes:
-    """Return a whole answer, after which the connection is closed."""
-    response = dressed(problem_of_http(default_exceptions[status](detail)))
-    response.headers["Connection"] = "close"
-    head = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
-    return "\r\n".join([*head, "", ""]).encode("latin-1") + response.get_data()
+            util.write_nonblock(client, answer_of(status, detail))

@@ -23,6 +23,7 @@ from hireling.rental.reading import SignedReading, reading_hash
 from hireling.rental.typed_data import from_hex, to_hex
 from services.chassis.database import open_database
 from services.chassis.wsgi import serve
+from services.gateway.unreadable import answer_of
 from services.listing.service import Listing
 from services.metering.models import ClosedDay, DeviceDayRow, ReadingRun
 from services.metering.service import Metering
@@ -111,7 +112,9 @@ def market(chain: DevChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     urls, clock = sqlite_urls(tmp_path), FixedClock(NOW)
     rows = open_database(urls["metering"])
     with running_front(urls, clock=clock, services=REAL, terms=terms, registry=contracts.registry) as front:
-        server = eventlet.spawn(serve, front.client.application, host="127.0.0.1", port=port)
+        server = eventlet.spawn(
+            serve, front.client.application, host="127.0.0.1", port=port, unreadable=answer_of
+        )
         rental_id = agreed(front, chain)
         signed = SignedAgreement.model_validate_json(
             front.client.get(f"/v1/agreements/{rental_id}").get_data()

@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ from loadtests.bench.processes import cpu_seconds, family
 from loadtests.load import books, figures, legs
 from loadtests.load.arrivals import arrivals
 from loadtests.load.budgets import judged
+from loadtests.load.reference import reference_ms
 from loadtests.load.seed import CITIES, KINDS, MAKERS, seed
 from services.embedded.books import Books
 from services.embedded.children import Child
@@ -236,11 +238,15 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
             owners = [json.loads(line)["owner"] for line in listed]
             renters = json.loads((folder / "wallets.json").read_text())
             before = books.accounts(http, renters=renters, owners=owners)
+            speeds = [reference_ms()]
             for part in wanted:
                 run.play(part)
+            speeds.append(reference_ms())
             wrong = _books(run, http, before)
         run.sum_up()
         run.figures["books_wrong"] = len(wrong)
+        run.figures["reference_ms"] = statistics.mean(speeds)
+        console.print("load: the reference job took {:.0f} ms before, {:.0f} ms after".format(*speeds))
         return _judge(run, "short" if options.short else "load", wrong)
 
 

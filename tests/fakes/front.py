@@ -1,7 +1,7 @@
 """The front in one process: real listing, negotiation, metering and gateway on the in-process bus."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -25,6 +25,7 @@ from services.gateway.settings import GatewaySettings
 from services.listing.service import Listing
 from services.metering.service import Metering
 from services.negotiation.service import Negotiation
+from tests import stack
 from tests.builders import platform_terms
 from tests.fakes.actors import DeviceActor, RenterActor
 from tests.fakes.clock import FixedClock
@@ -132,6 +133,12 @@ class Front(Generic[ClockT]):
             ),
             timeout=WITHIN_SECONDS,
         )
+
+
+def postgresql_urls(cleanup: ExitStack) -> dict[str, str]:
+    """Make a PostgreSQL database for each service, with its tables already where it is the real one."""
+    make = {"settlement": stack.fresh_database}
+    return {name: cleanup.enter_context(make.get(name, stack.migrated_database)(name)) for name in SERVICES}
 
 
 def sqlite_urls(folder: Path) -> dict[str, str]:

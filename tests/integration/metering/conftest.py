@@ -22,11 +22,12 @@ from tests.integration.metering.stage import Stage
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Return the address of a new database with metering's tables."""
     with ExitStack() as cleanup:
-        url = f"sqlite:///{tmp_path}/metering.db"
         if request.param == "postgresql":
-            url = cleanup.enter_context(stack.fresh_database("metering"))
-        migrate("metering", url=url)
-        yield url
+            yield cleanup.enter_context(stack.migrated_database("metering"))
+        else:
+            url = f"sqlite:///{tmp_path}/metering.db"
+            migrate("metering", url=url)
+            yield url
 
 
 @pytest.fixture

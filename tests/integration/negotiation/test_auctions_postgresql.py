@@ -14,11 +14,10 @@ from services.chassis.tables import OUTBOX
 from services.messages.errors import Refused, Unavailable
 from services.negotiation import auction_store
 from services.negotiation.awarding import settle
-from tests import stack
 from tests.auctions import CLOSES, OPENS, PRICES, a_bid, a_notice, lots_of, moment, signed_notice
 from tests.builders import NOW
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import SERVICES, Front, running_front
+from tests.fakes.front import Front, postgresql_urls, running_front
 
 pytestmark = pytest.mark.stack
 
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.stack
 def front() -> Iterator[Front]:
     """Run the front on PostgreSQL."""
     with ExitStack() as cleanup:
-        urls = {service: cleanup.enter_context(stack.fresh_database(service)) for service in SERVICES}
+        urls = postgresql_urls(cleanup)
         yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
 
 

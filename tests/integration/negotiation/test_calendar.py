@@ -19,11 +19,10 @@ from services.chassis.runner import running
 from services.messages.errors import Conflict, Refused, Unavailable
 from services.negotiation.models import SlotRow
 from services.negotiation.service import Negotiation
-from tests import stack
 from tests.builders import NOW
 from tests.fakes.actors import RenterActor
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import SERVICES, Front, running_front, sqlite_urls
+from tests.fakes.front import Front, postgresql_urls, running_front, sqlite_urls
 
 NOON, HOUR, DAY = int(NOW.timestamp()), 3_600, 86_400
 GRACE, TURNAROUND = 30, 870
@@ -35,7 +34,7 @@ def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Front]:
     with ExitStack() as cleanup:
         urls = sqlite_urls(tmp_path)
         if request.param == "postgresql":
-            urls = {service: cleanup.enter_context(stack.fresh_database(service)) for service in SERVICES}
+            urls = postgresql_urls(cleanup)
         yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
 
 

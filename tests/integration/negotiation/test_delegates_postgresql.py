@@ -8,11 +8,10 @@ import pytest
 from hireling.rental.session_document import SessionDocument, verify_session
 from services.chassis.runner import running
 from services.negotiation.service import Negotiation
-from tests import stack
 from tests.builders import NOW
 from tests.fakes.actors import RenterActor
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import SERVICES, Front, running_front
+from tests.fakes.front import Front, postgresql_urls, running_front
 from tests.integration.negotiation.delegates import Delegated
 
 pytestmark = pytest.mark.stack
@@ -23,7 +22,7 @@ def front(monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """Run the front on PostgreSQL."""
     monkeypatch.setenv("NEGOTIATION_PASSPHRASE", "of the delegates' keys")
     with ExitStack() as cleanup:
-        urls = {service: cleanup.enter_context(stack.fresh_database(service)) for service in SERVICES}
+        urls = postgresql_urls(cleanup)
         yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
 
 

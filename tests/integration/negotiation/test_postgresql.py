@@ -9,11 +9,10 @@ import pytest
 from hireling.rental.offer import SignedOffer
 from hireling.rental.session_document import quote_id_of
 from services.messages.errors import Conflict, Refused, Unavailable
-from tests import stack
 from tests.builders import NOW, a_key, a_mandate, an_offer
 from tests.fakes.actors import PROOF_SECONDS, DeviceActor, RenterActor
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import SERVICES, Front, running_front
+from tests.fakes.front import Front, postgresql_urls, running_front
 
 pytestmark = pytest.mark.stack
 
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.stack
 def front() -> Iterator[Front]:
     """Run the front on PostgreSQL."""
     with ExitStack() as cleanup:
-        urls = {service: cleanup.enter_context(stack.fresh_database(service)) for service in SERVICES}
+        urls = postgresql_urls(cleanup)
         yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
 
 

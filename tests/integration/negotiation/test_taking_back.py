@@ -16,11 +16,10 @@ from services.chassis.database import open_database
 from services.messages.errors import Conflict, Unavailable
 from services.negotiation.models import MandateReservation
 from services.negotiation.taking_back import Lost, take_back
-from tests import stack
 from tests.builders import DOMAIN, NOW, OWNER_KEY, a_key, a_mandate, an_offer, signed_agreement
 from tests.fakes.actors import RenterActor
 from tests.fakes.clock import FixedClock
-from tests.fakes.front import SERVICES, Front, running_front, sqlite_urls
+from tests.fakes.front import Front, postgresql_urls, running_front, sqlite_urls
 from tests.fakes.settlement.service import FakeSettlement
 
 STRANGER = a_key("stranger")
@@ -33,7 +32,7 @@ def front(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     with ExitStack() as cleanup:
         urls = sqlite_urls(tmp_path)
         if request.param == "postgresql":
-            urls = {service: cleanup.enter_context(stack.fresh_database(service)) for service in SERVICES}
+            urls = postgresql_urls(cleanup)
         yield cleanup.enter_context(running_front(urls, clock=FixedClock(NOW)))
 
 

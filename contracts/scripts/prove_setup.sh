@@ -13,6 +13,6 @@ lock_digest="$(sha256sum < "$LOCK")"
 [ -f "$PROOFS/.stamp" ] && [ "$(cat "$PROOFS/.stamp")" = "$lock_digest" ] && exit
 uv="${UV:-$ROOT/.venv-bootstrap/bin/uv}"
 [ -x "$uv" ] || uv="$(command -v uv)" || fail "no uv: set UV, or make .venv-bootstrap"
-[ -x "$PROOFS/bin/python" ] || "$uv" venv --quiet --python 3.11 "$PROOFS"
+[ -x "$PROOFS/bin/python" ] || "$uv" venv --quiet --python "${PYTHON:-3.11}" "$PROOFS"
 "$uv" pip sync --quiet --require-hashes --python "$PROOFS/bin/python" "$LOCK"
 echo "$lock_digest" > "$PROOFS/.stamp"

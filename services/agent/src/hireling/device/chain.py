@@ -6,6 +6,7 @@ from hireling.escrow_slots import slot_of
 from hireling.json_rpc import JsonRpc
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import Slot, Status
+from hireling.rental.typed_data import Domain
 
 FULLY_FUNDED_BPS = 10_000
 
@@ -44,7 +45,8 @@ class EscrowReader:
     async def funding(self, agreement: SignedAgreement, *, after: int | None = None) -> Funding:
         """Return the rental's slot, open and fully funded. Raises NotFunded, WrongChain, ChainUnreachable.
 
-        In block ``after`` it was not: while that is still the newest to believe in, no more is asked.
+        In block ``after`` it was not: while that is still the newest to believe in, no more is asked. Which
+        chain it is, is asked at the first look and before the money is believed in.
         """
         domain = agreement.domain
         block = await self._rpc.height() - (self._confirmations - 1)
@@ -52,9 +54,8 @@ class EscrowReader:
             raise NotFunded(f"the chain is not yet {self._confirmations} blocks long")
         if block == after:
             raise NotFunded(f"no block after {block} is deep enough yet", block=block)
-        chain_id = await self._rpc.chain_id()
-        if chain_id != domain.chain_id:
-            raise WrongChain(f"the node is on chain {chain_id}, the agreement on chain {domain.chain_id}")
+        if after is None:
+            await self._require_chain(domain)
         slot = await self.slot(domain.escrow, agreement.rental_id, block=block)
         if not slot.has(Status.OPEN):
             raise NotFunded(
@@ -65,7 +66,14 @@ class EscrowReader:
                 f"funded to {slot.funded_bps} of {FULLY_FUNDED_BPS} basis points in block {block}",
                 block=block,
             )
+        if after is not None:
+            await self._require_chain(domain)
         return Funding(slot=slot, block=block)
+
+    async def _require_chain(self, domain: Domain) -> None:
+        chain_id = await self._rpc.chain_id()
+        if chain_id != domain.chain_id:
+            raise WrongChain(f"the node is on chain {chain_id}, the agreement on chain {domain.chain_id}")
 
     async def slot(self, escrow: bytes, rental_id: bytes, *, block: int | None = None) -> Slot:
         """Return a rental's slot in a block, or in the newest.

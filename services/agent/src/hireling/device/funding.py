@@ -15,7 +15,8 @@ from hireling.rental.agreement import SignedAgreement
 from hireling.rental.slot import Slot
 from hireling.rental.typed_data import to_hex
 
-CHAIN_POLL_SECONDS, LONGEST_CHAIN_POLL_SECONDS = 0.5, 2.0
+# The marketplace tells of the money as soon as it is there; without it, this is how long it may take.
+CHAIN_POLL_SECONDS, LONGEST_CHAIN_POLL_SECONDS = 1.0, 4.0
 
 
 class FundingWatch:

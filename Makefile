@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Which Python the environments are made with (infra/find_python.sh). Those that are here keep theirs.
 ifneq ($(PYTHON),)
 export PYTHON
-HERE := $(realpath .venv-bootstrap/bin/python)
+HERE := $(firstword $(realpath .venv/bin/python .venv-bootstrap/bin/python))
 ifneq ($(HERE),)
 ifneq ($(HERE),$(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null))
 $(error the environments here are of $(HERE): for $(PYTHON), delete them first (rm -rf .venv .venv-*))

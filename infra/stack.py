@@ -330,14 +330,17 @@ def tell_rabbitmq(*command: str) -> None:
         raise StackError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")
 
 
-def stop_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by the same way as Ctrl-C, so that servers are stopped."""
+def stop_once(_signal: int, _frame: FrameType | None) -> None:
+    """Leave so that servers are stopped, however often and by whomever this is told."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; return the exit status."""
-    signal.signal(signal.SIGTERM, stop_on_sigterm)
+    signal.signal(signal.SIGINT, stop_once)
+    signal.signal(signal.SIGTERM, stop_once)
     try:
         match arguments:
             case ["run", "--", *command] if command:

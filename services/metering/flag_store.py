@@ -8,9 +8,10 @@ from sqlmodel import Session, col, select
 
 from services.metering.models import FlagRow, PatternRow, Rental, WatchRow
 
+# The watch first: whoever judges holds it, and adds patterns until then.
 _FORGET = [
     delete(table).where(table.c.rental_id.in_(bindparam("over", expanding=True)))
-    for table in (PatternRow.metadata.tables["pattern"], WatchRow.metadata.tables["watch"])
+    for table in (WatchRow.metadata.tables["watch"], PatternRow.metadata.tables["pattern"])
 ]
 
 

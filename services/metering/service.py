@@ -271,7 +271,8 @@ class Metering(Service):
         store, now = Store(session), self.clock.now()
         store.add_downlinks(notices, now=now)
         if over:
-            # Nothing of them is judged any more.
+            # In the order in which ingest takes them; nothing of them is judged any more.
+            store.lock_series(over)
             store.finish(over, now=now)
             FlagStore(session).end(over)
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 
@@ -37,16 +38,21 @@ class Node:
         """`opened` finds the rental that the chain has, by its id."""
         self._opened = opened
         self._blocks = itertools.count(100)
+        self.stands_still_since: datetime | None = None
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer one call of JSON-RPC."""
         call = json.loads(request.content)
-        results: dict[str, Callable[[], str]] = {
+        results: dict[str, Callable[[], str | dict[str, str]]] = {
             "eth_chainId": lambda: hex(CHAIN_ID),
             "eth_blockNumber": lambda: hex(next(self._blocks)),
+            "eth_getBlockByNumber": lambda: {"timestamp": hex(self._time())},
             "eth_call": lambda: to_hex(self._view(bytes.fromhex(call["params"][0]["data"][2:]))),
         }
         return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": results[call["method"]]()})
+
+    def _time(self) -> int:
+        return int((self.stands_still_since or datetime.now(UTC)).timestamp())
 
     def _view(self, data: bytes) -> bytes:
         if data[:4] == EIP712_DOMAIN:

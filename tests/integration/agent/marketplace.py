@@ -42,7 +42,7 @@ class Marketplace(Books):
             entry=Named(Credentials(INGEST, password)),
         )
         self._door = Door(self, broker=broker, names=names)
-        self._node = Node(self.opened)
+        self.chain = Node(self.opened)
 
     @property
     def http(self) -> httpx.MockTransport:
@@ -52,7 +52,7 @@ class Marketplace(Books):
     @property
     def node(self) -> httpx.MockTransport:
         """Return the chain's node."""
-        return httpx.MockTransport(self._node.answer)
+        return httpx.MockTransport(self.chain.answer)
 
     def on_line_up(self) -> None: ...
 

@@ -68,16 +68,24 @@ class TestAfterACrash:
 
 class TestNeverFunded:
     @pytest.mark.parametrize(
-        ("ago", "stage"), [(timedelta(days=1), "done"), (timedelta(), "agreed")], ids=["late", "in time"]
+        ("ago", "node_stands_still", "stage"),
+        [
+            (timedelta(days=1), False, "done"),
+            (timedelta(days=1), True, "agreed"),
+            (timedelta(), False, "agreed"),
+        ],
+        ids=["late", "late, by a node that does not know", "in time"],
     )
     def test_it_is_over_once_the_escrow_can_hold_nothing_any_more(
-        self, tmp_path: Path, ago: timedelta, stage: str
+        self, tmp_path: Path, ago: timedelta, node_stands_still: bool, stage: str
     ) -> None:
         async def rental() -> None:
             market, agreement = (
                 Marketplace(Broker("nowhere", 1), {}),
                 an_agreement(agreed_at=datetime.now(UTC) - ago),
             )
+            if node_stands_still:
+                market.chain.stands_still_since = datetime.now(UTC) - ago
             chain = ReadingChain(
                 rental_id=agreement.rental_id, meter=agreement.agreement.pay.meter, domain=agreement.domain
             )

@@ -9,7 +9,7 @@ import pytest
 
 from hireling.announce import silent
 from hireling.device.offering import Wishes
-from hireling.device.presence import Presence
+from hireling.device.presence import LONGEST_PROOF_HOLDS, Presence
 from hireling.platform_client import PlatformClient
 from hireling.platform_errors import PlatformRefused
 from hireling.rental.documents import document_hash
@@ -51,10 +51,13 @@ def arrive(front: HandFront, clock: HandClock) -> Presence:
     return asyncio.run(journey())
 
 
-def test_is_listed_as_soon_as_its_clock_which_was_ahead_is_right_again(front: HandFront) -> None:
-    with pytest.raises(PlatformRefused) as caught:
-        arrive(front, HandClock(NOW + AHEAD))
-    assert caught.value.code == "listing_expiry"
+@pytest.mark.parametrize("spells", [1, 2])
+def test_is_listed_as_soon_as_its_clock_which_was_ahead_is_right_again(front: HandFront, spells: int) -> None:
+    for _ in range(spells):
+        front.clock.advance(1)
+        with pytest.raises(PlatformRefused) as caught:
+            arrive(front, HandClock(front.clock.now() + AHEAD))
+        assert caught.value.code == "listing_expiry"
     # Each start, and each renewal, brings a mandate of its own.
     for _ in range(2):
         front.clock.advance(1)
@@ -62,3 +65,12 @@ def test_is_listed_as_soon_as_its_clock_which_was_ahead_is_right_again(front: Ha
         assert presence.listed is not None
         (found,) = front.get("/v1/listings")["items"]
         assert found["listing"] == f"0x{document_hash(presence.listed.document).hex()}"
+
+
+def test_proves_nothing_for_longer_than_any_marketplace_may_ask(front: HandFront) -> None:
+    with pytest.raises(PlatformRefused):
+        arrive(front, HandClock(front.clock.now() + AHEAD))
+    front.clock.advance(-LONGEST_PROOF_HOLDS.total_seconds())
+    with pytest.raises(PlatformRefused) as caught:
+        arrive(front, HandClock(front.clock.now()))
+    assert caught.value.code == "registration_superseded"

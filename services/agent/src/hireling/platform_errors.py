@@ -7,6 +7,8 @@ PlatformError
     └── PlatformNotFound  it names something that does not exist (yet)
 """
 
+from collections.abc import Mapping
+
 
 class PlatformError(Exception):
     """The marketplace did not do what was asked."""
@@ -23,10 +25,14 @@ class PlatformFault(PlatformError):
 class PlatformRefused(PlatformError):
     """The marketplace refused, with a code for programs and a sentence for people."""
 
-    def __init__(self, *, status: int, code: str, detail: str) -> None:
+    def __init__(
+        self, *, status: int, code: str, detail: str, fields: Mapping[str, object] | None = None
+    ) -> None:
+        """``fields`` are what else the problem names."""
         self.status = status
         self.code = code
         self.detail = detail
+        self.fields = fields or {}
         super().__init__(f"{detail} ({code})" if code else detail)
 
 

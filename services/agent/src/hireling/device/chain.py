@@ -46,7 +46,7 @@ class EscrowReader:
         """Return the rental's slot, open and fully funded. Raises NotFunded, WrongChain, ChainUnreachable.
 
         In block ``after`` it was not: while that is still the newest to believe in, no more is asked. Which
-        chain it is, is asked at the first look and before the money is believed in.
+        chain it is, is asked at the first look, where it grew shorter, and before the money is believed in.
         """
         domain = agreement.domain
         block = await self._rpc.height() - (self._confirmations - 1)
@@ -54,7 +54,7 @@ class EscrowReader:
             raise NotFunded(f"the chain is not yet {self._confirmations} blocks long")
         if block == after:
             raise NotFunded(f"no block after {block} is deep enough yet", block=block)
-        if after is None:
+        if after is None or block < after:
             await self._require_chain(domain)
         slot = await self.slot(domain.escrow, agreement.rental_id, block=block)
         if not slot.has(Status.OPEN):

@@ -34,8 +34,8 @@ from hireling.rental.typed_data import Domain
 HEARTBEAT_SECONDS = 10.0
 REGISTRATION_POLL_SECONDS = 0.5
 PROOF_HOLDS = timedelta(hours=1)
-# Where the marketplace has a later one. It takes proofs of up to 7 days.
-LONGER_PROOF_HOLDS = timedelta(days=6)
+# No marketplace takes a longer one, and none gets it signed.
+LONGEST_PROOF_HOLDS = timedelta(days=7)
 SUPERSEDED = "registration_superseded"
 MANDATE_HOLDS = timedelta(days=365)
 # What a machine's own agent may promise in one rental; its owner's money is never at stake beyond the
@@ -187,16 +187,19 @@ class Presence:
             await self.arrive()
 
     async def _register(self) -> DeviceView:
+        now = self._clock.now()
         try:
-            return await self._prove(PROOF_HOLDS)
+            return await self._prove(int((now + PROOF_HOLDS).timestamp()))
         except PlatformRefused as error:
-            if error.code != SUPERSEDED:
+            latest = error.fields.get("latest")
+            if error.code != SUPERSEDED or not isinstance(latest, int):
+                raise
+            if latest >= int((now + LONGEST_PROOF_HOLDS).timestamp()):
                 raise
         # It came by a clock that was ahead of the present one: it is here, and need not wait for that time.
-        return await self._prove(LONGER_PROOF_HOLDS)
+        return await self._prove(latest + 1)
 
-    async def _prove(self, holds: timedelta) -> DeviceView:
-        valid_until = int((self._clock.now() + holds).timestamp())
+    async def _prove(self, valid_until: int) -> DeviceView:
         registry = Domain(chain_id=self._facts.chain_id, escrow=self._facts.registry)
         metadata = self._metadata_hash()
         mandate = self.mandate if self._order is None else self._order.mandate

@@ -127,7 +127,7 @@ def _raise_for_problem(response: httpx.Response, call: str) -> None:
     if status >= 500 or not detail:
         raise PlatformFault(f"{call} answered {status} {detail or response.reason_phrase}")
     kind = PlatformNotFound if status == 404 else PlatformRefused
-    raise kind(status=status, code=code, detail=detail)
+    raise kind(status=status, code=code, detail=detail, fields=problem)
 
 
 def _parse(adapter: TypeAdapter[Answer], content: bytes, path: str) -> Answer:

@@ -22,7 +22,6 @@ from hireling.platform_client import PlatformClient
 from hireling.platform_views import ListingView, PlatformView
 from hireling.rental.agreement import SignedAgreement
 from hireling.rental.escrow_math import Status
-from hireling.rental.reservation import unopenable_at
 from hireling.rental.signing import Secp256k1Key
 from hireling.rental.states import WITHOUT_BILL
 from hireling.rental.tariff import worst_case
@@ -228,11 +227,9 @@ class RenterAgent:
     async def _holds_nothing_for_good(self, agreement: SignedAgreement) -> bool:
         """Return whether the escrow holds nothing and never will, False where the chain is silent."""
         try:
-            slot = await self._wallet.locked(agreement)
+            return await self._wallet.locks_nothing_for_good(agreement)
         except ChainUnreachable:
             return False
-        is_too_late = self._clock.now() >= unopenable_at(agreement.agreement.rules.fund_by)
-        return slot.has(Status.DONE) or (is_too_late and not slot.status)
 
     async def _fund(self, page: Page, seat: Seat) -> Page:
         rental_id = page.agreement.rental_id

@@ -13,8 +13,9 @@ from hireling.json_rpc import JsonRpc
 from hireling.platform_client import PlatformClient
 from hireling.platform_views import PlatformView, WalletView
 from hireling.rental.agreement import SignedAgreement
-from hireling.rental.escrow_math import Slot
+from hireling.rental.escrow_math import Slot, Status
 from hireling.rental.hashing import keccak256
+from hireling.rental.reservation import unopenable_at
 from hireling.rental.signing import Secp256k1Key
 
 EIP712_DOMAIN = keccak256(b"eip712Domain()")[:4]  # ERC-5267
@@ -83,6 +84,19 @@ class Wallet:
     async def locked(self, agreement: SignedAgreement) -> Slot:
         """Return what the escrow has of a rental, in the newest block. Raises ChainUnreachable."""
         return await slot_of(self._rpc, escrow=agreement.domain.escrow, rental_id=agreement.rental_id)
+
+    async def locks_nothing_for_good(self, agreement: SignedAgreement) -> bool:
+        """Return whether the escrow is done with a rental, or holds nothing and is too late to open.
+
+        By one block, and its time: a node that stands still does not know what was opened since. Raises
+        ChainUnreachable.
+        """
+        block = await self._rpc.height()
+        domain, rules = agreement.domain, agreement.agreement.rules
+        slot = await slot_of(self._rpc, escrow=domain.escrow, rental_id=agreement.rental_id, block=block)
+        if slot.status:
+            return slot.has(Status.DONE)
+        return await self._rpc.block_time(block) >= unopenable_at(rules.fund_by).timestamp()
 
     async def permit(self, *, value: int, deadline: int) -> Mapping[str, str]:
         """Return a permit of ``value`` base units to the escrow until ``deadline`` (Unix seconds).

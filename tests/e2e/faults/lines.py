@@ -108,6 +108,15 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
         writer.write_eof()
 
 
+async def _everyone_else_ends() -> None:
+    """Have every other task of the loop end, and the transports that it closed."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # a transport that was aborted closes its socket in the next turn
+
+
 class Lines:
     """All lines of a run, in a thread of their own."""
 
@@ -130,6 +139,7 @@ class Lines:
         """Break every line, for good."""
         for line in self._lines:
             line.reset()
+        self._run(_everyone_else_ends())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DONE_WITHIN)
         self._loop.close()

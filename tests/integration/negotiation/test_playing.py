@@ -1,15 +1,11 @@
 """Moves that came over MQTT, where the database fails under them."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from services.chassis.database import open_database
-from services.chassis.migrations import migrate
 from services.messages.errors import OutcomeUnknown, Unavailable
 from services.negotiation.playing import Player
 from services.negotiation.sitting import Sitting
@@ -19,16 +15,6 @@ from tests.integration.negotiation.table import Sides, Table
 
 BUG = ZeroDivisionError()
 FAILED = OperationalError("SELECT 1", {}, Exception("the server gave up"))
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[Table]:
-    """Set a table without a broker."""
-    url = f"sqlite:///{tmp_path}/negotiation.db"
-    migrate("negotiation", url=url)
-    database = open_database(url)
-    yield Table("", database, url, database)
-    database.close()
 
 
 def first_offer(sides: Sides) -> Letter:

@@ -1,30 +1,16 @@
 """Sessions that a process remembers while others carry them on."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from services.chassis.database import open_database
-from services.chassis.migrations import migrate
 from services.negotiation import delegate_store, store
 from services.negotiation.remembered import Remembered
 from services.negotiation.session import QuoteSession
 from tests.builders import NOW
 from tests.integration.negotiation.table import Sides, Table
 from tests.unit.negotiation.test_delegating import an_order
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[Table]:
-    """Set a table without a broker."""
-    url = f"sqlite:///{tmp_path}/negotiation.db"
-    migrate("negotiation", url=url)
-    database = open_database(url)
-    yield Table("", database, url, database)
-    database.close()
 
 
 @pytest.fixture

@@ -1,15 +1,9 @@
 """What is told of a session without reading its documents is what its documents say."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from hireling.rental.moves import LAST_OFFERS, SessionView
-from services.chassis.database import open_database
-from services.chassis.migrations import migrate
 from services.messages.negotiation import WonPrice
 from services.negotiation import store
 from services.negotiation.models import Quote
@@ -22,16 +16,6 @@ from tests.integration.negotiation.table import Sides, Table
 from tests.unit.negotiation.test_delegating import an_order
 
 LATER = NOW + timedelta(hours=2)
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[Table]:
-    """Set a table without a broker."""
-    url = f"sqlite:///{tmp_path}/negotiation.db"
-    migrate("negotiation", url=url)
-    database = open_database(url)
-    yield Table("", database, url, database)
-    database.close()
 
 
 def check(table: Table, sides: Sides) -> Standing:
